@@ -1,0 +1,22 @@
+"""Numba kernels. One call does one piece of work on whole arrays; threads never change a bit of the answer."""
+
+from .cg import cg_chunk, cg_chunk_many, judge
+from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, matvec, residual, stencil
+from .vectors import step_direction, step_iterate
+
+__all__ = [
+    "CSR",
+    "Dense",
+    "Diagonals",
+    "Stencil",
+    "cg_chunk",
+    "cg_chunk_many",
+    "csr",
+    "dense",
+    "judge",
+    "matvec",
+    "residual",
+    "stencil",
+    "step_direction",
+    "step_iterate",
+]

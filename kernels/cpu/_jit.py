@@ -1,0 +1,62 @@
+"""The one decorator for compiled functions, with a cache that never breaks an import and never goes stale.
+
+Numba's own ``cache=True`` raises at import where no folder can be written, fails a call when the disk
+is full, and keeps a cached caller when a function that it calls in *another* file has changed. Here the
+stamp of every entry is a hash over the whole folder, and a cache that cannot be used is not used.
+"""
+
+import hashlib
+import pathlib
+import pickle
+
+import numba
+from numba.core import caching
+from numba.core.errors import NumbaError
+
+__all__ = ["FLAGS", "jit"]
+
+# No nnan and no ninf: a NaN must reach the tests that look for it.
+FLAGS = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+
+
+def _stamp():
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_STAMP = _stamp()
+
+
+class _Cache(caching.FunctionCache):
+    """Numba's function cache with the folder's stamp; an entry that cannot be read or written is a miss."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self._cache_file = caching.IndexDataCacheFile(
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=_STAMP
+        )
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()
+
+
+def jit(function):
+    """Compile on first call, without the interpreter lock, cached between processes where that is possible."""
+    dispatcher = numba.njit(**FLAGS)(function)
+    try:
+        dispatcher._cache = _Cache(function)
+    except (RuntimeError, OSError, AttributeError, NumbaError):
+        # No folder can be written (a read-only install without a home): compile in each process.
+        return dispatcher
+    return dispatcher

@@ -1,0 +1,167 @@
+"""A team of threads that walks through one compiled function together.
+
+Every thread runs the *whole* loop on its own share of the blocks and waits at a barrier between the
+phases. One compiled function is so both the serial and the parallel version: Numba's own parallel
+regions take seconds to compile, start anew in every iteration, and depend on a threading layer that
+is not safe everywhere. Sums are taken per block of fixed size and added in block order by every
+thread, so the answer does not depend on the number of threads.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .. import threads
+from ._jit import jit
+
+__all__ = ["BLOCK", "barrier", "block_count", "launch", "total"]
+
+# Rows of a block: its part of two vectors stays in the first-level cache between two passes.
+BLOCK = 2048
+# Multiply-adds of a chunk's single iteration below which a second thread costs more than it brings (measured).
+_WORK_PER_THREAD = 60_000
+# Loads of the barrier's flag before the thread offers its processor to others.
+_SPINS = 4000
+
+_ARRIVED, _ROUND, _ABORT = 0, 8, 16  # a cache line apart
+_FLAGS_SIZE = 24
+
+
+@intrinsic
+def _fetch_add(typing_context, flags, index, value):
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.atomic_rmw("add", builder.gep(array.data, [arguments[1]]), arguments[2], "seq_cst")
+
+    return types.int64(types.Array(types.int64, 1, "C"), types.int64, types.int64), generate
+
+
+@intrinsic
+def _load(typing_context, flags, index):
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.load_atomic(builder.gep(array.data, [arguments[1]]), "acquire", 8)
+
+    return types.int64(types.Array(types.int64, 1, "C"), types.int64), generate
+
+
+@intrinsic
+def _store(typing_context, flags, index, value):
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        builder.store_atomic(arguments[2], builder.gep(array.data, [arguments[1]]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.none(types.Array(types.int64, 1, "C"), types.int64, types.int64), generate
+
+
+_YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
+
+
+@intrinsic
+def _offer_processor(typing_context):
+    def generate(context, builder, signature, arguments):
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.IntType(32), []), _YIELD
+        )
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@jit
+def barrier(flags, team):
+    """Wait until all of the team are here; True if the team was called off instead."""
+    if team == 1:
+        return False
+    this_round = _load(flags, _ROUND)
+    if _fetch_add(flags, _ARRIVED, 1) == team - 1:
+        _store(flags, _ARRIVED, 0)
+        _fetch_add(flags, _ROUND, 1)
+        return False
+    spins = 0
+    while _load(flags, _ROUND) == this_round:
+        if _load(flags, _ABORT) != 0:
+            return True
+        spins += 1
+        if spins > _SPINS:
+            _offer_processor()
+    return False
+
+
+@jit
+def total(parts):
+    """Add the blocks' parts in block order."""
+    s = 0.0
+    for i in range(parts.size):
+        s += parts[i]
+    return s
+
+
+def block_count(n):
+    """Blocks of ``BLOCK`` rows that n rows make; at least one, so that empty systems need no special case."""
+    return max(1, -(-n // BLOCK))
+
+
+_region = threading.Lock()
+_pool = None
+
+
+def _forget():
+    """The threads and a lock held by another thread do not survive a fork."""
+    global _region, _pool
+    _region, _pool = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def launch(kernel, work, shares, *arguments):
+    """Run ``kernel(*arguments, flags, share, member, team)`` on as many threads as the work is worth.
+
+    ``shares(team)`` gives the team + 1 block numbers at which the members' shares begin. One team runs
+    at a time; who comes meanwhile works alone, with the same answer.
+    """
+    team = min(threads.limit(), int(work // _WORK_PER_THREAD))
+    if team < 2 or not _region.acquire(blocking=False):
+        return kernel(*arguments, _NOBODY, shares(1), 0, 1)
+    try:
+        return _run(kernel, team, shares(team), arguments)
+    finally:
+        _region.release()
+
+
+_NOBODY = np.zeros(_FLAGS_SIZE, dtype=np.int64)
+
+
+def _run(kernel, team, share, arguments):
+    global _pool
+    if _pool is None or _pool._max_workers < team - 1:
+        _pool = ThreadPoolExecutor(team - 1, thread_name_prefix="solvers")
+    flags = np.zeros(_FLAGS_SIZE, dtype=np.int64)
+
+    def member(number):
+        try:
+            return kernel(*arguments, flags, share, number, team)
+        except BaseException:
+            flags[_ABORT] = 1
+            raise
+
+    helpers = []
+    try:
+        helpers = [_pool.submit(member, number) for number in range(1, team)]
+        return member(0)
+    except BaseException:
+        flags[_ABORT] = 1
+        raise
+    finally:
+        for helper in helpers:
+            helper.result()

@@ -1,0 +1,101 @@
+"""Inner products and updates of vectors, each one pass over memory."""
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from ._jit import FLAGS, jit
+
+__all__ = ["form", "narrow", "square", "step_direction", "step_iterate"]
+
+
+def narrow(x, value):
+    """The real number ``value`` in the precision of x, so that a loop over float32 stays in float32."""
+    raise NotImplementedError("called from compiled code only")
+
+
+@overload(narrow, jit_options=FLAGS)
+def _narrow(x, value):
+    if x.dtype in (types.float32, types.complex64):
+        return lambda x, value: np.float32(value)
+    return lambda x, value: value
+
+
+def form(p, q):
+    """p^H q as (real part, imaginary part, sum of the terms' magnitudes), in float64.
+
+    The last two tell a Hermitian form from another one; they are zero where the vectors are real.
+    """
+    raise NotImplementedError("called from compiled code only")
+
+
+@overload(form, jit_options=FLAGS)
+def _form(p, q):
+    if isinstance(p.dtype, types.Complex):
+
+        def complex_form(p, q):
+            re, im, size = 0.0, 0.0, 0.0
+            for i in range(p.size):
+                a, b = p[i], q[i]
+                u = np.float64(a.real) * b.real + np.float64(a.imag) * b.imag
+                v = np.float64(a.real) * b.imag - np.float64(a.imag) * b.real
+                re += u
+                im += v
+                size += abs(u) + abs(v)
+            return re, im, size
+
+        return complex_form
+
+    def real_form(p, q):
+        s = 0.0
+        for i in range(p.size):
+            s += np.float64(p[i]) * q[i]
+        return s, 0.0, 0.0
+
+    return real_form
+
+
+@jit
+def square(value):
+    """|value|^2 in float64."""
+    return np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+
+
+def step_iterate(alpha, p, q, x, r):
+    """x += alpha p and r -= alpha q; returns ||r||.
+
+    Parameters
+    ----------
+    alpha : float
+    p, q, x, r : ndarray, shape (n,)
+    """
+    return _step_iterate(alpha, p, q, x, r)
+
+
+def step_direction(z, beta, p):
+    """p = z + beta p.
+
+    Parameters
+    ----------
+    z, p : ndarray, shape (n,)
+    beta : float
+    """
+    _step_direction(z, beta, p)
+
+
+@jit
+def _step_iterate(alpha, p, q, x, r):
+    a = narrow(x, alpha)
+    s = 0.0
+    for i in range(x.size):
+        x[i] += a * p[i]
+        r[i] -= a * q[i]
+        s += square(r[i])
+    return np.sqrt(s)
+
+
+@jit
+def _step_direction(z, beta, p):
+    b = narrow(p, beta)
+    for i in range(p.size):
+        p[i] = z[i] + b * p[i]

@@ -1,0 +1,53 @@
+"""Solvers that get faster on the problems you keep giving them, and tell the truth about the answer.
+
+The areas are loaded on first use: ``solvers.linalg`` stands in for ``scipy.sparse.linalg``.
+"""
+
+import os as _os
+
+# A checkout that is not installed has kernels/ and benchmarks/ beside this folder, not inside it.
+_home = _os.path.dirname(_os.path.abspath(__file__))
+_root = _os.path.dirname(_home)
+if not _os.path.isdir(_os.path.join(_home, "kernels")) and _os.path.isfile(
+    _os.path.join(_root, "kernels", "__init__.py")
+):
+    __path__.append(_root)
+
+from ._backend import backend, backends, get_threads, set_backend, set_threads  # noqa: E402
+from ._errors import BackendUnavailable, ConvergenceError, InvalidInput, UnsupportedType  # noqa: E402
+from ._progress import progress  # noqa: E402
+from ._result import Result, Status  # noqa: E402
+from ._version import __version__  # noqa: E402
+
+_AREAS = ("linalg",)
+_ON_FIRST_USE = (*_AREAS, "testing")
+
+__all__ = [
+    "BackendUnavailable",
+    "ConvergenceError",
+    "InvalidInput",
+    "Result",
+    "Status",
+    "UnsupportedType",
+    "__version__",
+    "backend",
+    "backends",
+    "get_threads",
+    "linalg",
+    "progress",
+    "set_backend",
+    "set_threads",
+    "testing",
+]
+
+
+def __getattr__(name):
+    if name in _ON_FIRST_USE:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

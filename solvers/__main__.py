@@ -1,0 +1,13 @@
+"""``python -m solvers`` and the console script ``solvers``."""
+
+import sys
+
+
+def main(argv=None) -> int:
+    from solvers.benchmarks.cli import main as command_line
+
+    return command_line(sys.argv[1:] if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Every validation and its sentence: the parameter, the demand, the value received, the remedy."""
+
+import math
+import numbers
+
+import numpy as np
+
+from ._errors import InvalidInput, UnsupportedType
+
+__all__ = ["choice", "count", "finite", "flag", "function", "number", "real_array", "shape_is", "tolerance"]
+
+
+def number(name, value, least=None):
+    """A real number, not NaN, at least ``least``."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        if not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
+            raise _wrong_kind(name, "a real number", value)
+    value = float(value)
+    if math.isnan(value):
+        raise InvalidInput(f"`{name}` must be a number, got nan.")
+    if least is not None and value < least:
+        raise InvalidInput(f"`{name}` must be >= {least}, got {value!r}.")
+    return value
+
+
+def tolerance(name, value):
+    """A real number >= 0; infinity is one."""
+    if value is None or isinstance(value, str):
+        # SciPy's word for these is a ValueError, and its users catch that.
+        raise InvalidInput(f"`{name}` must be a number >= 0, got {value!r}.")
+    if type(value) is float and value >= 0.0:
+        return value
+    try:
+        value = number(name, value)
+    except InvalidInput:
+        raise InvalidInput(f"`{name}` must be >= 0, got nan.") from None
+    if value < 0:
+        raise InvalidInput(f"`{name}` must be >= 0, got {value!r}.")
+    return value
+
+
+def count(name, value, least=1):
+    """An integer >= least."""
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
+            value = int(value)  # SciPy takes maxiter=1e3
+        else:
+            raise _wrong_kind(name, f"an integer >= {least}", value)
+    value = int(value)
+    if value < least:
+        raise InvalidInput(f"`{name}` must be >= {least}, got {value}.")
+    return value
+
+
+def flag(name, value):
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise _wrong_kind(name, "True or False", value)
+    return bool(value)
+
+
+def choice(name, value, among):
+    """One of the given strings."""
+    if value not in among:
+        words = ", ".join(repr(a) for a in among)
+        raise InvalidInput(f"`{name}` must be one of {words}, got {value!r}.")
+    return value
+
+
+def function(name, value):
+    """None, a callable, or an object with ``on_chunk``."""
+    if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
+        raise _wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
+    return value
+
+
+def real_array(name, value):
+    """Anything array-like of numbers, as an ndarray of a float or complex dtype; never a copy without need."""
+    if type(value) is not np.ndarray:
+        value = _as_array(name, value)
+    if value.dtype.char in "dfDF":
+        return value
+    kind = value.dtype.kind
+    if kind not in "biufcO":
+        raise UnsupportedType(f"`{name}` must hold numbers, got an array of dtype {value.dtype}.")
+    if kind == "O":
+        return _from_objects(name, value)
+    return value.astype(np.complex128 if kind == "c" else np.float64)
+
+
+def _as_array(name, value):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
+    if hasattr(value, "tocsr"):
+        raise UnsupportedType(f"`{name}` must be a dense array, got a sparse one; pass {name}.toarray().")
+    if value is None or isinstance(value, str | bytes | dict | set):
+        raise _wrong_kind(name, "an array of numbers", value)
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(f"`{name}` must be an array of numbers, and NumPy cannot make one of it: {error}.") from None
+
+
+def _from_objects(name, value):
+    for dtype in (np.float64, np.complex128):
+        try:
+            return value.astype(dtype)
+        except (ValueError, TypeError):
+            continue
+    raise UnsupportedType(f"`{name}` must hold numbers, got an array of Python objects.")
+
+
+def shape_is(name, array, shapes, because):
+    """The array has one of these shapes."""
+    if array.shape not in shapes:
+        wanted = " or ".join(str(s) for s in shapes)
+        raise InvalidInput(f"`{name}` must have shape {wanted} {because}, got {array.shape}.")
+    return array
+
+
+def finite(name, array):
+    """No NaN and no infinity: the sentence counts them and names the first."""
+    bad = ~np.isfinite(array)
+    how_many = int(np.count_nonzero(bad))
+    if how_many:
+        first = np.unravel_index(int(np.argmax(bad)), array.shape)
+        place = ", ".join(str(int(i)) for i in first)
+        raise InvalidInput(
+            f"`{name}` must be finite, got {how_many} NaN or infinite entr{'y' if how_many == 1 else 'ies'}, "
+            f"the first at [{place}] ({array[first]})."
+        )
+    return array
+
+
+def _wrong_kind(name, demand, value):
+    return UnsupportedType(f"`{name}` must be {demand}, got {_brief(value)}.")
+
+
+def _brief(value):
+    text = repr(value)
+    return f"{type(value).__name__} {text}" if len(text) <= 40 else type(value).__name__

@@ -1,0 +1,164 @@
+"""The one driver: it decides to stop, verifies, records, times and reports progress.
+
+A method is a generator ``steps(problem, control)``. It allocates its buffers, yields ``([norm], None)``
+for the initial residual, and then once per chunk ``(norms, status)``: the norms of the steps just taken
+and the reason to end, if any. It leaves the iterate in ``problem.x`` before each yield.
+
+A problem has ``x``; ``true_norm()``, which recomputes the norm of the residual at x; ``eps``, the unit
+roundoff of its dtype; ``is_finite()``; ``save()`` and ``restore(saved)`` for its iterate; and ``iterate()``,
+a copy of x for a user's callback.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._result import Status
+
+__all__ = ["Control", "Limits", "Record", "run"]
+
+
+@dataclass(slots=True)
+class Limits:
+    """What the user allows: the tolerance (absolute, on the norm), the steps, and the steps per chunk."""
+
+    threshold: float
+    maxiter: int
+    chunk: int
+    callback: object = None
+
+
+@dataclass(slots=True)
+class Control:
+    """What the driver decides and a method obeys; ``parameter`` is for a policy that tunes a method."""
+
+    threshold: float
+    max_steps: int
+    parameter: object = None
+
+
+@dataclass(slots=True)
+class Record:
+    """What happened."""
+
+    status: Status
+    iterations: int
+    residuals: np.ndarray
+    residual: float
+    seconds: float
+
+
+def run(steps, problem, limits):
+    """Drive a method to its end.
+
+    The method's own norm is only a claim: the residual is recomputed, and above the threshold the method
+    starts again from x, as long as that at least halves the residual. Below about eps of the norm at which
+    a start began, the recurrence says nothing more about the residual, so the claim is tested there even
+    if the tolerance is tighter.
+    """
+    began = time.perf_counter()
+    history = _History()
+    best = None
+    while True:
+        status = _sweep(steps, problem, limits, history)
+        residual = history.initial if history.taken == 0 and status is Status.CONVERGED else problem.true_norm()
+        if residual <= limits.threshold and (math.isfinite(residual) or limits.threshold == math.inf):
+            status = Status.CONVERGED
+            break
+        if status is Status.NONFINITE or not math.isfinite(residual):
+            status, residual = Status.NONFINITE, problem.last_finite(residual)
+            break
+        if best is not None and residual > 0.5 * best[0]:
+            if best[0] < residual:
+                residual = best[0]
+                problem.restore(best[1])
+            status = Status.STAGNATED if status is Status.CONVERGED else status
+            break
+        if status is not Status.CONVERGED:
+            break
+        if history.taken >= limits.maxiter:
+            status = Status.MAXITER
+            break
+        best = residual, problem.save()
+    return Record(status, history.taken, history.norms(), residual, time.perf_counter() - began)
+
+
+def _sweep(steps, problem, limits, history):
+    """One start of the method, up to its claim (CONVERGED), its failure, or a limit."""
+    control = Control(limits.threshold, 1)
+    report = _reporter(limits.callback, problem)
+    first = True
+    for norms, status in steps(problem, control):
+        if first:
+            history.begin(norms[0])
+            control.threshold = max(limits.threshold, problem.eps / 8 * norms[0])
+        else:
+            history.add(norms)
+            if report is not None and len(norms) and report(history.taken, norms[-1]):
+                return Status.STOPPED
+        last = norms[-1] if len(norms) else 0.0
+        if status is not None:
+            return status
+        if not math.isfinite(last):
+            return Status.NONFINITE
+        if last <= (limits.threshold if first else control.threshold):
+            return Status.CONVERGED
+        if history.taken >= limits.maxiter:
+            return Status.MAXITER
+        control.max_steps = min(limits.chunk, limits.maxiter - history.taken)
+        first = False
+    raise AssertionError("a method ended without a status")
+
+
+class _History:
+    """The norms tested. A restart puts the recomputed norm in the place of the claim it refuted."""
+
+    def __init__(self):
+        self.taken = 0
+        self.initial = None
+        self._parts = []
+
+    def begin(self, norm):
+        if self.initial is None:
+            self.initial = float(norm)
+            self._parts.append([self.initial])
+        else:
+            last = np.array(self._parts[-1], dtype=float)
+            last[-1] = norm
+            self._parts[-1] = last
+
+    def add(self, norms):
+        if len(norms) and not math.isfinite(norms[-1]):
+            norms = norms[: int(np.argmin(np.isfinite(norms)))]  # the step that failed is not one taken
+        if len(norms):
+            self.taken += len(norms)
+            self._parts.append(norms)
+
+    def norms(self):
+        norms = np.concatenate(self._parts)
+        return norms if math.isfinite(norms[0]) else np.where(np.isfinite(norms), norms, np.inf)
+
+
+def _reporter(callback, problem):
+    """A function (iteration, norm) -> stop?, or None."""
+    if callback is None:
+        return None
+    if hasattr(callback, "on_chunk"):
+
+        def report(iteration, norm):
+            callback.on_chunk(iteration, float(norm))
+    else:
+
+        def report(iteration, norm):
+            callback(problem.iterate())
+
+    def stopped(iteration, norm):
+        try:
+            report(iteration, norm)
+        except StopIteration:
+            return True
+        return False
+
+    return stopped

@@ -1,0 +1,196 @@
+"""What every solver returns: a status that is its own remedy, and the numbers behind it."""
+
+import math
+from enum import StrEnum
+
+import numpy as np
+
+from ._errors import ConvergenceError
+
+__all__ = ["Result", "Status"]
+
+
+class Status(StrEnum):
+    """How a solve ended. ``str(status)`` is its name, ``status.sentence`` says what to do next."""
+
+    CONVERGED = "converged", "The recomputed residual meets the tolerance."
+    MAXITER = "maxiter", (
+        "The iteration limit was reached; raise `maxiter`, loosen `rtol`, or pass a preconditioner `M`."
+    )
+    STAGNATED = "stagnated", (
+        "Rounding keeps the true residual above the tolerance; loosen `rtol`, or solve in a wider dtype."
+    )
+    INDEFINITE = "indefinite", (
+        "`A` (or `M`) is not definite, which this method needs; use minres, or gmres if it is not symmetric."
+    )
+    NOT_HERMITIAN = "not_hermitian", (
+        "`A` is not Hermitian, which this method needs; use gmres or bicgstab, or pass (A + A^H)/2."
+    )
+    INCONSISTENT = "inconsistent", (
+        "The system is singular and `b` is not in its range; x is the least-squares solution: "
+        "project `b` onto the range, or accept x."
+    )
+    BREAKDOWN = "breakdown", (
+        "The recurrence broke down before the tolerance was met; use gmres, another `x0`, or a preconditioner `M`."
+    )
+    NONFINITE = "nonfinite", (
+        "A NaN or an infinity came up in a product with `A` or `M`; look for it there, or rescale the system."
+    )
+    STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
+
+    def __new__(cls, name, sentence):
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.sentence = sentence
+        return member
+
+    def info(self, count: int) -> int:
+        """SciPy's integer: 0, the number of iterations (at least 1), or a negative code for a breakdown."""
+        return _INFO.get(self, max(1, int(count)))
+
+
+_INFO = {
+    Status.CONVERGED: 0,
+    Status.BREAKDOWN: -10,
+    Status.INDEFINITE: -11,
+    Status.NOT_HERMITIAN: -11,
+    Status.NONFINITE: -12,
+    Status.INCONSISTENT: -13,
+}
+
+
+class Result:
+    """The outcome of a solve.
+
+    Attributes
+    ----------
+    status : Status, or tuple of Status
+        How it ended; one per right-hand side where ``b`` had several columns.
+    iterations : int or ndarray of int, shape (k,)
+        Steps taken.
+    residuals : ndarray, shape (iterations + 1,) or (steps + 1, k)
+        The norms tested, the initial one first. A column that stopped earlier repeats its last norm.
+    residual : float or ndarray, shape (k,)
+        The norm of ``b - A x``, recomputed on exit with float64 accumulation.
+    threshold : float or ndarray, shape (k,)
+        What ``residual`` had to meet: ``max(atol, rtol ||b||)``.
+    n_matvec : int
+        Products with ``A``, those of the verification included.
+    seconds : float
+        Wall time of the solve.
+    backend : str
+        ``"cpu"`` or ``"gpu"``.
+    method : str
+        The name of the function that made it.
+    """
+
+    def __init__(self, *, status, iterations, residuals, residual, threshold, n_matvec, seconds, backend, method):
+        self.status = status
+        self.iterations = iterations
+        self.residuals = residuals
+        self.residual = residual
+        self.threshold = threshold
+        self.n_matvec = n_matvec
+        self.seconds = seconds
+        self.backend = backend
+        self.method = method
+
+    @property
+    def converged(self) -> bool:
+        """True if the tolerance was met, for every right-hand side."""
+        return all(s is Status.CONVERGED for s in self._statuses)
+
+    @property
+    def message(self) -> str:
+        """One line: how it ended, with what residual, and what to do about it."""
+        worst = self._worst
+        if worst is None:
+            return f"{self!r}: {Status.CONVERGED.sentence}"
+        status, residual, threshold = self._statuses[worst], *(
+            np.ravel(v)[worst] for v in (self.residual, self.threshold)
+        )
+        column = f" (column {worst})" if isinstance(self.status, tuple) else ""
+        return f"{self.method} {status}{column}: residual {residual:.1e}, asked for {threshold:.1e}. {status.sentence}"
+
+    def check(self):
+        """Return self if converged.
+
+        Raises
+        ------
+        ConvergenceError
+            Otherwise; it carries this object as ``.result``.
+        """
+        if not self.converged:
+            raise ConvergenceError(self.message, self)
+        return self
+
+    def plot(self, ax=None):
+        """Draw the convergence curve with matplotlib and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Where to draw; a new figure by default.
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError("plot() needs matplotlib: pip install 'adaptive-solvers[bench]'.") from error
+
+        ax = plt.subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        norms = np.where(self.residuals > 0, self.residuals, np.nan)
+        ax.semilogy(norms, label=self.method if norms.ndim == 1 else None)
+        ax.axhline(np.min(self.threshold) or np.nan, color="0.6", linestyle="--", linewidth=1)
+        ax.set(xlabel="iteration", ylabel="residual norm", title=repr(self))
+        return ax
+
+    def to_dict(self) -> dict:
+        """Everything but the solution, as plain numbers, lists and strings: ready for ``json.dumps``."""
+        return {name: _plain(value) for name, value in self.__dict__.items() if name not in self._not_in_dict} | {
+            "converged": self.converged,
+            "message": self.message,
+        }
+
+    _not_in_dict = frozenset()
+
+    @property
+    def _statuses(self):
+        return self.status if isinstance(self.status, tuple) else (self.status,)
+
+    @property
+    def _worst(self):
+        """The index of the failed column with the most severe code (a breakdown before a limit), or None."""
+        failed = [(s.info(1), i) for i, s in enumerate(self._statuses) if s is not Status.CONVERGED]
+        return min(failed)[1] if failed else None
+
+    def __repr__(self):
+        products = f"{self.n_matvec} matvec{'' if self.n_matvec == 1 else 's'}"
+        if isinstance(self.status, tuple):
+            done = sum(s is Status.CONVERGED for s in self.status)
+            most = max(map(int, self.iterations), default=0)
+            return (
+                f"Result({done} of {len(self.status)} converged in at most {_iterations(most)}, "
+                f"residual <= {np.max(self.residual, initial=0.0):.1e}, {products}, {self.backend})"
+            )
+        verb = "in" if self.status is Status.CONVERGED else "after"
+        return (
+            f"Result({self.status} {verb} {_iterations(self.iterations)}, residual {self.residual:.1e}, "
+            f"{products}, {self.backend})"
+        )
+
+
+def _iterations(count):
+    return f"{count} iteration{'' if count == 1 else 's'}"
+
+
+def _plain(value):
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Status):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    # JSON has no infinity.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

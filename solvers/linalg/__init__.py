@@ -1,0 +1,18 @@
+"""A drop-in for ``scipy.sparse.linalg``: every public name of it, ours where ours is better.
+
+``cg`` (and what follows it) returns SciPy's pair with iterations and a recomputed residual beside it, names
+its failures, and takes many right-hand sides. ``prepare`` does a matrix's analysis once for many solves.
+"""
+
+from scipy.sparse import linalg as _scipy
+from scipy.sparse.linalg import *  # noqa: F403
+from scipy.sparse.linalg import test  # noqa: F401
+
+from ._cg import cg
+from ._operator import PreparedOperator, StencilOperator, prepare, stencil
+from ._result import LinearResult
+
+#: Names of this module that are not SciPy's own objects.
+OURS = ("LinearResult", "PreparedOperator", "StencilOperator", "cg", "prepare", "stencil")
+
+__all__ = sorted({*_scipy.__all__, *OURS})

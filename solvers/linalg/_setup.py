@@ -1,0 +1,170 @@
+"""From what a user passed to checked systems: shapes, dtypes, preconditioner, starting guess, limits."""
+
+import math
+from functools import partial
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
+
+from .. import _backend, _checks
+from .._errors import InvalidInput
+from .._loop import Limits
+from ._operator import Matrix, analyse
+from ._system import System, norm
+
+__all__ = ["linear_system"]
+
+# Multiply-adds of one chunk: some 20 ms, so that Ctrl-C and a progress report are prompt.
+_CHUNK_WORK = 2e7
+_LONGEST_CHUNK = 4096
+# Outside these a square may over- or underflow in float64.
+_SMALL, _LARGE = 1e-140, 1e140
+
+
+def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
+    """Check everything a user passed; returns the systems (one per column), the shape of x, and their limits."""
+    backend = _backend.pick(A=A, b=b, x0=x0, M=M)
+    b = _checks.real_array("b", b)
+    matrix = analyse(A, b.dtype) if not _is_function(A) else _from_function(A, b)
+    b, shape = _right_hand_sides(b, matrix.n)
+    dtype = _working_dtype(matrix, b)
+    preconditioner = _preconditioner(A, M, matrix.n, dtype)
+    x0 = _starting_guess(x0, shape, dtype, b, preconditioner)
+    rtol, atol = _checks.tolerance("rtol", tolerances[0]), _checks.tolerance("atol", tolerances[1])
+    maxiter = default_maxiter * max(1, matrix.n) if tolerances[2] is None else _checks.count("maxiter", tolerances[2])
+
+    columns = [(b, x0)] if len(shape) == 1 else [(b[:, j], None if x0 is None else x0[:, j]) for j in range(shape[1])]
+    systems, limits = [], []
+    for right, start in columns:
+        system, size = _one_system(matrix, preconditioner, right, start, dtype, backend)
+        systems.append(system)
+        limits.append(_limits(system, size, rtol, atol, maxiter, callback))
+    return systems, shape, limits
+
+
+def _one_system(matrix, preconditioner, b, x0, dtype, backend):
+    b = np.ascontiguousarray(b, dtype=dtype)
+    size = norm(b)
+    if not math.isfinite(size):
+        _checks.finite("b", b)
+    start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
+    if size and not _SMALL < size < _LARGE and dtype.char in "dD":
+        # A power of two: scaling by it is exact.
+        scale = 2.0 ** -int(np.frexp(np.abs(b).max())[1])
+        b = b * scale
+        start = None if start is None else start * scale
+    else:
+        scale = 1.0
+    system = System(matrix, preconditioner, b, start, dtype, backend)
+    system.scale = scale
+    return system, norm(b) if scale != 1.0 else size
+
+
+def _limits(system, size, rtol, atol, maxiter, callback):
+    threshold = max(atol * system.scale, rtol * size) if size else 0.0
+    if callback is not None and not hasattr(callback, "on_chunk"):
+        chunk = 1
+    else:
+        entries = system.operand[-1].size if system.operand is not None else 0
+        chunk = max(1, min(_LONGEST_CHUNK, int(_CHUNK_WORK / (entries + 16 * system.n + 1))))
+    return Limits(threshold, maxiter, chunk, callback)
+
+
+def _is_function(A):
+    return callable(A) and not isinstance(A, LinearOperator) and not hasattr(A, "shape")
+
+
+def _from_function(A, b):
+    if b.ndim == 0:
+        raise InvalidInput("`b` must have shape (n,) or (n, k), got a single number.")
+    probe = np.asarray(A(np.zeros(b.shape[0], dtype=b.dtype)))
+    dtype = np.result_type(probe.dtype, b.dtype) if probe.dtype.kind in "fc" else b.dtype
+    return Matrix(b.shape[0], dtype if dtype.char in "fdFD" else np.dtype(np.float64), apply=A)
+
+
+def _right_hand_sides(b, n):
+    """b as (n,) or (n, k), and the shape of x; SciPy answers (n, 1) with (n,)."""
+    if b.ndim not in (1, 2) or b.shape[0] != n:
+        raise InvalidInput(f"`b` must have shape ({n},) or ({n}, k) to go with `A` of shape ({n}, {n}), got {b.shape}.")
+    if b.shape == (n, 1):
+        b = b.reshape(n)
+    return b, b.shape
+
+
+def _working_dtype(matrix, b):
+    if matrix.dtype is None:
+        return np.result_type(matrix.product(np.zeros(matrix.n, b.dtype)).dtype, b.dtype, np.float32)
+    return np.result_type(matrix.dtype, b.dtype)
+
+
+def _starting_guess(x0, shape, dtype, b, preconditioner):
+    if x0 is None:
+        return None
+    if isinstance(x0, str):
+        if x0 != "Mb":
+            raise InvalidInput(f"`x0` must be an array or 'Mb' (which starts from M @ b), got {x0!r}.")
+        columns = [_once(preconditioner, c.astype(dtype)) for c in (b.T if b.ndim == 2 else [b])]
+        return np.stack(columns, axis=1) if b.ndim == 2 else columns[0]
+    x0 = _checks.real_array("x0", x0)
+    n = shape[0]
+    _checks.shape_is("x0", x0, [shape, (n, 1)] if len(shape) == 1 else [shape], "to go with `b`")
+    if x0.dtype.kind == "c" and dtype.kind != "c":
+        raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
+    if not np.isfinite(np.sum(x0)):
+        _checks.finite("x0", x0)
+    return x0.reshape(shape)
+
+
+def _once(preconditioner, r):
+    diagonal, apply = preconditioner
+    if apply is not None:
+        return np.array(apply(r), dtype=r.dtype)
+    return r if diagonal is None else diagonal * r
+
+
+def _preconditioner(A, M, n, dtype):
+    """(diagonal, None), (None, function) or (None, None)."""
+    if M is None:
+        psolve = getattr(A, "psolve", None)  # SciPy's old way to attach one
+        return None, None if psolve is None else Matrix(n, dtype, apply=psolve).product
+    if callable(M) and not isinstance(M, LinearOperator) and not hasattr(M, "shape"):
+        return None, Matrix(n, dtype, apply=M).product
+    try:
+        matrix = analyse(M, dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`A`", "`M`")) from None
+    if matrix.n != n:
+        raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
+    if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
+        raise InvalidInput("`M` must be real where `A` and `b` are; convert `b` with b.astype(complex).")
+    if (diagonal := _diagonal_of(M, dtype)) is not None:
+        return diagonal, None
+    if matrix.explicit:
+        return None, partial(_explicit_product, matrix, dtype)
+    return None, matrix.product
+
+
+def _diagonal_of(M, dtype):
+    """The diagonal of a sparse M that is nothing else, if it is real."""
+    if not issparse(M) or M.format not in ("dia", "csr"):
+        return None
+    if M.format == "dia":
+        pure = M.offsets.size == 1 and M.offsets[0] == 0
+    else:
+        n = M.shape[0]
+        pure = M.nnz == n and np.array_equal(M.indptr, np.arange(n + 1)) and np.array_equal(M.indices, np.arange(n))
+    if not pure:
+        return None
+    diagonal = M.diagonal()
+    if diagonal.dtype.kind == "c":
+        if np.any(diagonal.imag):
+            return None
+        diagonal = diagonal.real
+    return np.ascontiguousarray(diagonal, dtype=np.finfo(dtype).dtype)
+
+
+def _explicit_product(matrix, dtype, r):
+    y = np.empty_like(r)
+    _backend.kernels("cpu").matvec(matrix.operand(dtype, "cpu"), r, y)
+    return y

@@ -1,0 +1,131 @@
+"""A linear system as the driver sees it: its arrays, its products, its true residual."""
+
+import math
+
+import numpy as np
+
+from .. import _backend
+from .._errors import InvalidInput
+
+__all__ = ["System", "norm"]
+
+
+class System:
+    """A x = b for one right-hand side: its arrays, its products (counted) and its true residual.
+
+    Attributes
+    ----------
+    x, b : ndarray, shape (n,)
+        In the working dtype. ``x`` is ours, ``b`` is only read.
+    operand : the kernels' form of A, or None for an operator
+    diagonal : None or ndarray, shape (n,)
+        The preconditioner, where it is a diagonal.
+    fused : bool
+        Whether the compiled loop takes this system: entries at hand, no preconditioner but a diagonal.
+    """
+
+    def __init__(self, matrix, preconditioner, b, x, dtype, backend):
+        self.matrix, self.backend, self.dtype = matrix, backend, dtype
+        self.kernels = _backend.kernels(backend)
+        self.operand = matrix.operand(dtype, backend) if matrix.explicit else None
+        self.diagonal, self._apply_M = preconditioner
+        self.fused = self.operand is not None and self._apply_M is None
+        self.x_is_zero = x is None
+        self.b = b
+        self.x = np.zeros(matrix.n, dtype) if x is None else x
+        self.x0 = None if x is None else x.copy()
+        self.scale = 1.0
+        self.n_matvec = 0
+        self.eps = float(np.finfo(dtype).eps)
+
+    @property
+    def n(self):
+        return self.matrix.n
+
+    @property
+    def preconditioned(self):
+        return self.diagonal is not None or self._apply_M is not None
+
+    def matvec(self, v, out):
+        """out = A v."""
+        self.n_matvec += 1
+        if self.operand is not None:
+            self.kernels.matvec(self.operand, v, out)
+        else:
+            _store(self.matrix.product(v), out, "A")
+
+    def psolve(self, r, out):
+        """Return M r: r itself without a preconditioner, else ``out``, filled."""
+        if self._apply_M is not None:
+            _store(self._apply_M(r), out, "M")
+        elif self.diagonal is not None:
+            np.multiply(self.diagonal, r, out=out)
+        else:
+            return r
+        return out
+
+    def residual(self, out):
+        """out = b - A x; returns its norm."""
+        if self.x_is_zero:
+            self.x_is_zero = False
+            out[:] = self.b
+            return norm(out)
+        self.n_matvec += 1
+        if self.operand is not None:
+            return self.kernels.residual(self.operand, self.x, self.b, out)
+        # A copy of x: the user's function may write to what it gets.
+        difference = self.b - self.matrix.product(self.x.copy())
+        _store(difference, out, "A")
+        return norm(difference)
+
+    def true_norm(self):
+        """The norm of b - A x, recomputed."""
+        return self.residual(np.empty_like(self.x))
+
+    def save(self):
+        return self.x.copy()
+
+    def restore(self, saved):
+        self.x[:] = saved
+
+    def iterate(self):
+        """A copy of x for the user's callback, in the user's scale."""
+        return self.x.copy() if self.scale == 1.0 else self.x / self.scale
+
+    def last_finite(self, residual):
+        """After a NaN: leave in x the finite one of x, x0 and 0 with the smallest true residual; return that."""
+        with np.errstate(all="ignore"):
+            candidates = [(residual, self.x.copy())]
+            if self.x0 is not None:
+                self.x[:] = self.x0
+                candidates.append((self.true_norm(), self.x0))
+        candidates.append((norm(self.b), np.zeros_like(self.x)))
+        finite = [c for c in candidates if math.isfinite(c[0]) and np.isfinite(c[1]).all()]
+        best = min(finite, key=lambda c: c[0])
+        self.restore(best[1])
+        return best[0]
+
+
+def norm(v):
+    """The 2-norm as a Python float, accumulated in float64."""
+    if v.dtype.char in "fF":
+        v = v.astype(np.complex128 if v.dtype.char == "F" else np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.vdot(v, v).real
+    if 1e-280 < square < 1e280:
+        return math.sqrt(square)
+    # Out of the range of a square: scale first.
+    largest = float(np.abs(v).max(initial=0.0))
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(v / largest))
+
+
+def _store(y, out, name):
+    """out = y, where a complex y is no surprise."""
+    if y.dtype.kind == "c" and out.dtype.kind != "c":
+        raise InvalidInput(
+            f"`{name}` must give real products where its dtype is real, got complex ones; declare dtype=complex, "
+            "or pass a complex `b`."
+        )
+    out[:] = y
