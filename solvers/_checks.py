@@ -68,7 +68,9 @@ def choice(name, value, among):
 
 
 def function(name, value):
-    """None, a callable, or an object with ``on_chunk``."""
+    """None, a callable, or an object with ``on_chunk``; or a tuple of them that was checked before."""
+    if isinstance(value, tuple):
+        return value
     if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
         raise _wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value

@@ -142,23 +142,20 @@ class _History:
 
 
 def _reporter(callback, problem):
-    """A function (iteration, norm) -> stop?, or None."""
+    """A function (iteration, norm) -> stop?, or None. A tuple of callbacks is called in turn."""
     if callback is None:
         return None
-    if hasattr(callback, "on_chunk"):
+    callbacks = callback if isinstance(callback, tuple) else (callback,)
 
-        def report(iteration, norm):
-            callback.on_chunk(iteration, float(norm))
-    else:
-
-        def report(iteration, norm):
-            callback(problem.iterate())
-
-    def stopped(iteration, norm):
+    def report(iteration, norm):
         try:
-            report(iteration, norm)
+            for each in callbacks:
+                if hasattr(each, "on_chunk"):
+                    each.on_chunk(iteration, float(norm))
+                else:
+                    each(problem.iterate())
         except StopIteration:
             return True
         return False
 
-    return stopped
+    return report

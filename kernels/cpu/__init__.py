@@ -1,18 +1,20 @@
 """Numba kernels. One call does one piece of work on whole arrays; threads never change a bit of the answer."""
 
 from .cg import cg_chunk, cg_chunk_many, judge
-from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, matvec, residual, stencil
-from .vectors import step_direction, step_iterate
+from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, matvec, residual, stencil
+from .vectors import axpy, step_direction, step_iterate
 
 __all__ = [
     "CSR",
     "Dense",
     "Diagonals",
     "Stencil",
+    "axpy",
     "cg_chunk",
     "cg_chunk_many",
     "csr",
     "dense",
+    "diagonals",
     "judge",
     "matvec",
     "residual",

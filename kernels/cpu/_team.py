@@ -25,9 +25,9 @@ __all__ = ["BLOCK", "barrier", "block_count", "launch", "total"]
 # Rows of a block: its part of two vectors stays in the first-level cache between two passes.
 BLOCK = 2048
 # Multiply-adds of a chunk's single iteration below which a second thread costs more than it brings (measured).
-_WORK_PER_THREAD = 60_000
+_WORK_PER_THREAD = 100_000
 # Loads of the barrier's flag before the thread offers its processor to others.
-_SPINS = 4000
+_SPINS = 1000
 
 _ARRIVED, _ROUND, _ABORT = 0, 8, 16  # a cache line apart
 _FLAGS_SIZE = 24

@@ -160,7 +160,7 @@ def apply_many(A, X, Y, lo, hi):
 
 @overload(apply_many, jit_options=FLAGS)
 def _apply_many(A, X, Y, lo, hi):
-    if not isinstance(A, types.NamedTuple):
+    if not isinstance(A, types.BaseNamedTuple):
         return None
     return {CSR: _apply_many_csr, Diagonals: _apply_many_diagonals}[A.instance_class]
 

@@ -23,6 +23,7 @@ __all__ = [
     "apply",
     "csr",
     "dense",
+    "diagonals",
     "matvec",
     "residual",
     "rows",
@@ -42,7 +43,7 @@ _LEAST_FILL = 0.7
 
 
 def csr(indptr, indices, data):
-    """Choose the storage for a matrix given in CSR form; None if its index arrays are not valid.
+    """Wrap a matrix given in CSR form; None if its index arrays are not valid.
 
     Parameters
     ----------
@@ -51,17 +52,23 @@ def csr(indptr, indices, data):
     """
     unsigned = np.uint32 if indices.dtype.itemsize == 4 else np.uint64
     indptr, indices = indptr.view(unsigned), indices.view(unsigned)
+    return CSR(indptr, indices, data) if _is_valid(indptr, indices, data.size) else None
+
+
+def diagonals(A):
+    """Store a CSR matrix by its diagonals where these are few and full; else return it as it is.
+
+    The conversion costs about as much as ten products.
+    """
+    n = rows(A)
     offsets = np.empty(_MOST_DIAGONALS + 1, dtype=np.int64)
-    count = _survey(indptr, indices, data.size, offsets)
-    if count < 0:
-        return None
-    n = indptr.size - 1
-    if count > _MOST_DIAGONALS or data.size < _LEAST_FILL * count * n or count == 0:
-        return CSR(indptr, indices, data)
+    count = _survey(A.indptr, A.indices, offsets)
+    if not 0 < count <= _MOST_DIAGONALS or A.data.size < _LEAST_FILL * count * n:
+        return A
     offsets = np.sort(offsets[:count])
-    diagonals = np.zeros((count, n), dtype=data.dtype)
-    _to_diagonals(indptr, indices, data, offsets, diagonals)
-    return Diagonals(offsets, diagonals)
+    data = np.zeros((count, n), dtype=A.data.dtype)
+    _to_diagonals(A.indptr, A.indices, A.data, offsets, data)
+    return Diagonals(offsets, data)
 
 
 def dense(array):
@@ -142,37 +149,38 @@ def residual(A, x, b, r):
 
 
 @jit
-def _survey(indptr, indices, nnz, offsets):
-    """Check the index arrays and collect the diagonals they touch.
-
-    Returns the number of diagonals, at most offsets.size, or -1 where an index is out of range.
-    """
+def _is_valid(indptr, indices, nnz):
     n = indptr.size - 1
-    most = offsets.size
-    count = 0
-    if indptr[0] != 0 or indptr[n] != nnz:
-        return -1
+    if indptr[0] != 0 or indptr[n] != nnz or indices.size != nnz:
+        return False
     for i in range(n):
-        begin, end = indptr[i], indptr[i + 1]
-        if begin > end or end > nnz:
-            return -1
+        if indptr[i] > indptr[i + 1]:
+            return False
+    largest = indptr[0]
+    for k in range(indices.size):
+        largest = max(largest, indices[k])  # a negative index is a large one here
+    return nnz == 0 or largest < n
+
+
+@jit
+def _survey(indptr, indices, offsets):
+    """Collect the offsets of the diagonals with entries; returns their number, offsets.size if there are more."""
+    count = 0
+    for i in range(indptr.size - 1):
         guess = 0
-        for k in range(uint64(begin), uint64(end)):
-            j = np.int64(indices[k])
-            if j < 0 or j >= n:
-                return -1
-            if count < most:
-                # The next entry of a row most often lies on the diagonal found next to the last one.
-                if guess < count and offsets[guess] == j - i:
-                    guess += 1
-                    continue
+        for k in range(uint64(indptr[i]), uint64(indptr[i + 1])):
+            offset = np.int64(indices[k]) - i
+            # The next entry of a row most often lies on the diagonal that was found next to the last one.
+            if guess >= count or offsets[guess] != offset:
                 guess = 0
-                while guess < count and offsets[guess] != j - i:
+                while guess < count and offsets[guess] != offset:
                     guess += 1
                 if guess == count:
-                    offsets[count] = j - i
+                    offsets[count] = offset
                     count += 1
-                guess += 1
+                    if count == offsets.size:
+                        return count
+            guess += 1
     return count
 
 
@@ -197,7 +205,7 @@ def apply(A, x, y, lo, hi):
 
 @overload(apply, jit_options=FLAGS)
 def _apply(A, x, y, lo, hi):
-    if not isinstance(A, types.NamedTuple):
+    if not isinstance(A, types.BaseNamedTuple):
         return None
     return _APPLY[A.instance_class]
 

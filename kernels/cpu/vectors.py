@@ -6,7 +6,7 @@ from numba.extending import overload
 
 from ._jit import FLAGS, jit
 
-__all__ = ["form", "narrow", "square", "step_direction", "step_iterate"]
+__all__ = ["axpy", "form", "narrow", "square", "step_direction", "step_iterate"]
 
 
 def narrow(x, value):
@@ -59,6 +59,13 @@ def _form(p, q):
 def square(value):
     """|value|^2 in float64."""
     return np.float64(value.real) * value.real + np.float64(value.imag) * value.imag
+
+
+@jit
+def axpy(alpha, x, y):
+    """y += alpha x, where alpha is a scalar of the arrays' dtype and x, y have shape (n,)."""
+    for i in range(y.size):
+        y[i] += alpha * x[i]
 
 
 def step_iterate(alpha, p, q, x, r):

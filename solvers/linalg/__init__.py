@@ -8,11 +8,24 @@ from scipy.sparse import linalg as _scipy
 from scipy.sparse.linalg import *  # noqa: F403
 from scipy.sparse.linalg import test  # noqa: F401
 
+from ._bicgstab import bicgstab
 from ._cg import cg
+from ._gmres import gmres
+from ._minres import minres
 from ._operator import PreparedOperator, StencilOperator, prepare, stencil
 from ._result import LinearResult
 
 #: Names of this module that are not SciPy's own objects.
-OURS = ("LinearResult", "PreparedOperator", "StencilOperator", "cg", "prepare", "stencil")
+OURS = (
+    "LinearResult",
+    "PreparedOperator",
+    "StencilOperator",
+    "bicgstab",
+    "cg",
+    "gmres",
+    "minres",
+    "prepare",
+    "stencil",
+)
 
 __all__ = sorted({*_scipy.__all__, *OURS})

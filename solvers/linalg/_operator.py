@@ -37,11 +37,16 @@ class Matrix:
         """Whether its entries are at hand, so that the compiled loops can apply it."""
         return self._apply is None
 
-    def operand(self, dtype, backend):
-        """The kernels' form of it with entries of that dtype, made on first use."""
+    def operand(self, dtype, backend, many_products=True):
+        """The kernels' form of it with entries of that dtype, made on first use.
+
+        Storage by diagonals costs some products to make: it is for those who will do many.
+        """
         key = dtype, backend
         if key not in self._operands:
-            self._operands[key] = self._make(dtype, _backend.kernels(backend))
+            kernels = _backend.kernels(backend)
+            operand = self._make(dtype, kernels)
+            self._operands[key] = kernels.diagonals(operand) if many_products and self._csr is not None else operand
         return self._operands[key]
 
     def product(self, v):

@@ -1,5 +1,7 @@
 """The way through for every iterative method: validate, solve, wrap up."""
 
+import sys
+
 import numpy as np
 
 from .. import _checks
@@ -11,8 +13,10 @@ from ._setup import linear_system
 __all__ = ["solve"]
 
 
-def solve(steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10):
-    """Validate, solve and wrap up: the way through for every iterative method here.
+def solve(
+    steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None, counts_own=False
+):
+    """Validate, solve and wrap up.
 
     Parameters
     ----------
@@ -23,9 +27,18 @@ def solve(steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, de
         Solves all columns of a b of shape (n, k) at once; by default they are solved one by one.
     default_maxiter : int
         Times n.
+    adjust : function (system), optional
+        Adds to each system what only this method knows.
+    counts_own : bool
+        Whether the method itself counts up to ``system.maxiter``.
     """
-    limits, callback = (rtol, atol, maxiter), _checks.function("callback", callback)
-    systems, shape, limits = linear_system(A, b, x0, M, limits, callback, default_maxiter)
+    tolerances, callback = (rtol, atol, maxiter), _checks.function("callback", callback)
+    systems, shape, limits = linear_system(A, b, x0, M, tolerances, callback, default_maxiter)
+    for system, each in zip(systems, limits):
+        if adjust is not None:
+            adjust(system)
+        if counts_own:
+            system.maxiter, each.maxiter = each.maxiter, sys.maxsize
     if len(shape) == 1:
         system = systems[0]
         record = _trivial(system) or run(steps, system, limits[0])
@@ -52,7 +65,7 @@ def _one_result(name, system, record, limits):
     unscale = 1.0 / system.scale
     x = system.x if unscale == 1.0 else system.x * unscale
     return LinearResult(
-        (x, record.status.info(record.iterations)),
+        (x, record.status.info(record.iterations if system.outer is None else system.outer)),
         status=record.status,
         iterations=record.iterations,
         residuals=record.residuals * unscale if unscale != 1.0 else record.residuals,

@@ -22,20 +22,30 @@ class System:
         The preconditioner, where it is a diagonal.
     fused : bool
         Whether the compiled loop takes this system: entries at hand, no preconditioner but a diagonal.
+    shift : float
+        The matrix is A - shift I.
+    certified : float or None
+        The norm of b - A x where the method has just recomputed it itself.
+    settings, maxiter, outer : objects that a method keeps here; ``outer`` is what SciPy's ``info`` counts
+        where that is not the iterations.
     """
 
     def __init__(self, matrix, preconditioner, b, x, dtype, backend):
         self.matrix, self.backend, self.dtype = matrix, backend, dtype
         self.kernels = _backend.kernels(backend)
-        self.operand = matrix.operand(dtype, backend) if matrix.explicit else None
         self.diagonal, self._apply_M = preconditioner
+        many_products = self._apply_M is None  # with a real preconditioner there will be few
+        self.operand = matrix.operand(dtype, backend, many_products) if matrix.explicit else None
         self.fused = self.operand is not None and self._apply_M is None
         self.x_is_zero = x is None
         self.b = b
         self.x = np.zeros(matrix.n, dtype) if x is None else x
         self.x0 = None if x is None else x.copy()
         self.scale = 1.0
+        self.shift = 0.0
         self.n_matvec = 0
+        self.certified = None
+        self.outer = self.settings = self.maxiter = None
         self.eps = float(np.finfo(dtype).eps)
 
     @property
@@ -53,6 +63,8 @@ class System:
             self.kernels.matvec(self.operand, v, out)
         else:
             _store(self.matrix.product(v), out, "A")
+        if self.shift:
+            self.kernels.axpy(self.dtype.type(-self.shift), v, out)
 
     def psolve(self, r, out):
         """Return M r: r itself without a preconditioner, else ``out``, filled."""
@@ -72,15 +84,21 @@ class System:
             return norm(out)
         self.n_matvec += 1
         if self.operand is not None:
-            return self.kernels.residual(self.operand, self.x, self.b, out)
+            size = self.kernels.residual(self.operand, self.x, self.b, out)
+            return self._add_shift(out) if self.shift else size
         # A copy of x: the user's function may write to what it gets.
         difference = self.b - self.matrix.product(self.x.copy())
         _store(difference, out, "A")
-        return norm(difference)
+        return self._add_shift(out) if self.shift else norm(difference)
 
     def true_norm(self):
         """The norm of b - A x, recomputed."""
-        return self.residual(np.empty_like(self.x))
+        certified, self.certified = self.certified, None
+        return self.residual(np.empty_like(self.x)) if certified is None else certified
+
+    def _add_shift(self, out):
+        self.kernels.axpy(self.dtype.type(self.shift), self.x, out)
+        return norm(out)
 
     def save(self):
         return self.x.copy()

@@ -1,0 +1,135 @@
+"""BiCGSTAB (van der Vorst 1992, https://doi.org/10.1137/0913035), right-preconditioned as in SciPy.
+
+What differs from SciPy's: the breakdown tests are relative to the vectors and not absolute, so that a scaled
+system takes the same path; the true residual is recomputed before "converged" is said.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._result import Status
+from ._result import LinearResult
+from ._solve import solve
+from ._system import norm
+
+__all__ = ["bicgstab"]
+
+
+def bicgstab(
+    A,
+    b: ArrayLike,
+    x0: ArrayLike | str | None = None,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    M=None,
+    callback=None,
+) -> LinearResult:
+    """Solve A x = b for a general square A by the stabilised bi-conjugate gradient method.
+
+    Parameters
+    ----------
+    A : ndarray, sparse array, LinearOperator or callable, shape (n, n)
+        Real or complex.
+    b : array_like, shape (n,), (n, 1) or (n, k)
+        One right-hand side, or k of them, solved one after the other.
+    x0 : array_like, shape of b, or "Mb", optional
+        Starting guess; zero by default.
+    rtol, atol : float, default 1e-5 and 0
+        The tolerance: ``norm(b - A @ x) <= max(atol, rtol * norm(b))``.
+    maxiter : int, default 10 n
+        Most iterations, of two products with A each.
+    M : ndarray, sparse array, LinearOperator or callable, shape (n, n), optional
+        Approximation of the inverse of A.
+    callback : callable, or object with ``on_chunk``, optional
+        Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+
+    Returns
+    -------
+    x, info : LinearResult
+        SciPy's pair with the attributes of ``solvers.Result``.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: see ``cg``.
+
+    Notes
+    -----
+    An iteration costs two products with A and two with M; memory is 7 vectors. It can end early in a
+    half step. Use cg where A is Hermitian positive definite; gmres where this one breaks down.
+
+    References
+    ----------
+    .. [1] H. A. van der Vorst, Bi-CGSTAB: a fast and smoothly converging variant of Bi-CG, SIAM J. Sci.
+       Stat. Comput. 13 (1992) 631-644, https://doi.org/10.1137/0913035
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> A = np.array([[4.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 2.0]])
+    >>> linalg.bicgstab(A, np.ones(3), rtol=1e-10).iterations
+    3
+    """
+    return solve(_steps, "bicgstab", A, b, x0, M, rtol, atol, maxiter, callback)
+
+
+def _steps(system, control):
+    x, axpy, scalar = system.x, system.kernels.axpy, system.dtype.type
+    r, p, v, t, p_hat, s_hat = (np.empty_like(x) for _ in range(6))
+    r_norm = r0_norm = system.residual(r)
+    yield [r_norm], None
+    r_tilde = r.copy()
+    rho = alpha = omega = None
+    while True:
+        rho_last, rho = rho, np.vdot(r_tilde, r)
+        if not _finite(rho):
+            yield [], Status.NONFINITE
+        if abs(rho) <= system.eps**2 * r0_norm * r_norm or omega == 0:
+            yield [], Status.BREAKDOWN
+        if rho_last is None:
+            p[:] = r
+        else:
+            axpy(scalar(-omega), v, p)
+            p *= scalar((rho / rho_last) * (alpha / omega))
+            p += r
+        y = system.psolve(p, p_hat)
+        system.matvec(y, v)
+        sigma = np.vdot(r_tilde, v)
+        alpha = _ratio(rho, sigma)
+        if alpha is None:
+            yield [], Status.BREAKDOWN if sigma == 0 else Status.NONFINITE
+        axpy(scalar(-alpha), v, r)  # r is now the paper's s
+        s_norm = norm(r)
+        if s_norm <= control.threshold:
+            axpy(scalar(alpha), y, x)
+            yield [s_norm], None
+        z = system.psolve(r, s_hat)
+        system.matvec(z, t)
+        tt = np.vdot(t, t).real
+        omega = _ratio(np.vdot(t, r), tt)
+        if omega is None:
+            axpy(scalar(alpha), y, x)
+            yield [s_norm], Status.BREAKDOWN if tt == 0 else Status.NONFINITE
+        axpy(scalar(alpha), y, x)
+        axpy(scalar(omega), z, x)
+        axpy(scalar(-omega), t, r)
+        r_norm = norm(r)
+        yield [r_norm], None
+
+
+def _finite(z):
+    return math.isfinite(z.real) and math.isfinite(z.imag)
+
+
+def _ratio(numerator, denominator):
+    """The quotient, or None where it is no finite number."""
+    if denominator == 0 or not _finite(denominator) or not _finite(numerator):
+        return None
+    with np.errstate(over="ignore"):
+        quotient = numerator / denominator
+    return quotient if _finite(quotient) else None
