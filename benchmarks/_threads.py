@@ -1,0 +1,48 @@
+"""Pin every thread pool that could take part, and say truthfully what was done.
+
+BLAS and OpenMP read their number of threads from the environment when they are loaded, which is
+before any of our code runs. So the command starts itself once more with the environment set; only
+when it is called from Python instead does it fall back on threadpoolctl, or say that it could not.
+"""
+
+import os
+import subprocess
+import sys
+
+__all__ = ["environment", "pin"]
+
+_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def environment(n):
+    """The environment of a process whose BLAS and OpenMP use ``n`` threads."""
+    return os.environ | dict.fromkeys(_VARIABLES, str(n))
+
+
+def pin(n, argv):
+    """Set the threads of our kernels, BLAS and OpenMP to ``n``; return a sentence for the report."""
+    import solvers
+
+    if not _environment_says(n) and argv == sys.argv[1:]:
+        _start_again(n)
+    solvers.set_threads(n)
+    if _environment_says(n):
+        return f"{n} (compiled kernels, BLAS and OpenMP)"
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return f"{n} (compiled kernels only: BLAS was loaded before it could be told)"
+    threadpool_limits(limits=n)
+    return f"{n} (compiled kernels; BLAS and OpenMP by threadpoolctl)"
+
+
+def _environment_says(n):
+    return all(os.environ.get(name) == str(n) for name in _VARIABLES)
+
+
+def _start_again(n):
+    """Replace this process by the same command with the environment set; Windows has no exec that waits."""
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execve(sys.executable, sys.orig_argv, environment(n))
+    raise SystemExit(subprocess.call([sys.executable, *sys.orig_argv[1:]], env=environment(n)))

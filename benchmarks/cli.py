@@ -1,0 +1,188 @@
+"""The command line: ``solvers bench``, ``solvers list``, ``solvers info``."""
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+
+from ._registry import UsageError
+from .methods import METHODS
+from .preconditioners import PRECONDITIONERS
+from .problems import PROBLEMS
+
+__all__ = ["main"]
+
+_CHOOSING = (
+    ("symmetric positive definite", "cg", "diffusion, elasticity, least squares by normal equations"),
+    (
+        "symmetric, maybe indefinite",
+        "minres",
+        "saddle points, shifted operators; M must be positive definite",
+    ),
+    ("not symmetric", "gmres", "robust; its memory grows with `restart`"),
+    ("not symmetric, little memory", "bicgstab", "short recurrences; may break down, and then says so"),
+    ("many right-hand sides", "cg(A, B)", "B of shape (n, k): one pass over A serves them all"),
+    ("many solves with one A", "prepare(A)", "checks, conversions and analysis done once"),
+    ("too many iterations", "M=...", "jacobi for jumps in scale; PyAMG's sa or rs for elliptic problems"),
+)
+
+
+def main(argv=None) -> int:
+    """Run the command line; return its exit code: 0, 2 for a command that cannot be run, 130 after Ctrl-C."""
+    from solvers import BackendUnavailable, InvalidInput
+
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser().parse_args(argv)
+        return args.run(args, argv)
+    except SystemExit as stop:
+        return stop.code or 0
+    except (UsageError, BackendUnavailable, InvalidInput) as error:
+        print(f"solvers: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has left; what is still buffered would raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser():
+    from solvers import __version__
+
+    parser = argparse.ArgumentParser(prog="solvers", description="Measure solvers, and see what there is.")
+    parser.add_argument("--version", action="version", version=f"solvers {__version__}")
+    parser.set_defaults(run=lambda args, argv: parser.print_help() or 0)
+    commands = parser.add_subparsers(title="commands")
+    _add_bench(
+        commands.add_parser("bench", help="problems x methods x preconditioners, with ratios to a baseline")
+    )
+    listing = commands.add_parser("list", help="what is registered")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=_list)
+    commands.add_parser(
+        "info", help="versions, threads, backends, cache, and how to choose a method"
+    ).set_defaults(run=_info)
+    return parser
+
+
+def _add_bench(parser):
+    parser.set_defaults(run=_bench)
+    parser.add_argument("area", nargs="?", help="what to measure: " + ", ".join(_areas()))
+    what = parser.add_argument_group(
+        "what to run (lists are separated by commas; pyamg:* takes all that match)"
+    )
+    what.add_argument("--problems", help="names from `solvers list`")
+    what.add_argument("--methods", help="by default those made for each problem's kind")
+    what.add_argument("--preconditioners", help="of " + ", ".join(PRECONDITIONERS) + "; default none,jacobi")
+    what.add_argument("--size", type=_positive_list, help="points per axis, such as 100 or 300,1000")
+    what.add_argument("--matrix", metavar="FILE.mtx[.gz]", help="a Matrix Market file as the problem")
+    what.add_argument("--rhs", metavar="FILE", help="its right-hand side, .mtx or .npy")
+    what.add_argument("--quick", action="store_true", help="real and model problems in under a minute")
+    what.add_argument(
+        "--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration"
+    )
+    what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    _add_how(parser.add_argument_group("how to run it"))
+    out = parser.add_argument_group("what to write")
+    out.add_argument("--json", metavar="FILE", help="rows, command, machine and versions")
+    out.add_argument("--csv", metavar="FILE", help="rows")
+    out.add_argument("--plot", metavar="FILE.png", help="residual curves and ratios")
+    out.add_argument("--no-progress", action="store_true", help="no progress bar")
+
+
+def _add_how(group):
+    group.add_argument("--rtol", type=_tolerance, help="default 1e-8, in single precision 1e-5")
+    group.add_argument("--maxiter", type=_positive, default=5_000, help="default 5000")
+    group.add_argument("--dtype", choices=("float32", "float64", "complex64", "complex128"))
+    group.add_argument("--threads", type=_positive_list, help="of our kernels, BLAS and OpenMP; default 1")
+    group.add_argument(
+        "--repeats", type=_positive, default=3, help="solves per row, of which the median; default 3"
+    )
+    group.add_argument("--baseline", default="scipy:cg", help="the method that ratios refer to, or none")
+    group.add_argument(
+        "--backend", choices=("auto", "cpu", "gpu"), default="auto", help="where our methods run"
+    )
+
+
+def _positive(text):
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+    return value
+
+
+def _positive_list(text):
+    return [_positive(part.strip()) for part in text.split(",")]
+
+
+def _tolerance(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number > 0, got {text!r}")
+    return value
+
+
+def _areas():
+    return list(dict.fromkeys(entry.area for entry in (*PROBLEMS.values(), *METHODS.values())))
+
+
+def _bench(args, argv):
+    from .bench import bench
+
+    if args.area is None:
+        print("Areas: " + ", ".join(_areas()) + ". For example: solvers bench linalg --quick")
+        return 0
+    if args.area not in _areas():
+        raise UsageError(f"There is no area called {args.area!r}; areas are {', '.join(_areas())}.")
+    return bench(args, argv)
+
+
+def _list(args, argv):
+    registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
+    if args.json:
+        print(
+            json.dumps(
+                {kind: {n: e.summary for n, e in found.items()} for kind, found in registries.items()},
+                indent=1,
+            )
+        )
+        return 0
+    for kind, found in registries.items():
+        print(kind)
+        for name, entry in found.items():
+            print(f"  {name:<36}{entry.summary}")
+    return 0
+
+
+def _info(args, argv):
+    import solvers
+
+    from . import machine
+
+    found = {name: version or "not installed" for name, version in machine.versions().items()}
+    _section("versions", found)
+    _section(
+        "machine", {"cpu": machine.cpu_model(), "threads": f"{solvers.get_threads()} of {machine.cores()}"}
+    )
+    _section("backends", {name: reason or "available" for name, reason in solvers.backends().items()})
+    _section("kernel cache", {"folder": machine.kernel_cache()})
+    print("how to choose a method")
+    for case, choice, remark in _CHOOSING:
+        print(f"  {case:<30}{choice:<12}{remark}")
+    return 0
+
+
+def _section(title, entries):
+    print(title)
+    for name, value in entries.items():
+        print(textwrap.fill(f"{name:<14}{value}", 110, initial_indent="  ", subsequent_indent=" " * 16))

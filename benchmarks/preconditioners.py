@@ -1,0 +1,93 @@
+"""The named preconditioners: each makes ``M``, an approximate inverse of A, from a problem."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._registry import Registry, need
+
+__all__ = ["PRECONDITIONERS", "Preconditioner", "preconditioner", "prepare_package"]
+
+PRECONDITIONERS = Registry("preconditioner")
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """A registered preconditioner: ``build(problem)`` gives M, or None for the identity."""
+
+    name: str
+    summary: str
+    build: Callable
+    package: str
+    dense: bool
+
+    def unsuitable(self, problem):
+        """Say why it cannot be built for this problem, or return an empty string."""
+        from scipy import sparse
+
+        return "" if self.dense or sparse.issparse(problem.A) else "needs a sparse matrix"
+
+
+def preconditioner(name, summary, *, package="", dense=False):
+    """Register a function that makes M from a problem; ``dense``: it takes dense matrices too."""
+
+    def register(build):
+        PRECONDITIONERS.add(Preconditioner(name, summary, build, package, dense))
+        return build
+
+    return register
+
+
+def prepare_package(entry):
+    """Import what an entry needs, so that no set-up time includes an import."""
+    if entry.package:
+        need(entry.package, f"{entry.name!r}")
+        __import__(entry.package)
+
+
+@preconditioner("none", "no preconditioner", dense=True)
+def none(problem):
+    return None
+
+
+@preconditioner("jacobi", "the diagonal of A", dense=True)
+def jacobi(problem):
+    from scipy import sparse
+
+    return sparse.diags_array(1.0 / problem.A.diagonal())
+
+
+@preconditioner("ilu", "SciPy's spilu(drop_tol=1e-3, fill_factor=10); not symmetric, so cg may fail with it")
+def ilu(problem):
+    from scipy.sparse.linalg import LinearOperator, spilu
+
+    factors = spilu(problem.A.tocsc(), drop_tol=1e-3, fill_factor=10)
+    return LinearOperator(problem.A.shape, matvec=factors.solve, dtype=problem.A.dtype)
+
+
+@preconditioner("sa", "PyAMG's smoothed aggregation, one V-cycle", package="pyamg")
+def sa(problem):
+    return smoothed_aggregation(problem).aspreconditioner()
+
+
+@preconditioner("rs", "PyAMG's classical (Ruge-Stueben) multigrid, one V-cycle", package="pyamg")
+def rs(problem):
+    return ruge_stuben(problem).aspreconditioner()
+
+
+def smoothed_aggregation(problem):
+    """PyAMG's hierarchy, given the near-nullspace where the problem knows it."""
+    from pyamg import smoothed_aggregation_solver
+
+    symmetry = "hermitian" if problem.symmetric else "nonsymmetric"
+    B = problem.near_nullspace
+    B = None if B is None else B.astype(np.result_type(problem.A.dtype, np.float32))
+    return smoothed_aggregation_solver(problem.A, B=B, symmetry=symmetry)
+
+
+def ruge_stuben(problem):
+    """PyAMG's hierarchy by classical coarsening."""
+    from pyamg import ruge_stuben_solver
+
+    return ruge_stuben_solver(problem.A)

@@ -1,0 +1,284 @@
+"""Run the product of problems, preconditioners and methods, and yield a row as each one finishes.
+
+Every row's residual is recomputed here from x, in float64, whatever the library said; a library that
+claims success above the tolerance gets the status ``false success``.
+"""
+
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+from ._registry import UsageError, need, present
+from .methods import METHODS, Task
+from .preconditioners import PRECONDITIONERS, prepare_package
+from .problems import make_problem
+
+__all__ = ["FALSE_SUCCESS", "Row", "Settings", "plan", "problem_loader", "run", "true_residual"]
+
+FALSE_SUCCESS = "false success"
+
+# Without --methods, a problem is given to the methods made for its kind; the first is the baseline.
+_FAMILY = {
+    "spd": ("scipy:cg", "cg", "pyamg:cg"),
+    "symmetric": ("scipy:minres", "minres"),
+    "general": ("scipy:gmres", "gmres", "scipy:bicgstab", "bicgstab"),
+}
+# Where the baseline cannot take a problem, the first of these that can stands in.
+_STAND_INS = ("scipy:cg", "scipy:minres", "scipy:gmres")
+
+
+# What a library may raise on a system that it cannot solve; it becomes the status of the row.
+_FOREIGN = (RuntimeError, ValueError, ArithmeticError, TypeError, MemoryError, NotImplementedError)
+
+
+@dataclass
+class Settings:
+    """What the command line asked for. Empty lists mean: what suits each problem."""
+
+    problems: list
+    methods: list = field(default_factory=list)
+    preconditioners: list = field(default_factory=list)
+    rtol: float = 1e-8
+    maxiter: int = 5_000
+    repeats: int = 3
+    baseline: str = "scipy:cg"
+    backend: str = "auto"
+    seconds_per_row: float = 5.0
+    history: bool = False
+
+
+@dataclass
+class Row:
+    """One line of the table. A ratio above 1 means: faster than the baseline of the same run."""
+
+    problem: str
+    n: int
+    nnz: int
+    method: str
+    preconditioner: str
+    iterations: int | None = None
+    matvecs: int | None = None
+    setup_seconds: float | None = None
+    seconds: float | None = None
+    ratio: float | None = None
+    residual: float | None = None
+    status: str = ""
+    message: str = ""
+    library: str = ""
+    size: int | None = None
+    dtype: str = ""
+    repeats: int = 0
+    baseline: str = ""
+    residuals: list | None = field(default=None, repr=False)
+
+    def to_dict(self):
+        """The row as plain values; the residual curve is left out where none was recorded."""
+        plain = asdict(self)
+        if self.residuals is None:
+            del plain["residuals"]
+        return plain
+
+
+@dataclass
+class _Ready:
+    """A preconditioner that was built, or the reason why not."""
+
+    M: object = None
+    seconds: float | None = None
+    status: str = ""
+    message: str = ""
+
+
+def run(settings, expect=None) -> Iterator[Row]:
+    """Yield rows in the order of :func:`plan`; ``expect(name, count)`` is told the rows of each problem."""
+    for load in settings.problems:
+        problem = load()
+        pairs = plan(problem, settings)
+        if expect is not None:
+            expect(problem.name, sum(len(methods) for _, methods in pairs))
+        for name, methods in pairs:
+            yield from _group(problem, PRECONDITIONERS[name], methods, settings)
+
+
+def plan(problem, settings):
+    """List (preconditioner, methods) pairs.
+
+    The baseline comes first; a method that stands alone, or that does not suit the problem, comes once.
+    """
+    chosen = settings.methods or _suitable(problem)
+    unsuited = [m for m in chosen if m.unsuitable(problem)]
+    chosen = [m for m in chosen if m not in unsuited]
+    names = [p.name for p in settings.preconditioners] or ["none", "jacobi"]
+    baseline = _baseline(problem, settings)
+    alone = [m for m in chosen if m.setup]
+    pairs = []
+    for name in names:
+        methods = [m for m in chosen if not m.setup]
+        if baseline and (methods or (alone and name == "none")):
+            methods = [baseline] + [m for m in methods if m is not baseline]
+        pairs.append((name, methods + alone if name == "none" else methods))
+    if alone and "none" not in names:
+        pairs.append(("none", alone))
+    pairs[0][1].extend(unsuited)
+    return [(name, methods) for name, methods in pairs if methods]
+
+
+def _suitable(problem):
+    kind = "spd" if problem.spd else "symmetric" if problem.symmetric else "general"
+    found = [METHODS[name] for name in _FAMILY[kind]]
+    return [m for m in found if present(m.package) and not m.unsuitable(problem)]
+
+
+def _baseline(problem, settings):
+    if settings.baseline == "none":
+        return None
+    names = [METHODS.find(settings.baseline).name, *_STAND_INS]
+    return next((METHODS[name] for name in names if not METHODS[name].unsuitable(problem)), None)
+
+
+def _group(problem, preconditioner, methods, settings):
+    """All methods with one preconditioner: it is set up once, and its seconds stand in each row."""
+    ready = _set_up(preconditioner, problem)
+    task = Task(problem, ready.M, settings.rtol, settings.maxiter, settings.backend)
+    reference = None
+    for entry in methods:
+        row = _blank(problem, preconditioner, entry)
+        row.setup_seconds, row.status, row.message = ready.seconds, ready.status, ready.message
+        why = entry.unsuitable(problem)
+        if why:
+            row.status, row.message, row.setup_seconds = "skipped", f"{why}.", None
+        elif not ready.status:
+            _fill(row, entry, task, settings)
+        if entry is methods[0] and settings.baseline != "none" and not entry.setup and not why:
+            reference = row
+        row.ratio, row.baseline = _ratio(row, reference), reference.method if reference else ""
+        yield row
+
+
+def _blank(problem, preconditioner, entry):
+    label = "-" if entry.setup else preconditioner.name
+    return Row(
+        problem.name,
+        problem.n,
+        problem.nnz,
+        entry.name,
+        label,
+        library=entry.library,
+        size=problem.size,
+        dtype=str(problem.A.dtype),
+    )
+
+
+def _set_up(entry, problem):
+    """Build the preconditioner, or say why there is none."""
+    why = entry.unsuitable(problem)
+    if why:
+        return _Ready(status="skipped", message=f"{entry.name} {why}.")
+    prepare_package(entry)
+    start = time.perf_counter()
+    try:
+        with _quiet():
+            M = entry.build(problem)
+    except _FOREIGN as error:
+        return _Ready(status="set-up failed", message=_sentence(error))
+    return _Ready(M, None if M is None else time.perf_counter() - start)
+
+
+def _fill(row, entry, task, settings):
+    """Run one method and write down what came of it; a foreign exception becomes the row's status."""
+    try:
+        with _quiet():
+            if entry.setup:
+                task, row.setup_seconds = _set_up_alone(entry, task)
+            answer, row.seconds, row.repeats = _timed(entry, task, settings)
+            outcome = entry.read(entry, replace(task, history=settings.history), answer)
+    except _FOREIGN as error:
+        row.status, row.message = "failed", _sentence(error)
+        return
+    row.iterations, row.matvecs, row.residuals = outcome.iterations, outcome.matvecs, outcome.residuals
+    row.residual, limit = true_residual(task.A, outcome.x, task.b, task.rtol)
+    row.status, row.message = _verdict(outcome, row.residual, limit, entry.criterion)
+
+
+def _set_up_alone(entry, task):
+    need(entry.package, f"The method {entry.name!r}")
+    if entry.package:
+        __import__(entry.package)
+    start = time.perf_counter()
+    hierarchy = entry.setup(task.problem)
+    return replace(task, M=hierarchy), time.perf_counter() - start
+
+
+def _timed(entry, task, settings):
+    """The median of several solves, after a short one that compiles and warms what there is to warm."""
+    need(entry.package, f"The method {entry.name!r}")
+    entry.solve(replace(task, maxiter=2))
+    seconds = []
+    while len(seconds) < settings.repeats and sum(seconds) < settings.seconds_per_row:
+        start = time.perf_counter()
+        answer = entry.solve(task)
+        seconds.append(time.perf_counter() - start)
+        if answer[1] != 0:
+            break  # A failure has no ratio, and often took the longest.
+    return answer, statistics.median(seconds), len(seconds)
+
+
+def true_residual(A, x, b, rtol):
+    """Return ``||b - A x|| / ||b||`` in float64, and the bound that a converged answer must meet.
+
+    The bound is rtol plus the rounding of this very check, a few eps of ``|A| |x| + |b|``.
+    """
+    wide = np.complex128 if np.iscomplexobj(A) or np.iscomplexobj(x) else np.float64
+    A, x, b = A.astype(wide), np.asarray(x, dtype=wide), b.astype(wide)
+    if not np.isfinite(x).all():
+        return float("nan"), rtol
+    b_norm = np.linalg.norm(b) or 1.0
+    rounding = np.linalg.norm(abs(A) @ abs(x) + abs(b)) / b_norm
+    return float(np.linalg.norm(b - A @ x) / b_norm), rtol + 4 * np.finfo(float).eps * rounding
+
+
+def _verdict(outcome, residual, limit, criterion):
+    """The status of a row, which is the library's own only where the residual bears it out."""
+    if not np.isfinite(residual):
+        return (FALSE_SUCCESS if outcome.claimed else "not finite"), "x holds a NaN or an infinity."
+    if outcome.claimed and residual > limit:
+        return FALSE_SUCCESS, f"reports success with a true residual above the tolerance{criterion}."
+    return outcome.status, outcome.message
+
+
+def _ratio(row, reference):
+    """Seconds of the baseline over seconds of the row, set-up not counted, if both converged."""
+    both = reference is not None and row.status == reference.status == "converged"
+    return reference.seconds / row.seconds if both else None
+
+
+@contextmanager
+def _quiet():
+    """Third-party warnings would land between the rows; what they warn of, the status column says."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _sentence(error):
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def problem_loader(entry, size, dtype):
+    """A problem to be made when its turn comes, so that only one is in memory at a time."""
+
+    def load():
+        try:
+            return make_problem(entry, size, dtype)
+        except MemoryError as error:
+            raise UsageError(f"{entry.name} of size {size} does not fit in memory.") from error
+        except (ValueError, OverflowError) as error:
+            raise UsageError(f"{entry.name} cannot be made in size {size}: {_sentence(error)}.") from error
+
+    return load
