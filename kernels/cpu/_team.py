@@ -10,6 +10,7 @@ thread, so the answer does not depend on the number of threads.
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from llvmlite import ir
@@ -124,7 +125,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def launch(kernel, work, shares, *arguments):
+def launch(kernel, work, blocks, shares, *arguments):
     """Run ``kernel(*arguments, flags, share, member, team)`` on as many threads as the work is worth.
 
     ``shares(team)`` gives the team + 1 block numbers at which the members' shares begin. One team runs
@@ -132,7 +133,7 @@ def launch(kernel, work, shares, *arguments):
     """
     team = min(threads.limit(), int(work // _WORK_PER_THREAD))
     if team < 2 or not _region.acquire(blocking=False):
-        return kernel(*arguments, _NOBODY, shares(1), 0, 1)
+        return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)
     try:
         return _run(kernel, team, shares(team), arguments)
     finally:
@@ -140,6 +141,11 @@ def launch(kernel, work, shares, *arguments):
 
 
 _NOBODY = np.zeros(_FLAGS_SIZE, dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def _alone(blocks):
+    return np.array([0, blocks], dtype=np.int64)
 
 
 def _run(kernel, team, share, arguments):

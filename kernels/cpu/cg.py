@@ -4,13 +4,15 @@ The letters are those of Hestenes & Stiefel (1952): x, r, p, alpha, beta; q = A 
 The update of x waits until that of p, so that an iteration reads and writes 8 vectors and not 9.
 """
 
+from functools import partial
+
 import numpy as np
-from numba.extending import overload
 from numba import types
+from numba.extending import overload
 
 from ._jit import FLAGS, jit
 from ._team import BLOCK, barrier, block_count, launch, total
-from .operators import CSR, Diagonals, apply, rows, shares, work
+from .operators import CSR, Diagonals, apply, shares, work
 from .vectors import form, narrow, square
 
 __all__ = ["cg_chunk", "cg_chunk_many", "judge"]
@@ -40,10 +42,10 @@ def cg_chunk(A, d, x, r, p, q, scalars, norms, threshold, steps):
     taken, flag : int
         Steps completed; 0, or 1 a NaN or infinity, 2 indefinite, 3 not Hermitian.
     """
-    parts = np.empty((5, block_count(x.size)))
-    return launch(
-        _cg_chunk, work(A) + 8 * x.size, shares(A), A, d, x, r, p, q, scalars, norms, parts, threshold, steps
-    )
+    blocks = block_count(x.size)
+    parts = np.empty((5, blocks))
+    arguments = (A, d, x, r, p, q, scalars, norms, parts, threshold, steps)
+    return launch(_cg_chunk, work(A) + 8 * x.size, blocks, partial(shares, A), *arguments)
 
 
 @jit
@@ -146,11 +148,12 @@ def cg_chunk_many(A, d, X, R, P, Q, scalars, norms, thresholds, states, steps):
     taken : int
         Steps of the column that took most.
     """
-    k = X.shape[1]
-    parts = np.empty((5, block_count(X.shape[0]), k))
-    effort = (work(A) + 8 * X.shape[0]) * k
+    n, k = X.shape
+    blocks = block_count(n)
+    parts = np.empty((5, blocks, k))
+    effort = (work(A) + 8 * n) * k
     arguments = (A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, steps)
-    return launch(_cg_chunk_many, effort, shares(A), *arguments)
+    return launch(_cg_chunk_many, effort, blocks, partial(shares, A), *arguments)
 
 
 def apply_many(A, X, Y, lo, hi):

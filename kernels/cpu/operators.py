@@ -7,6 +7,7 @@ to 3 times faster than CSR. ``Stencil`` is the constant 5- or 7-point operator, 
 """
 
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 from numba import types, uint64
@@ -40,6 +41,8 @@ Stencil = namedtuple("Stencil", "shape weights")  # int64 (3,); (4,): centre, an
 # More diagonals than this, or fewer entries on them, and CSR reads fewer bytes.
 _MOST_DIAGONALS = 32
 _LEAST_FILL = 0.7
+# Fewer rows, and both are as fast (measured).
+_LEAST_ROWS = 256
 
 
 def csr(indptr, indices, data):
@@ -61,6 +64,8 @@ def diagonals(A):
     The conversion costs about as much as ten products.
     """
     n = rows(A)
+    if n < _LEAST_ROWS:
+        return A
     offsets = np.empty(_MOST_DIAGONALS + 1, dtype=np.int64)
     count = _survey(A.indptr, A.indices, offsets)
     if not 0 < count <= _MOST_DIAGONALS or A.data.size < _LEAST_FILL * count * n:
@@ -106,21 +111,17 @@ def work(A):
     return 7 * rows(A) if isinstance(A, Stencil) else A[-1].size
 
 
-def shares(A):
-    """A function of the team's size: the blocks at which the members' shares begin, of equal work."""
+def shares(A, team):
+    """The blocks at which the shares of a team's members begin, of equal work; shape (team + 1,)."""
     n = rows(A)
     blocks = block_count(n)
-
-    def begin(team):
-        if team == 1 or not isinstance(A, CSR):
-            return np.array([blocks * i // team for i in range(team + 1)], dtype=np.int64)
-        # Vector updates cost about as much as 8 entries a row.
-        edges = np.minimum(np.arange(blocks + 1) * BLOCK, n)
-        cost = A.indptr[edges].astype(np.int64) + 8 * edges
-        inner = np.searchsorted(cost, cost[-1] * np.arange(1, team) / team)
-        return np.concatenate(([0], inner, [blocks])).astype(np.int64)
-
-    return begin
+    if not isinstance(A, CSR):
+        return np.array([blocks * i // team for i in range(team + 1)], dtype=np.int64)
+    # Vector updates cost about as much as 8 entries a row.
+    edges = np.minimum(np.arange(blocks + 1) * BLOCK, n)
+    cost = A.indptr[edges].astype(np.int64) + 8 * edges
+    inner = np.searchsorted(cost, cost[-1] * np.arange(1, team) / team)
+    return np.concatenate(([0], inner, [blocks])).astype(np.int64)
 
 
 def matvec(A, x, y):
@@ -131,7 +132,7 @@ def matvec(A, x, y):
     A : CSR, Diagonals, Dense or Stencil of n rows
     x, y : ndarray, shape (n,)
     """
-    launch(_matvec, work(A), shares(A), A, x, y)
+    launch(_matvec, work(A), block_count(x.size), partial(shares, A), A, x, y)
 
 
 def residual(A, x, b, r):
@@ -143,8 +144,8 @@ def residual(A, x, b, r):
     x, b, r : ndarray, shape (n,)
     """
     wide = np.result_type(r.dtype, np.float64)
-    parts = np.zeros(block_count(rows(A)))
-    launch(_residual, work(A), shares(A), A, x, b, r, np.empty(0, dtype=wide), parts)
+    parts = np.zeros(block_count(x.size))
+    launch(_residual, work(A), parts.size, partial(shares, A), A, x, b, r, np.empty(0, dtype=wide), parts)
     return float(np.sqrt(parts.sum()))
 
 
@@ -237,27 +238,35 @@ def _apply_diagonals(A, x, y, lo, hi):
     # Rows a to b reach no diagonal's end; the others ask.
     a = min(max(lo, -offsets[0]), hi)
     b = max(min(hi, n - offsets[count - 1]), a)
-    inner = y[a - lo : b - lo]
+    # Unsigned subscripts vectorise, and slices would double the time to compile.
+    row, out, m = uint64(a), uint64(a - lo), uint64(b - a)
     first = count % 2
+    for i in range(m):
+        y[out + i] = 0
     if first:
-        column, diagonal = x[a + offsets[0] : b + offsets[0]], data[0, a:b]
-        for i in range(b - a):
-            inner[i] = unit * diagonal[i] * column[i]
-    else:
-        inner[:] = 0
-    for d in range(first, count, 2):
-        x0, x1 = x[a + offsets[d] : b + offsets[d]], x[a + offsets[d + 1] : b + offsets[d + 1]]
-        d0, d1 = data[d, a:b], data[d + 1, a:b]
-        for i in range(b - a):
-            inner[i] += unit * d0[i] * x0[i] + unit * d1[i] * x1[i]
-    for begin, end in ((lo, a), (b, hi)):
-        for i in range(begin, end):
-            s = y.dtype.type(0)
-            for d in range(count):
-                j = i + offsets[d]
-                if 0 <= j < n:
-                    s += unit * data[d, i] * x[j]
-            y[i - lo] = s
+        d, j = uint64(0), uint64(a + offsets[0])
+        for i in range(m):
+            y[out + i] = unit * data[d, row + i] * x[j + i]
+    for pair in range(first, count, 2):
+        d, e = uint64(pair), uint64(pair + 1)
+        j, k = uint64(a + offsets[pair]), uint64(a + offsets[pair + 1])
+        for i in range(m):
+            y[out + i] += unit * data[d, row + i] * x[j + i] + unit * data[e, row + i] * x[k + i]
+    _apply_edge(offsets, data, x, y, lo, lo, a)
+    _apply_edge(offsets, data, x, y, lo, b, hi)
+
+
+@jit
+def _apply_edge(offsets, data, x, y, lo, begin, end):
+    """Rows begin to end, where some diagonals have ended; y starts at row lo."""
+    unit = y.dtype.type(1)
+    for i in range(begin, end):
+        s = y.dtype.type(0)
+        for d in range(offsets.size):
+            j = i + offsets[d]
+            if 0 <= j < x.size:
+                s += unit * data[d, i] * x[j]
+        y[i - lo] = s
 
 
 def _apply_dense(A, x, y, lo, hi):

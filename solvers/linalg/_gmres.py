@@ -131,7 +131,7 @@ def _steps(system, control):
     H = np.zeros((m, m + 1), dtype=system.dtype)  # row j: column j of the Hessenberg matrix
     r_norm = system.residual(r)
     yield [r_norm], None
-    b_norm = norm(system.b)
+    b_norm = system.size
     factor = 1.0
     target = norm(system.psolve(system.b, w)) * min(factor, control.threshold / b_norm)
     while True:

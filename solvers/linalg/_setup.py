@@ -37,9 +37,9 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
     columns = [(b, x0)] if len(shape) == 1 else [(b[:, j], None if x0 is None else x0[:, j]) for j in range(shape[1])]
     systems, limits = [], []
     for right, start in columns:
-        system, size = _one_system(matrix, preconditioner, right, start, dtype, backend)
+        system = _one_system(matrix, preconditioner, right, start, dtype, backend)
         systems.append(system)
-        limits.append(_limits(system, size, rtol, atol, maxiter, callback))
+        limits.append(_limits(system, rtol, atol, maxiter, callback))
     return systems, shape, limits
 
 
@@ -49,20 +49,20 @@ def _one_system(matrix, preconditioner, b, x0, dtype, backend):
     if not math.isfinite(size):
         _checks.finite("b", b)
     start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
+    scale = 1.0
     if size and not _SMALL < size < _LARGE and dtype.char in "dD":
         # A power of two: scaling by it is exact.
         scale = 2.0 ** -int(np.frexp(np.abs(b).max())[1])
         b = b * scale
+        size = norm(b)
         start = None if start is None else start * scale
-    else:
-        scale = 1.0
-    system = System(matrix, preconditioner, b, start, dtype, backend)
+    system = System(matrix, preconditioner, b, size, start, dtype, backend)
     system.scale = scale
-    return system, norm(b) if scale != 1.0 else size
+    return system
 
 
-def _limits(system, size, rtol, atol, maxiter, callback):
-    threshold = max(atol * system.scale, rtol * size) if size else 0.0
+def _limits(system, rtol, atol, maxiter, callback):
+    threshold = max(atol * system.scale, rtol * system.size) if system.size else 0.0
     if callback is not None and not hasattr(callback, "on_chunk"):
         chunk = 1
     else:

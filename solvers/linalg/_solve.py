@@ -55,7 +55,7 @@ def solve(
 
 def _trivial(system):
     """b = 0 has the answer 0, whatever A, x0 and M are; nothing is computed. Else None."""
-    if system.b.any():
+    if system.size:
         return None
     system.x[:] = 0
     return Record(Status.CONVERGED, 0, np.zeros(1), 0.0, 0.0)
