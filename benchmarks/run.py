@@ -13,43 +13,21 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from ._registry import UsageError, need, present
-from .methods import METHODS, Task
+from ._registry import need
+from .methods import Task
+from .plan import baseline_of, plan
 from .preconditioners import PRECONDITIONERS, prepare_package
-from .problems import make_problem
 
-__all__ = ["FALSE_SUCCESS", "Row", "Settings", "plan", "problem_loader", "run", "true_residual"]
+__all__ = ["FALSE_SUCCESS", "Row", "run", "true_residual"]
 
 FALSE_SUCCESS = "false success"
-
-# Without --methods, a problem is given to the methods made for its kind; the first is the baseline.
-_FAMILY = {
-    "spd": ("scipy:cg", "cg", "pyamg:cg"),
-    "symmetric": ("scipy:minres", "minres"),
-    "general": ("scipy:gmres", "gmres", "scipy:bicgstab", "bicgstab"),
-}
-# Where the baseline cannot take a problem, the first of these that can stands in.
-_STAND_INS = ("scipy:cg", "scipy:minres", "scipy:gmres")
-
 
 # What a library may raise on a system that it cannot solve; it becomes the status of the row.
 _FOREIGN = (RuntimeError, ValueError, ArithmeticError, TypeError, MemoryError, NotImplementedError)
 
 
-@dataclass
-class Settings:
-    """What the command line asked for. Empty lists mean: what suits each problem."""
-
-    problems: list
-    methods: list = field(default_factory=list)
-    preconditioners: list = field(default_factory=list)
-    rtol: float = 1e-8
-    maxiter: int = 5_000
-    repeats: int = 3
-    baseline: str = "scipy:cg"
-    backend: str = "auto"
-    seconds_per_row: float = 5.0
-    history: bool = False
+# A row goes on being repeated until it has taken this long.
+_LEAST_SECONDS = 0.03
 
 
 @dataclass
@@ -95,7 +73,7 @@ class _Ready:
 
 
 def run(settings, expect=None) -> Iterator[Row]:
-    """Yield rows in the order of :func:`plan`; ``expect(name, count)`` is told the rows of each problem."""
+    """Yield rows in the order of the plan; ``expect(name, count)`` is told the rows of each problem."""
     for load in settings.problems:
         problem = load()
         pairs = plan(problem, settings)
@@ -105,47 +83,11 @@ def run(settings, expect=None) -> Iterator[Row]:
             yield from _group(problem, PRECONDITIONERS[name], methods, settings)
 
 
-def plan(problem, settings):
-    """List (preconditioner, methods) pairs.
-
-    The baseline comes first; a method that stands alone, or that does not suit the problem, comes once.
-    """
-    chosen = settings.methods or _suitable(problem)
-    unsuited = [m for m in chosen if m.unsuitable(problem)]
-    chosen = [m for m in chosen if m not in unsuited]
-    names = [p.name for p in settings.preconditioners] or ["none", "jacobi"]
-    baseline = _baseline(problem, settings)
-    alone = [m for m in chosen if m.setup]
-    pairs = []
-    for name in names:
-        methods = [m for m in chosen if not m.setup]
-        if baseline and (methods or (alone and name == "none")):
-            methods = [baseline] + [m for m in methods if m is not baseline]
-        pairs.append((name, methods + alone if name == "none" else methods))
-    if alone and "none" not in names:
-        pairs.append(("none", alone))
-    pairs[0][1].extend(unsuited)
-    return [(name, methods) for name, methods in pairs if methods]
-
-
-def _suitable(problem):
-    kind = "spd" if problem.spd else "symmetric" if problem.symmetric else "general"
-    found = [METHODS[name] for name in _FAMILY[kind]]
-    return [m for m in found if present(m.package) and not m.unsuitable(problem)]
-
-
-def _baseline(problem, settings):
-    if settings.baseline == "none":
-        return None
-    names = [METHODS.find(settings.baseline).name, *_STAND_INS]
-    return next((METHODS[name] for name in names if not METHODS[name].unsuitable(problem)), None)
-
-
 def _group(problem, preconditioner, methods, settings):
     """All methods with one preconditioner: it is set up once, and its seconds stand in each row."""
     ready = _set_up(preconditioner, problem)
     task = Task(problem, ready.M, settings.rtol, settings.maxiter, settings.backend)
-    reference = None
+    finished = {}
     for entry in methods:
         row = _blank(problem, preconditioner, entry)
         row.setup_seconds, row.status, row.message = ready.seconds, ready.status, ready.message
@@ -154,9 +96,10 @@ def _group(problem, preconditioner, methods, settings):
             row.status, row.message, row.setup_seconds = "skipped", f"{why}.", None
         elif not ready.status:
             _fill(row, entry, task, settings)
-        if entry is methods[0] and settings.baseline != "none" and not entry.setup and not why:
-            reference = row
-        row.ratio, row.baseline = _ratio(row, reference), reference.method if reference else ""
+        finished[entry.name] = row
+        reference = baseline_of(entry, problem, settings)
+        row.baseline = reference.name if reference else ""
+        row.ratio = _ratio(row, finished.get(row.baseline))
         yield row
 
 
@@ -215,17 +158,26 @@ def _set_up_alone(entry, task):
 
 
 def _timed(entry, task, settings):
-    """The median of several solves, after a short one that compiles and warms what there is to warm."""
+    """The median of several solves, after a short one that compiles and warms what there is to warm.
+
+    Solves of microseconds are repeated beyond ``repeats``: a median of three of them is noise.
+    """
     need(entry.package, f"The method {entry.name!r}")
     entry.solve(replace(task, maxiter=2))
     seconds = []
-    while len(seconds) < settings.repeats and sum(seconds) < settings.seconds_per_row:
+    while not seconds or _again(len(seconds), sum(seconds), settings):
         start = time.perf_counter()
         answer = entry.solve(task)
         seconds.append(time.perf_counter() - start)
         if answer[1] != 0:
             break  # A failure has no ratio, and often took the longest.
     return answer, statistics.median(seconds), len(seconds)
+
+
+def _again(count, spent, settings):
+    if count < settings.repeats:
+        return spent < settings.seconds_per_row
+    return spent < min(_LEAST_SECONDS, settings.seconds_per_row) and count < 100
 
 
 def true_residual(A, x, b, rtol):
@@ -268,17 +220,3 @@ def _quiet():
 def _sentence(error):
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def problem_loader(entry, size, dtype):
-    """A problem to be made when its turn comes, so that only one is in memory at a time."""
-
-    def load():
-        try:
-            return make_problem(entry, size, dtype)
-        except MemoryError as error:
-            raise UsageError(f"{entry.name} of size {size} does not fit in memory.") from error
-        except (ValueError, OverflowError) as error:
-            raise UsageError(f"{entry.name} cannot be made in size {size}: {_sentence(error)}.") from error
-
-    return load
