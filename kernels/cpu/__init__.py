@@ -1,6 +1,7 @@
 """Numba kernels. One call does one piece of work on whole arrays; threads never change a bit of the answer."""
 
-from .cg import cg_chunk, cg_chunk_many, judge
+from .cg import cg_chunk, judge
+from .cg_many import LANES, cg_chunk_many
 from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, matvec, residual, stencil
 from .vectors import axpy, step_direction, step_iterate
 
@@ -8,6 +9,7 @@ __all__ = [
     "CSR",
     "Dense",
     "Diagonals",
+    "LANES",
     "Stencil",
     "axpy",
     "cg_chunk",

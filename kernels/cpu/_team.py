@@ -9,6 +9,7 @@ thread, so the answer does not depend on the number of threads.
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -111,8 +112,13 @@ def block_count(n):
     return max(1, -(-n // BLOCK))
 
 
+# Seconds: shorter regions are not judged; then the pause in which a busy machine is left to others.
+_JUDGED_FROM, _SHORTEST_PAUSE, _LONGEST_PAUSE = 2e-3, 0.1, 3.0
+_FAIR_SHARE = 0.85
+
 _region = threading.Lock()
 _pool = None
+_busy_until, _pause = 0.0, _SHORTEST_PAUSE
 
 
 def _forget():
@@ -132,7 +138,7 @@ def launch(kernel, work, blocks, shares, *arguments):
     at a time; who comes meanwhile works alone, with the same answer.
     """
     team = min(threads.limit(), int(work // _WORK_PER_THREAD))
-    if team < 2 or not _region.acquire(blocking=False):
+    if team < 2 or time.perf_counter() < _busy_until or not _region.acquire(blocking=False):
         return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)
     try:
         return _run(kernel, team, shares(team), arguments)
@@ -153,15 +159,19 @@ def _run(kernel, team, share, arguments):
     if _pool is None or _pool._max_workers < team - 1:
         _pool = ThreadPoolExecutor(team - 1, thread_name_prefix="solvers")
     flags = np.zeros(_FLAGS_SIZE, dtype=np.int64)
+    ran = [0.0] * team
 
     def member(number):
+        began = time.thread_time()
         try:
             return kernel(*arguments, flags, share, number, team)
         except BaseException:
             flags[_ABORT] = 1
             raise
+        finally:
+            ran[number] = time.thread_time() - began
 
-    helpers = []
+    began, helpers = time.perf_counter(), []
     try:
         helpers = [_pool.submit(member, number) for number in range(1, team)]
         return member(0)
@@ -171,3 +181,20 @@ def _run(kernel, team, share, arguments):
     finally:
         for helper in helpers:
             helper.result()
+        _note_contention(time.perf_counter() - began, sum(ran) / team)
+
+
+def _note_contention(elapsed, ran):
+    """Members wait for each other awake: one that others keep from its processor holds up all of them.
+
+    Where the members did not get the processors for most of the time, the next work is done alone, for
+    a pause that doubles each time. The answers do not change.
+    """
+    global _busy_until, _pause
+    if elapsed < _JUDGED_FROM:
+        return
+    if ran < _FAIR_SHARE * elapsed:
+        _busy_until = time.perf_counter() + _pause
+        _pause = min(2 * _pause, _LONGEST_PAUSE)
+    else:
+        _pause = _SHORTEST_PAUSE

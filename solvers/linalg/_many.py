@@ -9,15 +9,16 @@ import time
 
 import numpy as np
 
-from .._loop import Record, run
+from .._loop import Limits, Record, run
 from .._result import Status
 
 __all__ = ["run_many"]
 
+# The kernel's word for a column that met its threshold; lower numbers are flags, 0 is a column that runs.
 _REACHED = 4
 
 
-def run_many(steps, flags, systems, limits):
+def run_many(steps, flags, operand, systems, limits):
     """Return one record per system; x is left in each system.
 
     Parameters
@@ -26,134 +27,125 @@ def run_many(steps, flags, systems, limits):
         The single method, which takes over a column whose claim the true residual refutes.
     flags : sequence of Status
         The kernel's flags by number.
+    operand : the kernels' CSR form of A
     systems, limits : sequences of System and Limits
     """
     began = time.perf_counter()
-    block = _Block(systems, limits)
-    stopped = not block.sweep(limits[0])
-    block.hand_out()
-    records = [_finish(steps, flags, s, each, block, j, stopped) for j, (s, each) in enumerate(zip(systems, limits))]
+    columns = [_Column(system, each) for system, each in zip(systems, limits)]
+    stopped = _sweep(columns, operand, limits[0])
+    records = [_finish(steps, flags, column, stopped) for column in columns]
     for record in records:
         record.seconds = (time.perf_counter() - began) / len(records)
     return records
 
 
+class _Column:
+    """One right-hand side: its system, its vectors while it is out of the block, what it has done so far."""
+
+    def __init__(self, system, limits):
+        self.system, self.limits = system, limits
+        self.r = np.empty_like(system.x)
+        norm = system.residual(self.r)
+        z = system.psolve(self.r, np.empty_like(self.r))
+        self.p = z.copy() if z is self.r else z
+        self.norms = [np.array([norm])]
+        self.taken, self.state = 0, 0
+        self.threshold = max(limits.threshold, system.eps / 8 * norm)
+        self.scalars = np.array([np.vdot(self.r, self.p).real, 0.0, math.sqrt(system.eps)])
+        if norm <= limits.threshold:
+            self.state = _REACHED
+        elif not math.isfinite(self.scalars[0]):
+            self.state = 1
+        elif self.scalars[0] == 0.0:
+            self.state = 2
+
+
 class _Block:
-    """The columns as arrays of shape (n, k), C-contiguous; ``ids`` says which columns are still in them."""
+    """The vectors of some columns side by side, filled up with zero columns to whole registers."""
 
-    def __init__(self, systems, limits):
-        self.systems = systems
-        first = systems[0]
-        self.kernels, self.operand, self.d = first.kernels, first.operand, first.diagonal
-        n, k = first.n, len(systems)
-        self.X, self.R, self.P = (np.empty((n, k), first.dtype) for _ in range(3))
-        self.scalars = np.zeros((3, k))
-        self.scalars[2] = math.sqrt(first.eps)
-        self.ids = np.arange(k)
-        self.states = np.zeros(k, dtype=np.int64)
-        self.taken = np.zeros(k, dtype=np.int64)
-        self.thresholds = np.empty(k)
-        self.history = [[] for _ in systems]
-        self.final = np.zeros(k, dtype=np.int64)
-        self._fill(limits)
+    def __init__(self, columns):
+        self.columns = columns
+        system = columns[0].system
+        self.kernels, self.d = system.kernels, system.diagonal
+        k = len(columns)
+        width = k + -k % self.kernels.LANES
+        self.X, self.R, self.P, self.Q = (np.zeros((system.n, width), system.dtype) for _ in range(4))
+        self.scalars, self.thresholds = np.zeros((3, width)), np.zeros(width)
+        self.states, self.counts = np.full(width, _REACHED), np.zeros(width, dtype=np.int64)
+        self.states[:k] = 0
+        for j, column in enumerate(columns):
+            self.X[:, j], self.R[:, j], self.P[:, j] = column.system.x, column.r, column.p
+            self.scalars[:, j], self.thresholds[j] = column.scalars, column.threshold
 
-    def _fill(self, limits):
-        r, z = np.empty_like(self.systems[0].x), np.empty_like(self.systems[0].x)
-        for j, (system, each) in enumerate(zip(self.systems, limits)):
-            norm = system.residual(r)
-            self.X[:, j], self.R[:, j] = system.x, r
-            self.P[:, j] = system.psolve(r, z)
-            self.scalars[0, j] = np.vdot(r, self.P[:, j]).real
-            self.thresholds[j] = max(each.threshold, system.eps / 8 * norm)
-            self.history[j].append(np.array([norm]))
-            if norm <= each.threshold:
-                self.states[j] = _REACHED
-            elif not math.isfinite(self.scalars[0, j]):
-                self.states[j] = 1
-            elif self.scalars[0, j] == 0.0:
-                self.states[j] = 2
+    def advance(self, operand, steps):
+        """Take up to that many steps; True if a column came to its end."""
+        norms = np.empty((steps, self.states.size))
+        self.kernels.cg_chunk_many(
+            operand, self.d, self.X, self.R, self.P, self.Q, self.scalars, norms, self.thresholds,
+            self.states, self.counts, steps,
+        )  # fmt: skip
+        for j, column in enumerate(self.columns):
+            column.norms.append(norms[: self.counts[j], j].copy())
+            column.taken += int(self.counts[j])
+            column.state = int(self.states[j])
+        return any(column.state for column in self.columns)
 
-    def sweep(self, limits):
-        """Iterate until every column is done or at the limit; False if the callback asked to stop."""
-        total = 0
-        while True:
-            self._drop_done()
-            steps = min(limits.chunk, limits.maxiter - total)
-            if not self.ids.size or steps <= 0:
-                return True
-            norms = np.empty((steps, self.ids.size))
-            norms[0] = [self.history[j][-1][-1] for j in self.ids]
-            Q = np.empty_like(self.X)
-            taken = self.kernels.cg_chunk_many(
-                self.operand, self.d, self.X, self.R, self.P, Q, self.scalars, norms, self.thresholds, self.states, steps
-            )
-            total += taken
-            self._record(norms[:taken])
-            if limits.callback is not None and self._stopped(limits.callback, total):
+    def hand_back(self):
+        """Leave the vectors with their columns."""
+        for j, column in enumerate(self.columns):
+            column.system.x[:], column.r, column.p = self.X[:, j], self.R[:, j], self.P[:, j]
+            column.scalars = self.scalars[:, j]
+
+
+def _sweep(columns, operand, limits):
+    """Iterate until every column is at its end or the limit; True if the callback asked to stop."""
+    total, block = 0, None
+    while total < limits.maxiter:
+        if block is None:
+            running = [column for column in columns if column.state == 0]
+            if not running:
                 return False
-
-    def _record(self, norms):
-        for column, j in enumerate(self.ids):
-            own = norms[:, column]
-            if self.states[column] != 0 and own.size:
-                # The kernel repeats the last norm of a column that is done: keep its first occurrence.
-                own = own[: int(np.argmax(own == own[-1])) + 1] if math.isfinite(own[-1]) else own[np.isfinite(own)]
-                if self.states[column] != _REACHED and self.history[j][-1][-1] == own[-1:]:
-                    own = own[:0]
-            self.history[j].append(own)
-            self.taken[j] += own.size
-
-    def _drop_done(self):
-        done = self.states != 0
-        if done.any():
-            self._save(done)
-            stay = ~done
-            self.X, self.R, self.P = (np.ascontiguousarray(V[:, stay]) for V in (self.X, self.R, self.P))
-            self.scalars = np.ascontiguousarray(self.scalars[:, stay])
-            self.ids, self.states, self.thresholds = self.ids[stay], self.states[stay], self.thresholds[stay]
-
-    def _save(self, which):
-        for column in np.flatnonzero(which):
-            j = self.ids[column]
-            self.systems[j].x[:] = self.X[:, column]
-            self.final[j] = self.states[column]
-
-    def hand_out(self):
-        """Give the columns that are still in the block back to their systems."""
-        self._save(np.ones(self.ids.size, dtype=bool))
-
-    def _stopped(self, callback, total):
-        try:
-            if hasattr(callback, "on_chunk"):
-                callback.on_chunk(total, max((h[-1][-1] for h in self.history if h[-1].size), default=0.0))
-            else:
-                self.hand_out()
-                callback(np.stack([s.iterate() for s in self.systems], axis=1))
-        except StopIteration:
+            block = _Block(running)
+        steps = min(limits.chunk, limits.maxiter - total)
+        ended = block.advance(operand, steps)
+        total = max(column.taken for column in columns)
+        if ended or limits.callback is not None or total >= limits.maxiter:
+            block.hand_back()
+        if limits.callback is not None and _stopped(limits.callback, columns, total):
             return True
-        return False
+        if ended:
+            block = None
+    return False
 
 
-def _finish(steps, flags, system, limits, block, j, stopped):
+def _stopped(callback, columns, total):
+    try:
+        if hasattr(callback, "on_chunk"):
+            callback.on_chunk(total, max(float(c.norms[-1][-1]) for c in columns if c.norms[-1].size))
+        else:
+            callback(np.stack([c.system.iterate() for c in columns], axis=1))
+    except StopIteration:
+        return True
+    return False
+
+
+def _finish(steps, flags, column, stopped):
     """Verify one column; where its claim is refuted, the single method takes over."""
-    taken = int(block.taken[j])
+    system, limits, taken = column.system, column.limits, column.taken
     system.n_matvec += taken
-    history = np.concatenate(block.history[j])
-    residual = history[0] if taken == 0 else system.true_norm()
-    flag = int(block.final[j])
+    norms = np.concatenate(column.norms)
+    residual = float(norms[0]) if taken == 0 and column.state == _REACHED else system.true_norm()
     if residual <= limits.threshold:
-        return Record(Status.CONVERGED, taken, history, float(residual), 0.0)
-    if flag == 0:
-        status = Status.STOPPED if stopped else Status.MAXITER
-        return Record(status, taken, history, float(residual), 0.0)
-    if taken >= limits.maxiter:
-        return Record(Status.MAXITER, taken, history, float(residual), 0.0)
-    if flag != _REACHED and flags[flag] is not Status.NOT_HERMITIAN:
-        status = flags[flag]
-        if status is Status.NONFINITE or not math.isfinite(residual):
-            status, residual = Status.NONFINITE, system.last_finite(residual)
-        return Record(status, taken, history, float(residual), 0.0)
-    rest = run(steps, system, type(limits)(limits.threshold, limits.maxiter - taken, limits.chunk, limits.callback))
-    rest.iterations += taken
-    rest.residuals = np.concatenate([history[:-1], rest.residuals])
-    return rest
+        return Record(Status.CONVERGED, taken, norms, residual, 0.0)
+    if column.state == 0 or taken >= limits.maxiter:
+        return Record(Status.STOPPED if stopped else Status.MAXITER, taken, norms, residual, 0.0)
+    claimed = column.state == _REACHED
+    if claimed or flags[column.state] is Status.NOT_HERMITIAN:
+        rest = run(steps, system, Limits(limits.threshold, limits.maxiter - taken, limits.chunk, limits.callback))
+        rest.iterations += taken
+        rest.residuals = np.concatenate([norms[:-1], rest.residuals])
+        return rest
+    status = flags[column.state]
+    if status is Status.NONFINITE or not math.isfinite(residual):
+        status, residual = Status.NONFINITE, system.last_finite(residual)
+    return Record(status, taken, norms, residual, 0.0)

@@ -49,6 +49,15 @@ class Matrix:
             self._operands[key] = kernels.diagonals(operand) if many_products and self._csr is not None else operand
         return self._operands[key]
 
+    @property
+    def sparse(self):
+        """Whether it came as a sparse matrix."""
+        return self._csr is not None
+
+    def csr_operand(self, dtype, backend):
+        """The kernels' CSR form, also where ``operand`` is stored by diagonals."""
+        return self._make_csr(dtype, _backend.kernels(backend))
+
     def product(self, v):
         """A v through the user's own code, whose answer is checked."""
         return _vector(self._apply(v), self.n)
