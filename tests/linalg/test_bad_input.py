@@ -244,6 +244,7 @@ BAD_OPTIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:gmres called without:DeprecationWarning")
 @pytest.mark.parametrize("solve, kind, name, shows, options", table(BAD_OPTIONS))
 def test_a_bad_option_is_refused_with_one_sentence(solve, kind, name, shows, options):
     refused(solve, kind, name, shows, spd(), np.ones(N), **options)
