@@ -1,0 +1,210 @@
+"""Products and residuals against sums over triplets in plain NumPy."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+# A block has 2048 rows.
+SIZES = (1, 2, 5, 2047, 2048, 2049, 5000)
+BANDS = {
+    "tridiagonal": (-1, 0, 1),
+    "no diagonal below": (0, 3),
+    "only below, beyond a block": (-3000, -2, -1),
+    "far on both sides": (-4999, -2100, 0, 1, 2100),
+    "only above": (1, 2048),
+}
+GRIDS = ((1,), (7,), (2049,), (1, 5), (5, 1), (1, 1, 1), (3, 4, 5), (50, 41), (1, 1, 2100), (2100, 1, 1), (17, 13, 11))
+
+
+def product(m, x):
+    """A x, and |A| |x|, in double precision."""
+    wide = np.result_type(x.dtype, np.float64)
+    terms = m.value.astype(wide) * x[m.column]
+    y, size = np.zeros(m.n, wide), np.zeros(m.n)
+    np.add.at(y, m.row, terms)
+    np.add.at(size, m.row, np.abs(terms))
+    return y, size
+
+
+def assert_product(cpu, m, x):
+    y = np.full_like(x, np.nan)
+    cpu.matvec(m.operand, x, y)
+    expected, size = product(m, x)
+    most = np.bincount(m.row, minlength=m.n).max()
+    assert (np.abs(y - expected) <= (most + 4) * np.finfo(x.dtype).eps * size).all()
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("n", SIZES)
+def test_a_csr_product_is_the_sum_over_its_entries(cpu, matrices, draw, dtype, n, index):
+    assert_product(cpu, matrices.sparse(n, dtype, index), draw(n, dtype))
+
+
+@pytest.mark.parametrize("band", BANDS)
+@pytest.mark.parametrize("n", SIZES)
+def test_a_product_by_diagonals_is_the_sum_over_its_entries(cpu, matrices, draw, dtype, n, band):
+    if not any(abs(k) < n for k in BANDS[band]):
+        return  # the matrix has none of these diagonals
+    assert_product(cpu, matrices.banded(n, dtype, BANDS[band]), draw(n, dtype))
+
+
+@pytest.mark.parametrize("n", SIZES[:-1])  # at 5000 a complex array takes 400 MB and shows nothing new
+def test_a_dense_product_is_the_sum_over_its_entries(cpu, matrices, draw, dtype, n):
+    m, x = matrices.dense(n, dtype), draw(n, dtype)
+    y = np.full_like(x, np.nan)
+    cpu.matvec(m.operand, x, y)
+    A = m.operand.array
+    assert (np.abs(y - A @ x) <= (2 * n + 4) * np.finfo(dtype).eps * (np.abs(A) @ np.abs(x))).all()
+
+
+@pytest.mark.parametrize("shape", GRIDS, ids=str)
+def test_a_stencil_product_is_the_sum_over_the_neighbours(cpu, matrices, draw, dtype, shape):
+    m = matrices.stencil(shape, dtype)
+    assert_product(cpu, m, draw(m.n, dtype))
+
+
+def test_an_empty_system_has_an_empty_product(cpu):
+    A = cpu.csr(np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    y = np.empty(0)
+    cpu.matvec(A, np.empty(0), y)
+    assert cpu.residual(A, np.empty(0), np.empty(0), y) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["sparse", "banded", "dense", "stencil"])
+def test_the_residual_is_b_minus_the_product_and_its_norm(cpu, matrices, draw, dtype, kind):
+    n = 300 if kind == "dense" else 2049
+    argument = {"banded": [(-700, -1, 0, 5)], "stencil": []}.get(kind, [])
+    m = matrices.stencil((3, 683), dtype) if kind == "stencil" else getattr(matrices, kind)(n, dtype, *argument)
+    x, b = draw(m.n, dtype), draw(m.n, dtype)
+    r = np.full_like(x, np.nan)
+    norm = cpu.residual(m.operand, x, b, r)
+    expected, size = product(m, x)
+    expected = b - expected
+    bound = (m.n + 4) * np.finfo(np.float64).eps * (size + np.abs(b))
+    assert (np.abs(r - expected) <= bound + np.finfo(dtype).eps * np.abs(expected)).all()
+    assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["csr", "diagonals", "dense", "stencil"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_the_residual_of_a_single_precision_system_is_accumulated_in_double(cpu, matrices, draw, dtype, kind):
+    n = 600
+    m = matrices.tridiagonal(n, dtype)
+    if kind == "csr":
+        order = np.argsort(m.row, kind="stable")
+        indptr = np.searchsorted(m.row[order], np.arange(n + 1)).astype(np.int32)
+        m.operand = cpu.csr(indptr, m.column[order].astype(np.int32), m.value[order])
+    elif kind == "dense":
+        A = np.zeros((n, n), dtype)
+        A[m.row, m.column] = m.value
+        m.operand = cpu.dense(A)
+    elif kind == "stencil":
+        m = matrices.stencil((20, 30), dtype)
+    x = draw(n, dtype)
+    b = product(m, x)[0].astype(dtype)  # so that b - A x is all rounding
+    r, y = np.empty(n, dtype), np.empty(n, dtype)
+    norm = cpu.residual(m.operand, x, b, r)
+    expected = b - product(m, x)[0]
+    assert np.linalg.norm(r - expected) <= 1e-7 * np.linalg.norm(expected)
+    assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-7)
+    cpu.matvec(m.operand, x, y)
+    assert np.linalg.norm((b - y) - expected) > 1e-2 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_storage_by_diagonals_keeps_every_entry(cpu, matrices, draw, dtype, band):
+    m = matrices.banded(5000, dtype, BANDS[band])
+    indptr = np.searchsorted(m.row, np.arange(m.n + 1)).astype(np.int32)
+    given = cpu.csr(indptr, m.column.astype(np.int32), m.value)
+    stored = cpu.diagonals(given)
+    if band in ("tridiagonal", "no diagonal below"):  # full ones; the others may stay as they are
+        assert isinstance(stored, cpu.Diagonals)
+    if stored is not given:
+        assert np.array_equal(stored.offsets, m.operand.offsets)
+        assert np.array_equal(stored.data, m.operand.data)
+
+
+def test_storage_by_diagonals_adds_up_entries_in_any_order_and_given_twice(cpu):
+    # 400 blocks of [[5, 2, 0], [32, 16, 8], [0, 128, 64]], the 5 given as 1 + 4.
+    counts, indices = np.tile([3, 3, 2], 400), [1, 0, 0, 2, 1, 0, 2, 1] + 3 * np.arange(400)[:, None]
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    A = cpu.diagonals(
+        cpu.csr(indptr, indices.ravel().astype(np.int32), np.tile([2.0, 1, 4, 8, 16, 32, 64, 128], 400))
+    )
+    assert A.offsets.tolist() == [-1, 0, 1]
+    assert A.data[:, :3].tolist() == [[0, 32, 128], [5, 16, 64], [2, 8, 0]]
+    assert np.array_equal(A.data, np.tile(A.data[:, :3], 400))
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize(
+    "indptr, indices",
+    [
+        ([0, 1, 2], [0, 2]),
+        ([0, 1, 2], [0, -1]),
+        ([0, 2, 1], [0, 1]),
+        ([1, 1, 2], [0, 1]),
+        ([0, 1, 3], [0, 1]),
+        ([0, 1, 1], [0, 1]),
+        ([0, -1, 2], [0, 1]),
+    ],
+    ids=["column n", "column -1", "falling", "starts at 1", "too long", "too short", "negative"],
+)
+def test_index_arrays_that_reach_outside_are_refused(cpu, indptr, indices, index):
+    assert cpu.csr(np.array(indptr, index), np.array(indices, index), np.ones(2)) is None
+
+
+def test_a_csr_operand_shares_the_arrays_it_is_given(cpu):
+    indptr, indices, data = np.array([0, 1], np.int32), np.array([0], np.int32), np.ones(1)
+    A = cpu.csr(indptr, indices, data)
+    assert all(np.shares_memory(mine, given) for mine, given in zip(A, (indptr, indices, data), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["sparse", "tridiagonal", "stencil", "dense"])
+def test_threads_do_not_change_a_bit_of_products_and_residuals(cpu, matrices, draw, threads, kind):
+    if kind == "stencil":
+        m = matrices.stencil((400, 500), "float64")
+    else:
+        m = getattr(matrices, kind)(2500 if kind == "dense" else 200_000, "float64")
+    x, b = draw(m.n, "float64"), draw(m.n, "float64")
+    answers = []
+    for n in (1, 2, 3):
+        threads(n)
+        y, r = np.empty(m.n), np.empty(m.n)
+        cpu.matvec(m.operand, x, y)
+        answers.append((y.tobytes(), cpu.residual(m.operand, x, b, r), r.tobytes()))
+    assert answers[0] == answers[1] == answers[2]
+
+
+# What another backend has to offer, name by name.
+SIGNATURES = {
+    "CSR": "(indptr, indices, data)",
+    "Dense": "(array)",
+    "Diagonals": "(offsets, data)",
+    "LANES": "8",
+    "Stencil": "(shape, weights)",
+    "axpy": "(alpha, x, y)",
+    "cg_chunk": "(A, d, x, r, p, q, scalars, norms, threshold, steps)",
+    "cg_chunk_many": "(A, d, X, R, P, Q, scalars, norms, thresholds, states, counts, steps)",
+    "csr": "(indptr, indices, data)",
+    "dense": "(array)",
+    "diagonals": "(A)",
+    "judge": "(re, im, size, sign, imaginary_share)",
+    "matvec": "(A, x, y)",
+    "residual": "(A, x, b, r)",
+    "stencil": "(shape, weights)",
+    "step_direction": "(z, beta, p)",
+    "step_iterate": "(alpha, p, q, x, r)",
+}
+
+
+def test_the_public_kernels_and_their_signatures_are_those_listed(cpu):
+    public = {name: getattr(cpu, name) for name in cpu.__all__}
+    shown = {name: str(inspect.signature(value) if callable(value) else value) for name, value in public.items()}
+    assert shown == SIGNATURES
+
+
+def test_every_public_function_of_a_kernel_module_says_what_it_does(cpu):
+    functions = [getattr(cpu, name) for name in cpu.__all__ if name.islower()]
+    assert [f.__name__ for f in functions if not (f.__doc__ or "").strip()] == []
