@@ -5,11 +5,12 @@ before any of our code runs. So the command starts itself once more with the env
 when it is called from Python instead does it fall back on threadpoolctl, or say that it could not.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 
-__all__ = ["environment", "pin"]
+__all__ = ["environment", "pinned"]
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -19,20 +20,31 @@ def environment(n):
     return os.environ | dict.fromkeys(_VARIABLES, str(n))
 
 
-def pin(n, argv):
-    """Set the threads of our kernels, BLAS and OpenMP to ``n``; return a sentence for the report."""
+@contextlib.contextmanager
+def pinned(n, argv):
+    """Set the threads of our kernels, BLAS and OpenMP to ``n`` for a while; yield a sentence on it."""
     import solvers
 
     if not _environment_says(n) and argv == sys.argv[1:]:
         _start_again(n)
+    before = solvers.get_threads()
     solvers.set_threads(n)
+    try:
+        with contextlib.ExitStack() as stack:
+            yield _others(n, stack)
+    finally:
+        solvers.set_threads(before)
+
+
+def _others(n, stack):
+    """Bind what is not ours to the same number, where that can still be done."""
     if _environment_says(n):
         return f"{n} (compiled kernels, BLAS and OpenMP)"
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return f"{n} (compiled kernels only: BLAS was loaded before it could be told)"
-    threadpool_limits(limits=n)
+    stack.enter_context(threadpool_limits(limits=n))
     return f"{n} (compiled kernels; BLAS and OpenMP by threadpoolctl)"
 
 

@@ -1,116 +1,35 @@
 """``solvers bench linalg``: from the command's options to the settings of a run, and what is printed."""
 
 import json
-import os
 import shlex
 import sys
 
-from . import _threads, machine, matrix_market, per_iteration, plot, report, startup
-from ._registry import UsageError, need, present
-from .methods import METHODS
-from .plan import Settings, problem_loader
-from .preconditioners import PRECONDITIONERS
-from .problems import PROBLEMS
+from . import _threads, machine, per_iteration, plot, report, startup
+from ._registry import UsageError, present
 from .run import run
 
 __all__ = ["bench"]
 
-_DEFAULT = "poisson2d,poisson3d,anisotropic,jump,elasticity,convection_diffusion2d"
-# Problem and size of --quick: real matrices first, then enough points that an iteration costs something.
-_QUICK = (
-    ("pyamg:airfoil", None),
-    ("pyamg:bar", None),
-    ("pyamg:knot", None),
-    ("pyamg:unit_cube", None),
-    ("pyamg:local_disc_galerkin_diffusion", None),
-    ("pyamg:unit_square", None),
-    ("pyamg:recirc_flow", None),
-    ("poisson2d", 150),
-    ("poisson3d", 25),
-    ("anisotropic", 60),
-    ("jump", 40),
-)
-_QUICK_SECONDS_PER_ROW = 0.6
-
 _EXPLAINED = (
-    "rtol {settings.rtol:g}, at most {settings.maxiter} iterations, medians of {settings.repeats} solves or more. "
-    "ratio: seconds of {settings.baseline} (where it does not apply: SciPy's method of the same name) with the "
-    "same preconditioner / seconds, set-up not counted; above 1 is faster."
+    "rtol {settings.rtol:g}, at most {settings.maxiter} iterations, medians of {settings.repeats} solves or "
+    "more. ratio: seconds of {settings.baseline} (where it does not apply: SciPy's method of the same name) "
+    "with the same preconditioner / seconds, set-up not counted; above 1 is faster."
 )
 
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
     threads = args.threads or [1]
-    _check_outputs(args)
+    options.check_outputs(args)
     if args.startup:
         return _startup(args, argv)
     if args.per_iteration:
         return _worker(threads[0], argv) if args.worker else _per_iteration(args, argv)
     if len(threads) > 1:
         raise UsageError("--threads takes one number here; a list is for --per-iteration.")
-    settings = _settings(args)
-    said = _threads.pin(threads[0], argv)
-    return _run(settings, args, argv, said)
-
-
-def _check_outputs(args):
-    """Refuse before any work what could not be written after it."""
-    for path in filter(None, (args.json, args.csv, args.plot)):
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
-            raise UsageError(f"{path} cannot be written: {folder} must be a folder that you can write to.")
-    if args.plot:
-        need("matplotlib", "--plot")
-
-
-def _settings(args):
-    import solvers
-
-    with solvers.backend(args.backend):
-        # Entering it refuses a backend that cannot run here, before any work.
-        settings = Settings(_loaders(args), backend=args.backend, history=bool(args.plot))
-    if args.methods:
-        settings.methods = METHODS.select(args.methods)
-    if args.preconditioners or args.quick:
-        settings.preconditioners = PRECONDITIONERS.select(args.preconditioners or "none,jacobi,sa")
-    for entry in (*settings.methods, *settings.preconditioners):
-        if not args.quick:
-            need(entry.package, f"{entry.name!r}")
-    settings.preconditioners = [p for p in settings.preconditioners if present(p.package)]
-    if args.baseline != "none":
-        settings.baseline = METHODS.find(args.baseline).name
-    else:
-        settings.baseline = "none"
-    settings.rtol = (
-        args.rtol if args.rtol is not None else 1e-5 if args.dtype in ("float32", "complex64") else 1e-8
-    )
-    settings.maxiter, settings.repeats = args.maxiter, args.repeats
-    if args.quick:
-        settings.seconds_per_row = _QUICK_SECONDS_PER_ROW
-    return settings
-
-
-def _loaders(args):
-    if args.rhs and not args.matrix:
-        raise UsageError("--rhs needs --matrix: the other problems make their own right-hand side.")
-    if args.matrix:
-        problem = matrix_market.load_problem(args.matrix, args.rhs, args.dtype)
-        return [lambda: problem]
-    if args.quick and not args.problems:
-        chosen = [(PROBLEMS[name], size) for name, size in _QUICK if present(PROBLEMS[name].package)]
-        return [problem_loader(entry, size, args.dtype) for entry, size in chosen]
-    entries = PROBLEMS.select(args.problems or _DEFAULT)
-    if args.problems:
-        for entry in entries:
-            need(entry.package, f"The problem {entry.name!r}")
-    sized = [
-        (e, size)
-        for e in entries
-        if present(e.package)
-        for size in (args.size or [None] if e.size else [None])
-    ]
-    return [problem_loader(entry, size, args.dtype) for entry, size in sized]
+    settings = options.settings(args)
+    with _threads.pinned(threads[0], argv) as said:
+        return _run(settings, args, argv, said)
 
 
 def _run(settings, args, argv, threads):
@@ -206,9 +125,9 @@ def _per_iteration(args, argv):
 
 def _worker(threads, argv):
     """One number of threads, a line of JSON a case: what the command above reads from its children."""
-    _threads.pin(threads, argv)
-    for case in per_iteration.CASES:
-        print(json.dumps(per_iteration.measure(case, threads).to_dict()), flush=True)
+    with _threads.pinned(threads, argv):
+        for case in per_iteration.CASES:
+            print(json.dumps(per_iteration.measure(case, threads).to_dict()), flush=True)
     return 0
 
 

@@ -58,53 +58,68 @@ def _label(row):
 def _curves(ax, rows, colours, rtol):
     """Our bands first, so that the thin lines of the others stay visible on them."""
     others = _distinct(row.method for row in rows if row.library != "solvers")
-    for row in sorted(rows, key=lambda row: row.library != "solvers"):
-        ours = row.library == "solvers"
-        style = (
-            dict(lw=6, alpha=0.35)
-            if ours
-            else dict(lw=1.5, ls=_DASHES[others.index(row.method) % len(_DASHES)])
-        )
+    for row in sorted(rows, key=lambda row: -1 if row.library == "solvers" else others.index(row.method)):
         norms = np.array(row.residuals, dtype=float)
         norms[~(norms > 0)] = np.nan
         failed = "" if row.status == "converged" else f": {row.status}"
-        label = f"{_label(row)}, {row.iterations} iterations{failed}"
+        style = dict(lw=6, alpha=0.35) if row.library == "solvers" else _thin(others.index(row.method))
+        label = f"{_label(row)} ({row.iterations}{failed})"
         ax.semilogy(norms, color=colours[row.preconditioner], label=label, solid_capstyle="round", **style)
     ax.axhline(rtol, color="0.4", linewidth=1, linestyle=":")
-    counts = [row.iterations for row in rows if row.iterations]
-    if counts and max(counts) > _SPREAD * min(counts):
-        ax.set_xscale("symlog", linthresh=10, linscale=0.6)
-        ax.set_xticks([0, 5] + [10**k for k in range(1, 7) if 10**k <= 1.3 * max(counts)])
-        ax.xaxis.set_major_formatter("{x:.0f}")
     _dress(ax, f"{rows[0].problem}, n = {rows[0].n:,}" if rows else "no curve was recorded")
     ax.set(xlabel="iteration", ylabel="residual norm / norm of b (dotted: the tolerance)")
+    _iteration_axis(ax, [row.iterations for row in rows if row.iterations])
     if rows:
-        ax.legend(fontsize=8, frameon=False, loc="lower left")
+        ax.legend(
+            title="method + preconditioner (iterations)",
+            fontsize=8,
+            title_fontsize=8,
+            frameon=False,
+            ncols=min(3, len({row.method for row in rows})),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.6 / ax.figure.get_figheight()),
+        )
+
+
+def _thin(place):
+    return dict(lw=1.5, ls=_DASHES[place % len(_DASHES)])
+
+
+def _iteration_axis(ax, counts):
+    ax.set_xlim(left=0)
+    if counts and max(counts) > _SPREAD * min(counts):
+        ax.set_xscale("symlog", linthresh=10, linscale=0.7)
+        ax.set_xlim(0, 1.15 * max(counts))
+        decades = [10**k for k in range(1, 7) if 10**k <= 1.15 * max(counts)]
+        ax.set_xticks([0, 5] + decades + [3 * d for d in decades if 3 * d <= max(counts)])
+        ax.xaxis.set_major_formatter("{x:.0f}")
+        ax.minorticks_off()
 
 
 def _bars(ax, rows, colours):
     """Bars on a logarithmic axis that start at 1: to the right is faster, to the left slower."""
     places = np.arange(len(rows)) + np.cumsum([_new_group(rows, i) for i in range(len(rows))])
-    ratios = np.array([row.ratio for row in rows])
     ax.set_xscale("log")
     for place, row in zip(places, rows):
-        colour = colours[row.preconditioner]
-        slower = row.ratio < 1
-        ax.barh(place, row.ratio - 1, left=1, height=0.8, color=colour, alpha=0.45 if slower else 0.9)
-        text = f"{row.ratio:.2f}  {_label(row)}"
-        ax.annotate(
-            text, (max(row.ratio, 1), place), (5, 0), textcoords="offset points", va="center", fontsize=8
-        )
-    firsts = [i for i in range(len(rows)) if i == 0 or _new_group(rows, i)]
-    ax.set_yticks(places[firsts], [_group_name(rows[i]) for i in firsts], fontsize=8)
+        alpha = 0.45 if row.ratio < 1 else 0.9
+        ax.barh(place, row.ratio - 1, left=1, height=0.8, color=colours[row.preconditioner], alpha=alpha)
+        end, text = (max(row.ratio, 1), place), f"{row.ratio:.2f}  {_label(row)}"
+        ax.annotate(text, end, (5, 0), textcoords="offset points", va="center", fontsize=8)
+    groups = {}
+    for place, row in zip(places, rows):
+        groups.setdefault(f"{shorten(row.problem, 24)}\n$n$ = {row.n:,}", []).append(place)
+    ax.set_yticks([np.mean(found) for found in groups.values()], list(groups), fontsize=8)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     ax.axvline(1, color="0.2", linewidth=1)
-    _dress(ax, "speed relative to the baseline, with the same preconditioner")
-    ax.set_xlabel("baseline: " + (", ".join(_distinct(row.baseline for row in rows)) or "none of this run"))
+    _dress(ax, "speed relative to the baseline")
+    baselines = ", ".join(_distinct(row.baseline for row in rows))
+    ax.set_xlabel(
+        f"times as fast, with the same preconditioner, as\n{baselines}" if rows else "nothing to compare"
+    )
     ax.grid(visible=False, axis="y")
     if rows:
-        _nice_ratios(ax, ratios)
+        _nice_ratios(ax, np.array([row.ratio for row in rows]))
 
 
 def _new_group(rows, i):
@@ -112,19 +127,13 @@ def _new_group(rows, i):
     return i > 0 and (rows[i].problem, rows[i].n) != (rows[i - 1].problem, rows[i - 1].n)
 
 
-def _group_name(row):
-    return f"{shorten(row.problem, 24)}\n$n$ = {row.n:,}"
-
-
 def _nice_ratios(ax, ratios):
     """Ticks at round ratios, and room on the right for the longest label."""
-    low, high = min(0.9, ratios.min()), max(1.5, ratios.max())
-    ax.set_xlim(low * 0.93, high * (high / low) ** 0.45)
-    ticks = [
-        t
-        for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-        if low * 0.93 <= t <= high * 1.3
-    ]
+    low, high = 0.93 * min(0.9, ratios.min()), max(1.5, ratios.max())
+    ax.set_xlim(low, high * (high / low) ** 0.5)
+    steps = (1, 1.5, 2, 3, 5, 7) if high < 8 else (1, 2, 5)
+    ticks = [step * 10.0**k for k in range(-4, 4) for step in steps]
+    ticks = [t for t in ticks if low <= t <= 1.2 * high]
     ax.set_xticks(ticks, [f"{t:g}x" for t in ticks])
     ax.minorticks_off()
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from ._registry import need
+from ._registry import UsageError, need
 from .methods import Task
 from .plan import baseline_of, plan
 from .preconditioners import PRECONDITIONERS, prepare_package
@@ -21,10 +21,6 @@ from .preconditioners import PRECONDITIONERS, prepare_package
 __all__ = ["FALSE_SUCCESS", "Row", "run", "true_residual"]
 
 FALSE_SUCCESS = "false success"
-
-# What a library may raise on a system that it cannot solve; it becomes the status of the row.
-_FOREIGN = (RuntimeError, ValueError, ArithmeticError, TypeError, MemoryError, NotImplementedError)
-
 
 # A row goes on being repeated until it has taken this long.
 _LEAST_SECONDS = 0.03
@@ -127,20 +123,25 @@ def _set_up(entry, problem):
     try:
         with _quiet():
             M = entry.build(problem)
-    except _FOREIGN as error:
+    except Exception as error:
         return _Ready(status="set-up failed", message=_sentence(error))
     return _Ready(M, None if M is None else time.perf_counter() - start)
 
 
 def _fill(row, entry, task, settings):
-    """Run one method and write down what came of it; a foreign exception becomes the row's status."""
+    """Run one method and write down what came of it.
+
+    Whatever a library raises, ours included, becomes the status of the row: the others still run.
+    """
     try:
         with _quiet():
             if entry.setup:
                 task, row.setup_seconds = _set_up_alone(entry, task)
             answer, row.seconds, row.repeats = _timed(entry, task, settings)
             outcome = entry.read(entry, replace(task, history=settings.history), answer)
-    except _FOREIGN as error:
+    except UsageError:
+        raise
+    except Exception as error:
         row.status, row.message = "failed", _sentence(error)
         return
     row.iterations, row.matvecs, row.residuals = outcome.iterations, outcome.matvecs, outcome.residuals
