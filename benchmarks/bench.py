@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 
-from . import _threads, machine, per_iteration, plot, report, startup
+from . import _threads, machine, options, per_iteration, plot, report, startup
 from ._registry import UsageError, present
 from .run import run
 
