@@ -148,6 +148,8 @@ def _loop(system, control, r, p, q):
 
 # Bytes of a cache shared by cores: a solve that stays within it is not held up by memory.
 _CACHE = 3e7
+# Fewer columns than this are faster one by one (measured).
+_FEWEST = 6
 
 
 def _many(systems, limits):
@@ -157,7 +159,7 @@ def _many(systems, limits):
     in the cache, the columns are faster one by one (measured).
     """
     first = systems[0]
-    if len(systems) < 2 or not first.fused or not first.matrix.sparse:
+    if len(systems) < _FEWEST or not first.fused or not first.matrix.sparse:
         return None
     compact = type(first.operand).__name__ == "Diagonals"
     if compact and (first.operand.data.size + 9 * first.n) * first.x.itemsize < _CACHE:
