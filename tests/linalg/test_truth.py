@@ -264,13 +264,10 @@ def test_gmres_starts_again_where_rounding_ends_a_full_cycle_above_the_tolerance
 
 
 @every_dtype
-@every_storage
-def test_minres_does_not_call_a_regular_system_inconsistent(dtype, storage):
-    A = hermitian(np.geomspace(1, 1e3, 40), dtype) * np.dtype(dtype).type(1e9)
-    b = np.random.default_rng(0).standard_normal(40).astype(dtype)
-    M = sparse.diags_array((1 / A.diagonal().real).astype(dtype))
-    result = linalg.minres(storage(A), b, M=M, rtol=1e-2)
-    assert result.status is Status.CONVERGED
+@pytest.mark.parametrize("scale", [1e-9, 1e6, 1e9, 1e15, 1e18])
+def test_minres_does_not_call_a_regular_system_with_a_large_b_inconsistent(dtype, scale):
+    A, b = hermitian(np.linspace(1, 2, 40), dtype), np.full(40, scale, dtype)
+    assert linalg.minres(A, b, rtol=1e-3).status is Status.CONVERGED
 
 
 def test_minres_returns_the_least_squares_solution_of_an_inconsistent_system():
