@@ -51,6 +51,4 @@ def present(package):
 def need(package, purpose):
     """Refuse with the remedy if an optional ``package`` is absent."""
     if not present(package):
-        raise UsageError(
-            f"{purpose} needs {package}, which is not installed: pip install 'adaptive-solvers[bench]'."
-        )
+        raise UsageError(f"{purpose} needs {package}, which is not installed: pip install 'adaptive-solvers[bench]'.")

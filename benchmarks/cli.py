@@ -56,24 +56,20 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"solvers {__version__}")
     parser.set_defaults(run=lambda args, argv: parser.print_help() or 0)
     commands = parser.add_subparsers(title="commands")
-    _add_bench(
-        commands.add_parser("bench", help="problems x methods x preconditioners, with ratios to a baseline")
-    )
+    _add_bench(commands.add_parser("bench", help="problems x methods x preconditioners, with ratios to a baseline"))
     listing = commands.add_parser("list", help="what is registered")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_list)
-    commands.add_parser(
-        "info", help="versions, threads, backends, cache, and how to choose a method"
-    ).set_defaults(run=_info)
+    commands.add_parser("info", help="versions, threads, backends, cache, and how to choose a method").set_defaults(
+        run=_info
+    )
     return parser
 
 
 def _add_bench(parser):
     parser.set_defaults(run=_bench)
     parser.add_argument("area", nargs="?", help="what to measure: " + ", ".join(_areas()))
-    what = parser.add_argument_group(
-        "what to run (lists are separated by commas; pyamg:* takes all that match)"
-    )
+    what = parser.add_argument_group("what to run (lists are separated by commas; pyamg:* takes all that match)")
     what.add_argument("--problems", help="names from `solvers list`")
     what.add_argument("--methods", help="by default those made for each problem's kind")
     what.add_argument("--preconditioners", help="of " + ", ".join(PRECONDITIONERS) + "; default none,jacobi")
@@ -81,9 +77,7 @@ def _add_bench(parser):
     what.add_argument("--matrix", metavar="FILE.mtx[.gz]", help="a Matrix Market file as the problem")
     what.add_argument("--rhs", metavar="FILE", help="its right-hand side, .mtx or .npy")
     what.add_argument("--quick", action="store_true", help="real and model problems in under a minute")
-    what.add_argument(
-        "--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration"
-    )
+    what.add_argument("--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     _add_how(parser.add_argument_group("how to run it"))
@@ -99,13 +93,9 @@ def _add_how(group):
     group.add_argument("--maxiter", type=_positive, default=5_000, help="default 5000")
     group.add_argument("--dtype", choices=("float32", "float64", "complex64", "complex128"))
     group.add_argument("--threads", type=_positive_list, help="of our kernels, BLAS and OpenMP; default 1")
-    group.add_argument(
-        "--repeats", type=_positive, default=3, help="solves per row, of which the median; default 3"
-    )
+    group.add_argument("--repeats", type=_positive, default=3, help="solves per row, of which the median; default 3")
     group.add_argument("--baseline", default="scipy:cg", help="the method that ratios refer to, or none")
-    group.add_argument(
-        "--backend", choices=("auto", "cpu", "gpu"), default="auto", help="where our methods run"
-    )
+    group.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="where our methods run")
 
 
 def _positive(text):
@@ -171,9 +161,7 @@ def _info(args, argv):
 
     found = {name: version or "not installed" for name, version in machine.versions().items()}
     _section("versions", found)
-    _section(
-        "machine", {"cpu": machine.cpu_model(), "threads": f"{solvers.get_threads()} of {machine.cores()}"}
-    )
+    _section("machine", {"cpu": machine.cpu_model(), "threads": f"{solvers.get_threads()} of {machine.cores()}"})
     _section("backends", {name: reason or "available" for name, reason in solvers.backends().items()})
     _section("kernel cache", {"folder": machine.kernel_cache()})
     print("how to choose a method")

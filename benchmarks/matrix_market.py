@@ -68,9 +68,7 @@ def _read_rhs(path, A, matrix):
     b = b.toarray() if sparse.issparse(b) else np.asarray(b)
     if b.size != A.shape[0] or max(b.shape) != b.size:
         shape = " x ".join(map(str, b.shape))
-        raise UsageError(
-            f"{path} holds {shape} values; {matrix} needs one right-hand side of length {A.shape[0]}."
-        )
+        raise UsageError(f"{path} holds {shape} values; {matrix} needs one right-hand side of length {A.shape[0]}.")
     if b.dtype.kind not in "iufc" or not np.isfinite(b).all():
         raise UsageError(f"{path} must hold finite numbers.")
     if np.iscomplexobj(b) and not np.iscomplexobj(A):

@@ -217,14 +217,10 @@ def scipy_bicgstab(task, **run):
     return _scipy(task, "bicgstab", maxiter=task.maxiter, **run)
 
 
-@method(
-    "scipy:gmres", "linalg", "scipy", "scipy.sparse.linalg.gmres, restarted after 20 steps", read=_read_scipy
-)
+@method("scipy:gmres", "linalg", "scipy", "scipy.sparse.linalg.gmres, restarted after 20 steps", read=_read_scipy)
 def scipy_gmres(task, callback=None, **run):
     kind = None if callback is None else "pr_norm"
-    return _scipy(
-        task, "gmres", maxiter=restarts(task), restart=20, callback=callback, callback_type=kind, **run
-    )
+    return _scipy(task, "gmres", maxiter=restarts(task), restart=20, callback=callback, callback_type=kind, **run)
 
 
 # ---- PyAMG's ---------------------------------------------------------------------------------------

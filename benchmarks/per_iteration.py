@@ -52,7 +52,7 @@ class PerIteration:
     threads: int
     ours: float
     theirs: float
-    ratio: float
+    ratio: float | None
     whole_ours: float | None
     whole_theirs: float | None
     whole_ratio: float | None
@@ -84,11 +84,10 @@ def _one_side(problem, budget):
         for count in (_FEW, _MANY)
     ]
     times = _interleaved(runs, budget)
-    marginal = [
-        1e6 * statistics.median(many - few for few, many in zip(*pair)) / (_MANY - _FEW)
-        for pair in (times[:2], times[2:])
-    ]
-    return _rated(*marginal, samples=len(times[0])) | _whole(problem, budget)
+    medians = [statistics.median(t) for t in times]
+    few, many = medians[::2], medians[1::2]
+    ours_us, theirs_us = (1e6 * (m - f) / (_MANY - _FEW) for f, m in zip(few, many))
+    return _rated(ours_us, theirs_us, samples=len(times[0])) | _whole(problem, budget)
 
 
 def _whole(problem, budget):
@@ -128,15 +127,13 @@ def _many_sides(problem, n_rhs, budget):
     times = _interleaved([together, one_by_one], budget)
     both = [1e3 * statistics.median(t) for t in times]
     nothing = dict.fromkeys(("whole_ours", "whole_theirs", "whole_ratio"))
-    return (
-        _rated(*both, samples=len(times[0]))
-        | nothing
-        | dict(iterations_ours=most[0], iterations_theirs=most[1])
-    )
+    return _rated(*both, samples=len(times[0])) | nothing | dict(iterations_ours=most[0], iterations_theirs=most[1])
 
 
 def _rated(ours, theirs, samples):
-    return dict(ours=ours, theirs=theirs, ratio=theirs / ours, samples=samples)
+    """A difference that is not positive was drowned in the machine's other work, and has no ratio."""
+    known = ours > 0 and theirs > 0
+    return dict(ours=ours, theirs=theirs, ratio=theirs / ours if known else None, samples=samples)
 
 
 def _interleaved(runs, budget, least=5, most=300):

@@ -114,9 +114,7 @@ def _bars(ax, rows, colours):
     ax.axvline(1, color="0.2", linewidth=1)
     _dress(ax, "speed relative to the baseline")
     baselines = ", ".join(_distinct(row.baseline for row in rows))
-    ax.set_xlabel(
-        f"times as fast, with the same preconditioner, as\n{baselines}" if rows else "nothing to compare"
-    )
+    ax.set_xlabel(f"times as fast, with the same preconditioner, as\n{baselines}" if rows else "nothing to compare")
     ax.grid(visible=False, axis="y")
     if rows:
         _nice_ratios(ax, np.array([row.ratio for row in rows]))

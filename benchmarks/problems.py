@@ -41,13 +41,7 @@ class Problem:
     def kind(self):
         """The narrowest class it is known to be in, in words."""
         symmetric = "Hermitian" if np.iscomplexobj(self.A) else "symmetric"
-        return (
-            f"{symmetric} positive definite"
-            if self.spd
-            else symmetric
-            if self.symmetric
-            else f"not {symmetric}"
-        )
+        return f"{symmetric} positive definite" if self.spd else symmetric if self.symmetric else f"not {symmetric}"
 
 
 @dataclass(frozen=True)
@@ -109,9 +103,7 @@ def right_hand_side(A):
 def _second_difference(n):
     from scipy import sparse
 
-    return sparse.diags_array(
-        [-np.ones(n - 1), np.full(n, 2.0), -np.ones(n - 1)], offsets=[-1, 0, 1], format="csr"
-    )
+    return sparse.diags_array([-np.ones(n - 1), np.full(n, 2.0), -np.ones(n - 1)], offsets=[-1, 0, 1], format="csr")
 
 
 @problem("poisson2d", "linalg", "5-point Laplacian on size x size points", size=200, spd=True)
@@ -215,9 +207,7 @@ def arrow(size):
     return sparse.csr_array(tip + sparse.diags_array(d))
 
 
-@problem(
-    "random60", "linalg", "random symmetric pattern, about 60 entries a row, n = size", size=20_000, spd=True
-)
+@problem("random60", "linalg", "random symmetric pattern, about 60 entries a row, n = size", size=20_000, spd=True)
 def random60(size):
     """Diagonally dominant by a fifth, hence definite; scaled on both sides, or cg needs a dozen steps."""
     from scipy import sparse

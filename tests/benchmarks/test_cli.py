@@ -1,6 +1,7 @@
 """The command line from end to end: what it prints, writes and refuses."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -140,25 +141,34 @@ def test_without_an_area_the_areas_are_printed(capsys):
     assert code == 0 and "linalg" in out
 
 
-@pytest.mark.parametrize(
-    "package, arguments", [("pyamg", SMALL), ("matplotlib", [*SMALL[:4], "--plot=p.png"])]
-)
+@pytest.mark.parametrize("package, arguments", [("pyamg", SMALL), ("matplotlib", [*SMALL[:4], "--plot=p.png"])])
 def test_an_absent_package_is_named_with_its_remedy(capsys, monkeypatch, package, arguments):
     find = _registry.importlib.util.find_spec
-    monkeypatch.setattr(
-        _registry.importlib.util, "find_spec", lambda name: None if name == package else find(name)
-    )
+    monkeypatch.setattr(_registry.importlib.util, "find_spec", lambda name: None if name == package else find(name))
     code, _, err = run(capsys, *arguments)
     assert code == 2 and f"needs {package}" in err and "pip install 'adaptive-solvers[bench]'" in err
 
 
 def test_without_pyamg_the_default_selection_still_runs(capsys, monkeypatch):
     find = _registry.importlib.util.find_spec
-    monkeypatch.setattr(
-        _registry.importlib.util, "find_spec", lambda name: None if name == "pyamg" else find(name)
-    )
+    monkeypatch.setattr(_registry.importlib.util, "find_spec", lambda name: None if name == "pyamg" else find(name))
     code, out, _ = run(capsys, "bench", "linalg", "--problems=poisson2d", "--size=6", "--repeats=1")
     assert code == 0 and "pyamg:cg" not in out and "scipy:cg" in out
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_bar_is_drawn_for_a_person_who_watches(capsys, monkeypatch, quiet):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "100")
+    arguments = SMALL if quiet else [word for word in SMALL if word != "--no-progress"]
+    assert cli.main(arguments) == 0
+    assert ("poisson2d" in sys.stderr.getvalue()) is not quiet
+    assert capsys.readouterr().out.count("converged\n") == 3
 
 
 def test_list_names_everything_registered(capsys):

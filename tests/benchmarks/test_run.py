@@ -170,9 +170,7 @@ def test_a_problem_that_cannot_be_made_leaves_the_finished_rows(capsys, monkeypa
     def build(size):
         raise MemoryError
 
-    monkeypatch.setitem(
-        PROBLEMS, "huge", dataclasses.replace(PROBLEMS["poisson3d"], name="huge", build=build)
-    )
+    monkeypatch.setitem(PROBLEMS, "huge", dataclasses.replace(PROBLEMS["poisson3d"], name="huge", build=build))
     arguments = ["--problems=poisson2d,huge", "--size=6", "--methods=cg", "--preconditioners=none"]
     code = cli.main(["bench", "linalg", *arguments])
     said = capsys.readouterr()
