@@ -132,6 +132,9 @@ def matvec(A, x, y):
     A : CSR, Diagonals, Dense or Stencil of n rows
     x, y : ndarray, shape (n,)
     """
+    if isinstance(A, Dense):
+        np.dot(A.array, x, out=y)  # BLAS
+        return
     launch(_matvec, work(A), block_count(x.size), partial(shares, A), A, x, y)
 
 

@@ -109,15 +109,15 @@ def _steps(system, control):
             axpy(scalar(alpha), y, x)
             yield [s_norm], None
         z = system.psolve(r, s_hat)
-        system.matvec(z, t)
-        tt = np.vdot(t, t).real
-        omega = _ratio(np.vdot(t, r), tt)
+        Az = system.product(z, t)
+        tt = np.vdot(Az, Az).real
+        omega = _ratio(np.vdot(Az, r), tt)
         if omega is None:
             axpy(scalar(alpha), y, x)
             yield [s_norm], Status.BREAKDOWN if tt == 0 else Status.NONFINITE
         axpy(scalar(alpha), y, x)
         axpy(scalar(omega), z, x)
-        axpy(scalar(-omega), t, r)
+        axpy(scalar(-omega), Az, r)
         r_norm = norm(r)
         yield [r_norm], None
 

@@ -124,7 +124,7 @@ def _loop(system, control, r, p, q):
     buffer = np.empty_like(r)
     rho, sign, share = 0.0, 0.0, math.sqrt(system.eps)
     while True:
-        z = system.psolve(r, buffer)
+        z = system.preconditioned_residual(r, buffer)
         rho_last, rho = rho, float(np.vdot(r, z).real)
         if not math.isfinite(rho):
             yield [], Status.NONFINITE
@@ -134,16 +134,16 @@ def _loop(system, control, r, p, q):
             p[:] = z
         else:
             kernels.step_direction(z, rho / rho_last, p)
-        system.matvec(p, q)
-        pAp = complex(np.vdot(p, q))
-        size = float(np.abs(p) @ np.abs(q)) if system.dtype.kind == "c" else 0.0
+        Ap = system.product(p, q)
+        pAp = complex(np.vdot(p, Ap))
+        size = float(np.abs(p) @ np.abs(Ap)) if system.dtype.kind == "c" else 0.0
         status = _FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
         if status is Status.NOT_HERMITIAN and system.matrix.is_hermitian(system.dtype):
             share, status = math.inf, None
         if status is not None:
             yield [], status
         sign = math.copysign(1.0, pAp.real)
-        yield [kernels.step_iterate(rho / pAp.real, p, q, x, r)], None
+        yield [kernels.step_iterate(rho / pAp.real, p, Ap, x, r)], None
 
 
 # Bytes of a cache shared by cores: a solve that stays within it is not held up by memory.

@@ -125,7 +125,8 @@ def _steps(system, control):
     # With a preconditioner phibar is the norm of the residual in the metric of M; the residual itself
     # follows r_k = sn^2 r_(k-1) - phibar cs r2 / beta.
     r = r2.copy() if system.preconditioned else None
-    z = system.psolve(r2, np.empty_like(x)) if system.preconditioned else r2
+    buffer = np.empty_like(x)
+    z = system.preconditioned_residual(r2, buffer)
     beta = _metric(r2, z)
     oldb, dbar, epsln, phibar, cs, sn, tnorm2 = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
     share = math.sqrt(system.eps)
@@ -149,7 +150,7 @@ def _steps(system, control):
         if r is None:
             z = r2
         else:
-            z = system.psolve(r2, z)
+            z = system.preconditioned_residual(r2, buffer)
         oldb, beta = beta, _metric(r2, z)
         tnorm2 += alfa**2 + oldb**2 + (beta**2 if beta > 0.0 else 0.0)
         tiny = 10 * system.eps * math.sqrt(tnorm2)

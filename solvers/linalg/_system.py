@@ -68,6 +68,14 @@ class System:
         if self.shift:
             self.kernels.axpy(self.dtype.type(-self.shift), v, out)
 
+    def product(self, v, buffer):
+        """Return A v, to be read before the next product: ``buffer``, filled, or the array of the user's function."""
+        if self.operand is None and not self.shift:
+            self.n_matvec += 1
+            return _to_read(self.matrix.product(v), buffer, "A")
+        self.matvec(v, buffer)
+        return buffer
+
     def psolve(self, r, out):
         """Return M r: r itself without a preconditioner, else ``out``, filled."""
         if self._apply_M is not None:
@@ -77,6 +85,12 @@ class System:
         else:
             return r
         return out
+
+    def preconditioned_residual(self, r, buffer):
+        """Return M r, to be read before the next one: ``buffer``, filled, or the array of the user's function."""
+        if self._apply_M is not None:
+            return _to_read(self._apply_M(r), buffer, "M")
+        return self.psolve(r, buffer)
 
     def residual(self, out):
         """out = b - A x; returns its norm."""
@@ -138,6 +152,14 @@ def norm(v):
     if largest == 0.0 or not math.isfinite(largest):
         return largest
     return largest * float(np.linalg.norm(v / largest))
+
+
+def _to_read(y, buffer, name):
+    """y where the kernels can read it as it is, else the buffer with its numbers."""
+    if y.dtype == buffer.dtype and y.flags.carray:
+        return y
+    _store(y, buffer, name)
+    return buffer
 
 
 def _store(y, out, name):
