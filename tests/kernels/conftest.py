@@ -32,10 +32,14 @@ def cpu():
 
 
 @pytest.fixture
-def threads():
-    """``threads(n)`` sets the number of threads for the rest of the test."""
+def threads(monkeypatch):
+    """``threads(n)`` sets the number of threads for the rest of the test; a busy machine does not lower it."""
+    from solvers.kernels.cpu import _team
+
     import solvers
 
+    monkeypatch.setattr(_team, "_JUDGED_FROM", float("inf"))
+    monkeypatch.setattr(_team, "_busy_until", 0.0)
     yield solvers.set_threads
     solvers.set_threads(None)
 
@@ -140,7 +144,8 @@ def python():
         variables |= {"PYTHONPATH": str(root), "PYTHONFAULTHANDLER": "1"} | environment
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)],
-            env={k: v for k, v in variables.items() if v is not None},
+            env=variables,
+            cwd=root,  # which comes first on the path
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -129,9 +129,7 @@ def test_storage_by_diagonals_adds_up_entries_in_any_order_and_given_twice(cpu):
     # 400 blocks of [[5, 2, 0], [32, 16, 8], [0, 128, 64]], the 5 given as 1 + 4.
     counts, indices = np.tile([3, 3, 2], 400), [1, 0, 0, 2, 1, 0, 2, 1] + 3 * np.arange(400)[:, None]
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    A = cpu.diagonals(
-        cpu.csr(indptr, indices.ravel().astype(np.int32), np.tile([2.0, 1, 4, 8, 16, 32, 64, 128], 400))
-    )
+    A = cpu.diagonals(cpu.csr(indptr, indices.ravel().astype(np.int32), np.tile([2.0, 1, 4, 8, 16, 32, 64, 128], 400)))
     assert A.offsets.tolist() == [-1, 0, 1]
     assert A.data[:, :3].tolist() == [[0, 32, 128], [5, 16, 64], [2, 8, 0]]
     assert np.array_equal(A.data, np.tile(A.data[:, :3], 400))

@@ -1,0 +1,119 @@
+"""What the wheel contains, and what it says about itself."""
+
+import configparser
+import pathlib
+import re
+import zipfile
+from email.parser import Parser
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Where a folder of the repository lies in the wheel.
+PLACES = {"solvers/": "solvers/", "kernels/": "solvers/kernels/", "benchmarks/": "solvers/benchmarks/"}
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(name for name in archive.namelist() if not name.endswith("/"))
+
+
+@pytest.fixture(scope="module")
+def read(wheel, names):
+    def text(suffix):
+        (name,) = (n for n in names if re.fullmatch(r"adaptive_solvers-[^/]+\.dist-info/" + suffix, n))
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.read(name).decode()
+
+    return text
+
+
+@pytest.fixture(scope="module")
+def metadata(read):
+    return Parser().parsestr(read("METADATA"))
+
+
+def in_wheel(name):
+    """The name in the wheel of a file of the repository; None for what does not belong into it."""
+    for folder, place in PLACES.items():
+        if name.startswith(folder):
+            return place + name.removeprefix(folder)
+    return None
+
+
+def test_nothing_lies_outside_of_solvers(names):
+    outside = [n for n in names if not re.match(r"solvers/|adaptive_solvers-[^/]+\.dist-info/", n)]
+    assert outside == []
+
+
+def test_every_tracked_module_is_in_the_wheel(tracked, names):
+    modules = [in_wheel(name) for name in tracked if name.endswith(".py") and in_wheel(name)]
+    assert {"solvers/linalg/_cg.py", "solvers/kernels/cpu/cg.py", "solvers/benchmarks/cli.py"} <= {*modules}
+    assert sorted({*modules} - {*names}) == []
+
+
+def test_every_tracked_data_file_is_in_the_wheel(tracked, names):
+    data = [in_wheel(name) for name in tracked if in_wheel(name) and not name.endswith((".py", ".md"))]
+    assert "solvers/py.typed" in data
+    assert sorted({*data} - {*names}) == []
+
+
+def test_every_file_of_the_wheel_is_tracked(tracked, names):
+    expected = {in_wheel(name) for name in tracked}
+    assert [n for n in names if n.startswith("solvers/") and n not in expected] == []
+
+
+def test_every_folder_with_modules_is_a_package(tracked):
+    folders = {name.rpartition("/")[0] for name in tracked if name.endswith(".py") and in_wheel(name)}
+    assert [f for f in sorted(folders) if f + "/__init__.py" not in tracked] == []
+
+
+def test_the_wheel_is_pure_python(wheel, read):
+    assert wheel.name.endswith("-py3-none-any.whl")
+    said = Parser().parsestr(read("WHEEL"))
+    assert (said["Root-Is-Purelib"], said["Tag"]) == ("true", "py3-none-any")
+
+
+def test_the_metadata_name_the_distribution_and_its_version(metadata):
+    import solvers
+
+    assert metadata["Name"] == "adaptive-solvers"
+    assert metadata["Version"] == solvers.__version__
+    assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_the_description_is_the_readme(metadata):
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+
+
+def test_the_licence_is_named_and_carried(metadata, names):
+    assert "BSD-3-Clause" in (metadata["License-Expression"] or metadata["License"])
+    assert any(re.search(r"\.dist-info/.*LICENSE$", n) for n in names)
+
+
+def test_the_extras_are_those_of_the_design(metadata):
+    assert {*metadata.get_all("Provides-Extra")} == {"gpu", "learned", "deep", "bench", "test", "docs"}
+
+
+def test_the_core_needs_numpy_scipy_numba_and_pyamg_only(metadata):
+    needed = [r for r in metadata.get_all("Requires-Dist") if "extra ==" not in r]
+    assert {re.match(r"[\w-]+", r)[0].lower() for r in needed} == {"numpy", "scipy", "numba", "pyamg"}
+    assert any(re.match(r"numpy[^;]*>=2\.0", r) for r in needed)
+
+
+@pytest.mark.parametrize(
+    "extra, some", [("bench", {"pot", "matplotlib"}), ("test", {"pytest", "hypothesis"}), ("gpu", {"cupy-cuda13x"})]
+)
+def test_an_extra_brings_what_it_is_for(metadata, extra, some):
+    marked = [r for r in metadata.get_all("Requires-Dist") if re.search(rf"extra == ['\"]{extra}['\"]", r)]
+    assert some <= {re.match(r"[\w-]+", r)[0].lower() for r in marked}
+
+
+def test_the_console_script_is_solvers(read):
+    entries = configparser.ConfigParser()
+    entries.read_string(read(r"entry_points\.txt"))
+    assert {section: dict(entries[section]) for section in entries.sections()} == {
+        "console_scripts": {"solvers": "solvers.__main__:main"}
+    }
