@@ -1038,8 +1038,8 @@ def test_stop_iteration_of_on_chunk_stops_the_solve(solve):
         def on_chunk(self, iteration, norm):
             raise StopIteration
 
-    result = solve(spd(60), np.arange(1.0, 61), rtol=1e-13, callback=Observer(), **by_x.get(solve, {}) and {"restart": 2})
-    assert result.status in (Status.STOPPED, Status.CONVERGED)
+    result = solve(spd(60), np.arange(1.0, 61), rtol=0, callback=Observer())
+    assert result.status is Status.STOPPED
     assert np.isfinite(result.x).all()
 
 
