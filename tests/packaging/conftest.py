@@ -41,22 +41,23 @@ def checkout(tracked, tmp_path_factory):
     return folder
 
 
-def _can_build_here():
-    """Whether setuptools is installed and can write wheels by itself or with the wheel package."""
+@pytest.fixture(scope="session")
+def builds_here():
+    """Whether the installed setuptools can write wheels, by itself (since 70.1) or with the wheel package."""
     if importlib.util.find_spec("setuptools") is None:
         return False
     return any(importlib.util.find_spec(name) for name in ("setuptools.command.bdist_wheel", "wheel"))
 
 
 @pytest.fixture(scope="session")
-def wheel(tracked, tmp_path_factory):
+def wheel(tracked, builds_here, tmp_path_factory):
     """The path of the wheel; without an installed setuptools, pip fetches one for the build."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in tracked:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)]
-    if _can_build_here():
+    if builds_here:
         command.insert(3, "--no-isolation")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
