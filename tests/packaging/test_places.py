@@ -67,7 +67,14 @@ def test_a_wheel_works_beside_the_checkout_that_hides_it(python, unpacked, check
 
 
 def test_an_editable_install_works_from_anywhere(python, editable, checkout):
-    start = f"import site; site.addsitedir({str(editable)!r})\n"
+    # An install that is there already would come first; pip removes it before an editable one.
+    start = f"""
+import site, sys
+paths, finders = sys.path[:], sys.meta_path[:]
+site.addsitedir({str(editable)!r})
+sys.path.sort(key=paths.__contains__)
+sys.meta_path.sort(key=finders.__contains__)
+"""
     assert_solved(python("-c", start + SOLVE), checkout)
 
 
