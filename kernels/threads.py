@@ -1,10 +1,13 @@
-"""How many CPU threads the kernels may use. Light: it loads nothing."""
+"""How many CPU threads the kernels may use, and a way to use them for whole tasks. Light: it loads no kernel."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["choose", "limit"]
+__all__ = ["choose", "limit", "spread"]
 
 _chosen: int | None = None
+_here = threading.local()
 
 
 def choose(n: int | None) -> None:
@@ -14,11 +17,35 @@ def choose(n: int | None) -> None:
 
 
 def limit() -> int:
-    """Return the limit: the one chosen, else that of the environment, else the usable processors."""
+    """Return the limit: the one chosen, else that of the environment, else the usable processors.
+
+    Within a task of ``spread`` it is 1: the threads are taken.
+    """
     global _chosen
+    if getattr(_here, "alone", False):
+        return 1
     if _chosen is None:
         _chosen = _default()
     return _chosen
+
+
+def spread(task, items, stop):
+    """Return ``[task(item) for item in items]``, computed on as many threads as there may be.
+
+    ``stop`` is called if the wait is interrupted; it must bring the tasks to an early end.
+    """
+    with ThreadPoolExecutor(min(limit(), len(items)), "solvers-task", initializer=_be_alone) as pool:
+        futures = [pool.submit(task, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _be_alone():
+    _here.alone = True
 
 
 def _default():

@@ -132,9 +132,6 @@ def matvec(A, x, y):
     A : CSR, Diagonals, Dense or Stencil of n rows
     x, y : ndarray, shape (n,)
     """
-    if isinstance(A, Dense):
-        np.dot(A.array, x, out=y)  # BLAS
-        return
     launch(_matvec, work(A), block_count(x.size), partial(shares, A), A, x, y)
 
 
@@ -274,12 +271,26 @@ def _apply_edge(offsets, data, x, y, lo, begin, end):
 
 def _apply_dense(A, x, y, lo, hi):
     unit = y.dtype.type(1)
-    for i in range(hi - lo):
-        row = A.array[lo + i]
-        s = y.dtype.type(0)
-        for j in range(row.size):
-            s += unit * row[j] * x[j]
+    array, m = A.array, hi - lo
+    i = 0
+    # Four rows at a time: four streams from memory, and x is read once for all.
+    while i + 3 < m:
+        a, b, c, d = array[lo + i], array[lo + i + 1], array[lo + i + 2], array[lo + i + 3]
+        s, t, u, v = y.dtype.type(0), y.dtype.type(0), y.dtype.type(0), y.dtype.type(0)
+        for j in range(x.size):
+            xj = unit * x[j]
+            s += a[j] * xj
+            t += b[j] * xj
+            u += c[j] * xj
+            v += d[j] * xj
+        y[i], y[i + 1], y[i + 2], y[i + 3] = s, t, u, v
+        i += 4
+    while i < m:
+        a, s = array[lo + i], y.dtype.type(0)
+        for j in range(x.size):
+            s += unit * a[j] * x[j]
         y[i] = s
+        i += 1
 
 
 def _apply_stencil(A, x, y, lo, hi):

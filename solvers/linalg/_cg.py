@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
-from ._many import run_many
+from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
 
@@ -148,21 +148,26 @@ def _loop(system, control, r, p, q):
 
 # Bytes of a cache shared by cores: a solve that stays within it is not held up by memory.
 _CACHE = 3e7
-# Fewer columns than this are faster one by one (measured).
-_FEWEST = 6
+# Fewer columns than this are faster one by one, and smaller systems than this on one thread (measured).
+_FEWEST, _LEAST_ROWS = 6, 1000
 
 
 def _many(systems, limits):
-    """All right-hand sides at once where that pays; None where it does not.
+    """All right-hand sides at once where that pays, or one by one on all threads; None where neither does.
 
     A matrix stored by diagonals costs a column less than its own vectors do: as long as all of that stays
     in the cache, the columns are faster one by one (measured).
     """
     first = systems[0]
-    if len(systems) < _FEWEST or not first.fused or not first.matrix.sparse:
+    if not first.fused:
         return None
-    compact = type(first.operand).__name__ == "Diagonals"
-    if compact and (first.operand.data.size + 9 * first.n) * first.x.itemsize < _CACHE:
-        return None
-    operand = first.matrix.csr_operand(first.dtype, first.backend) if compact else first.operand
-    return run_many(_steps, _FLAGS, operand, systems, limits)
+    stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
+    in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
+    if len(systems) >= _FEWEST and first.matrix.sparse and not (stored_by_diagonals and in_cache):
+        operand = first.operand
+        if stored_by_diagonals:
+            operand = first.matrix.csr_operand(first.dtype, first.backend)
+        return run_many(_steps, _FLAGS, operand, systems, limits)
+    if len(systems) > 1 and first.n >= _LEAST_ROWS and limits[0].callback is None:
+        return run_spread(_steps, systems, limits)
+    return None

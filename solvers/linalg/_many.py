@@ -1,7 +1,7 @@
-"""Conjugate gradients for many right-hand sides in one compiled loop, then each column's own verification.
+"""Many right-hand sides: in one compiled loop of conjugate gradients, or one by one on all threads.
 
-The matrix is read once for all columns of an iteration. Every column has its own step lengths and its own
-end; columns that are done leave the loop at the next chunk.
+In the one loop the matrix is read once for all columns of an iteration. Every column has its own step lengths
+and its own end, and is verified on its own; columns that are done leave the loop at the next chunk.
 """
 
 import math
@@ -9,10 +9,12 @@ import time
 
 import numpy as np
 
+from .. import _backend
 from .._loop import Limits, Record, run
 from .._result import Status
+from ._system import trivial
 
-__all__ = ["run_many"]
+__all__ = ["run_many", "run_spread"]
 
 # The kernel's word for a column that met its threshold; lower numbers are flags, 0 is a column that runs.
 _REACHED = 4
@@ -149,3 +151,28 @@ def _finish(steps, flags, column, stopped):
     if status is Status.NONFINITE or not math.isfinite(residual):
         status, residual = Status.NONFINITE, system.last_finite(residual)
     return Record(status, taken, norms, residual, 0.0)
+
+
+class _Halt:
+    """An observer that ends the solves it watches."""
+
+    def __init__(self):
+        self.called = False
+
+    def call(self):
+        self.called = True
+
+    def on_chunk(self, iteration, norm):
+        if self.called:
+            raise StopIteration
+
+
+def run_spread(steps, systems, limits):
+    """Return one record per system, each solved on one thread, all threads busy; the bits are those of one by one."""
+    halt = _Halt()
+
+    def one(pair):
+        system, each = pair
+        return trivial(system) or run(steps, system, Limits(each.threshold, each.maxiter, each.chunk, halt))
+
+    return _backend.threads.spread(one, list(zip(systems, limits)), halt.call)

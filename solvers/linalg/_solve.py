@@ -5,10 +5,10 @@ import sys
 import numpy as np
 
 from .. import _checks
-from .._loop import Record, run
-from .._result import Status
+from .._loop import run
 from ._result import LinearResult
 from ._setup import linear_system
+from ._system import trivial
 
 __all__ = ["solve"]
 
@@ -41,24 +41,16 @@ def solve(
             system.maxiter, each.maxiter = each.maxiter, sys.maxsize
     if len(shape) == 1:
         system = systems[0]
-        record = _trivial(system) or run(steps, system, limits[0])
+        record = trivial(system) or run(steps, system, limits[0])
         result = _one_result(name, system, record, limits[0])
     else:
         records = many(systems, limits) if many is not None and systems else None
         if records is None:
-            records = [_trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
+            records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
         result = _many_result(name, systems, records, limits, shape)
     if hasattr(callback, "on_end"):
         callback.on_end(result)
     return result
-
-
-def _trivial(system):
-    """b = 0 has the answer 0, whatever A, x0 and M are; nothing is computed. Else None."""
-    if system.size:
-        return None
-    system.x[:] = 0
-    return Record(Status.CONVERGED, 0, np.zeros(1), 0.0, 0.0)
 
 
 def _one_result(name, system, record, limits):
