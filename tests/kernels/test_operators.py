@@ -149,8 +149,14 @@ def test_storage_by_diagonals_adds_up_entries_in_any_order_and_given_twice(cpu):
     ],
     ids=["column n", "column -1", "falling", "starts at 1", "too long", "too short", "negative"],
 )
-def test_index_arrays_that_reach_outside_are_refused(cpu, indptr, indices, index):
-    assert cpu.csr(np.array(indptr, index), np.array(indices, index), np.ones(2)) is None
+def test_index_arrays_that_reach_outside_are_not_valid(cpu, indptr, indices, index):
+    assert not cpu.is_valid_csr(np.array(indptr, index), np.array(indices, index), 2)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("indptr, indices", [([0], []), ([0, 0], []), ([0, 1, 2], [1, 0]), ([0, 0, 3], [1, 0, 1])])
+def test_index_arrays_in_any_order_and_with_repeats_are_valid(cpu, indptr, indices, index):
+    assert cpu.is_valid_csr(np.array(indptr, index), np.array(indices, index), len(indices))
 
 
 def test_a_csr_operand_shares_the_arrays_it_is_given(cpu):
@@ -188,6 +194,7 @@ SIGNATURES = {
     "csr": "(indptr, indices, data)",
     "dense": "(array)",
     "diagonals": "(A)",
+    "is_valid_csr": "(indptr, indices, nnz)",
     "judge": "(re, im, size, sign, imaginary_share)",
     "matvec": "(A, x, y)",
     "residual": "(A, x, b, r)",
