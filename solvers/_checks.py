@@ -68,9 +68,7 @@ def choice(name, value, among):
 
 
 def function(name, value):
-    """None, a callable, or an object with ``on_chunk``; or a tuple of them that was checked before."""
-    if isinstance(value, tuple):
-        return value
+    """None, a callable, or an object with ``on_chunk``."""
     if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
         raise _wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value
@@ -87,7 +85,8 @@ def real_array(name, value):
         raise UnsupportedType(f"`{name}` must hold numbers, got an array of dtype {value.dtype}.")
     if kind == "O":
         return _from_objects(name, value)
-    return value.astype(np.complex128 if kind == "c" else np.float64)
+    with np.errstate(over="ignore"):  # a wide float beyond float64 becomes infinite, and is refused as that
+        return value.astype(np.complex128 if kind == "c" else np.float64)
 
 
 def _as_array(name, value):
@@ -99,8 +98,11 @@ def _as_array(name, value):
         raise _wrong_kind(name, "an array of numbers", value)
     try:
         return np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise InvalidInput(f"`{name}` must be an array of numbers, and NumPy cannot make one of it: {error}.") from None
+    except (ValueError, TypeError):
+        raise InvalidInput(
+            f"`{name}` must be an array of numbers, got a {type(value).__name__} that NumPy cannot make one of: "
+            "its rows are of unequal length or of mixed kinds."
+        ) from None
 
 
 def _from_objects(name, value):

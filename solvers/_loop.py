@@ -17,7 +17,11 @@ import numpy as np
 
 from ._result import Status
 
-__all__ = ["Control", "Limits", "Record", "run"]
+__all__ = ["Control", "Limits", "Observers", "Record", "run"]
+
+
+class Observers(tuple):
+    """Several callbacks in the place of one, called in turn."""
 
 
 @dataclass(slots=True)
@@ -142,10 +146,10 @@ class _History:
 
 
 def _reporter(callback, problem):
-    """A function (iteration, norm) -> stop?, or None. A tuple of callbacks is called in turn."""
+    """A function (iteration, norm) -> stop?, or None."""
     if callback is None:
         return None
-    callbacks = callback if isinstance(callback, tuple) else (callback,)
+    callbacks = callback if isinstance(callback, Observers) else (callback,)
 
     def report(iteration, norm):
         try:

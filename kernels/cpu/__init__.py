@@ -2,7 +2,7 @@
 
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
-from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, matvec, residual, stencil
+from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, matvec, residual, stencil
 from .vectors import axpy, step_direction, step_iterate
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "csr",
     "dense",
     "diagonals",
+    "is_valid_csr",
     "judge",
     "matvec",
     "residual",

@@ -115,7 +115,7 @@ def _cg_chunk(A, d, x, r, p, q, scalars, norms, parts, threshold, steps, flags, 
         flag = _RUNNING
         if not np.isfinite(norm):
             flag = _NONFINITE
-        elif norm > threshold and not rho_next * rho > 0.0:
+        elif norm > threshold and (rho_next == 0.0 or (rho_next > 0.0) != (rho > 0.0)):
             flag = _INDEFINITE
         rho = rho_next
         if member == 0:

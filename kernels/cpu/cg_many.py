@@ -106,7 +106,7 @@ def _cg_chunk_many(A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, 
                 alpha[j] = 0.0  # x stays the last finite iterate
             elif norm <= thresholds[j]:
                 state[j] = _REACHED
-            elif not rho_next * rho[j] > 0.0:
+            elif rho_next == 0.0 or (rho_next > 0.0) != (rho[j] > 0.0):
                 state[j] = _INDEFINITE
             rho[j] = rho_next
             if state[j] != _NONFINITE:

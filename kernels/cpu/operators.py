@@ -25,6 +25,7 @@ __all__ = [
     "csr",
     "dense",
     "diagonals",
+    "is_valid_csr",
     "matvec",
     "residual",
     "rows",
@@ -45,17 +46,31 @@ _LEAST_FILL = 0.7
 _LEAST_ROWS = 256
 
 
+def is_valid_csr(indptr, indices, nnz):
+    """Whether index arrays describe a square CSR (or CSC) matrix with that many entries.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray of int32 or int64, shapes (n + 1,) and (nnz,)
+    nnz : int
+    """
+    return _is_valid(_unsigned(indptr), _unsigned(indices), nnz)
+
+
 def csr(indptr, indices, data):
-    """Wrap a matrix given in CSR form; None if its index arrays are not valid.
+    """Wrap a matrix given in CSR form by valid index arrays.
 
     Parameters
     ----------
     indptr, indices : ndarray of int32 or int64, shapes (n + 1,) and (nnz,)
     data : ndarray, shape (nnz,)
     """
-    unsigned = np.uint32 if indices.dtype.itemsize == 4 else np.uint64
-    indptr, indices = indptr.view(unsigned), indices.view(unsigned)
-    return CSR(indptr, indices, data) if _is_valid(indptr, indices, data.size) else None
+    return CSR(_unsigned(indptr), _unsigned(indices), data)
+
+
+def _unsigned(indices):
+    indices = np.ascontiguousarray(indices)
+    return indices.view(np.uint32 if indices.dtype.itemsize == 4 else np.uint64)
 
 
 def diagonals(A):

@@ -110,16 +110,25 @@ def _steps(system, control):
             yield [s_norm], None
         z = system.psolve(r, s_hat)
         Az = system.product(z, t)
-        tt = np.vdot(Az, Az).real
-        omega = _ratio(np.vdot(Az, r), tt)
+        t_norm = norm(Az)
+        omega = _projection(Az, r, t_norm)
         if omega is None:
             axpy(scalar(alpha), y, x)
-            yield [s_norm], Status.BREAKDOWN if tt == 0 else Status.NONFINITE
+            yield [s_norm], Status.BREAKDOWN if t_norm == 0 else Status.NONFINITE
         axpy(scalar(alpha), y, x)
         axpy(scalar(omega), z, x)
         axpy(scalar(-omega), Az, r)
         r_norm = norm(r)
         yield [r_norm], None
+
+
+def _projection(t, s, t_norm):
+    """t^H s / t^H t, also where the square of t would over- or underflow; None where it is no finite number."""
+    if 1e-140 < t_norm < 1e140:
+        return _ratio(np.vdot(t, s), t_norm * t_norm)
+    if t_norm == 0 or not math.isfinite(t_norm):
+        return None
+    return _ratio(np.vdot(t / t_norm, s), t_norm)
 
 
 def _finite(z):

@@ -13,6 +13,7 @@ from .._result import Status
 from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
+from ._system import norm
 
 __all__ = ["cg"]
 
@@ -86,7 +87,7 @@ def cg(
     >>> linalg.cg(A, np.ones(3), rtol=1e-10).iterations
     3
     """
-    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, many=_many)
+    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, many=_many, hermitian=True)
 
 
 def _steps(system, control):
@@ -128,7 +129,7 @@ def _loop(system, control, r, p, q):
         rho_last, rho = rho, float(np.vdot(r, z).real)
         if not math.isfinite(rho):
             yield [], Status.NONFINITE
-        if rho == 0.0 or rho * rho_last < 0.0:
+        if rho == 0.0 or (rho_last != 0.0 and (rho > 0.0) != (rho_last > 0.0)):
             yield [], Status.INDEFINITE
         if rho_last == 0.0:
             p[:] = z
@@ -136,7 +137,7 @@ def _loop(system, control, r, p, q):
             kernels.step_direction(z, rho / rho_last, p)
         Ap = system.product(p, q)
         pAp = complex(np.vdot(p, Ap))
-        size = float(np.abs(p) @ np.abs(Ap)) if system.dtype.kind == "c" else 0.0
+        size = norm(p) * norm(Ap) if system.dtype.kind == "c" else 0.0
         status = _FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
         if status is Status.NOT_HERMITIAN and system.matrix.is_hermitian(system.dtype):
             share, status = math.inf, None
@@ -148,8 +149,9 @@ def _loop(system, control, r, p, q):
 
 # Bytes of a cache shared by cores: a solve that stays within it is not held up by memory.
 _CACHE = 3e7
-# Fewer columns than this are faster one by one, and smaller systems than this on one thread (measured).
-_FEWEST, _LEAST_ROWS = 6, 1000
+# Fewer columns than this are faster one by one, smaller systems than these on one thread, and as long as
+# random access to one vector stays cheap (all measured).
+_FEWEST, _LEAST_ROWS, _MANY_ROWS = 6, 1000, 20_000
 
 
 def _many(systems, limits):
@@ -163,7 +165,9 @@ def _many(systems, limits):
         return None
     stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
     in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
-    if len(systems) >= _FEWEST and first.matrix.sparse and not (stored_by_diagonals and in_cache):
+    long_rows = first.operand[-1].size >= 16 * first.n
+    pays = not in_cache if stored_by_diagonals else first.n >= _MANY_ROWS or long_rows
+    if len(systems) >= _FEWEST and first.matrix.sparse and pays:
         operand = first.operand
         if stored_by_diagonals:
             operand = first.matrix.csr_operand(first.dtype, first.backend)

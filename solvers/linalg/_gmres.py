@@ -133,18 +133,25 @@ def _steps(system, control):
     yield [r_norm], None
     b_norm = system.size
     factor = 1.0
-    target = norm(system.psolve(system.b, w)) * min(factor, control.threshold / b_norm)
+    target = norm(system.psolve(system.b.copy(), w)) * min(factor, control.threshold / b_norm)
+    beta = presid = math.inf
     while True:
-        norms, y, ended = _cycle(system, r, V, H, w, target, b_norm)
+        beta_last, beta = beta, norm(system.psolve(r, w))
+        if beta > 2 * presid and beta > 0.5 * beta_last:
+            # The last cycle promised presid, its correction did not keep it: rounding has taken over.
+            yield [], Status.STAGNATED
+        norms, y, ended = _cycle(system, r, V, H, w, beta, target, b_norm)
         settings.cycles += 1
         if not len(norms):
             yield [], ended
-        presid = norms[-1]
+        presid, r_last = norms[-1], r_norm
         if y is not None:
             x += y @ V[: y.size]
         r_norm = norms[-1] = system.residual(r)
         system.certified = r_norm
         system.outer = settings.steps if settings.legacy else settings.cycles
+        if ended is Status.BREAKDOWN and r_norm <= 0.5 * r_last:
+            ended = None  # an exact solution up to rounding: the next cycle goes on from it
         if ended is None and r_norm > control.threshold and settings.done(system.maxiter):
             ended = Status.MAXITER
         yield norms, ended
@@ -156,11 +163,13 @@ def _steps(system, control):
         target = presid * min(factor, control.threshold / r_norm)
 
 
-def _cycle(system, r, V, H, w, target, b_norm):
-    """Arnoldi with Givens rotations; returns the norms, the coefficients of the update, and a status or None."""
+def _cycle(system, r, V, H, w, beta, target, b_norm):
+    """Arnoldi with Givens rotations from z = M r, of norm beta.
+
+    z is in w, or in r where there is no M. Returns the norms, the coefficients of the update, and a status or None.
+    """
     settings = system.settings
-    z = system.psolve(r, w)
-    beta = norm(z)
+    z = w if system.preconditioned else r
     if not math.isfinite(beta):
         return [], None, Status.NONFINITE
     if beta == 0.0:
@@ -199,6 +208,8 @@ def _cycle(system, r, V, H, w, target, b_norm):
 def _orthogonalise(V, w, h):
     """Two sweeps of classical Gram-Schmidt; h gets the coefficients. Returns the norm of w before and after."""
     h0 = norm(w)
+    if not math.isfinite(h0):
+        return h0, h0
     j = V.shape[0]
     first = V.conj() @ w if V.dtype.kind == "c" else V @ w
     w -= first @ V

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._loop import Observers
 from .._progress import progress
 from .._result import Status
 from ._result import LinearResult
@@ -93,7 +94,7 @@ def minres(
         raise InvalidInput(f"`shift` must be finite, got {shift}.")
     observers = callback
     if _checks.flag("show", show):
-        observers = progress() if callback is None else (progress(), _checks.function("callback", callback))
+        observers = progress() if callback is None else Observers((progress(), _checks.function("callback", callback)))
     prepare = _refuse_unsymmetric if _checks.flag("check", check) else None
 
     def with_shift(system):
@@ -102,7 +103,7 @@ def minres(
             prepare(system)
 
     return solve(
-        _steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, default_maxiter=5, adjust=with_shift
+        _steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, default_maxiter=5, adjust=with_shift, hermitian=True
     )
 
 
@@ -128,7 +129,7 @@ def _steps(system, control):
     buffer = np.empty_like(x)
     z = system.preconditioned_residual(r2, buffer)
     beta = _metric(r2, z)
-    oldb, dbar, epsln, phibar, cs, sn, tnorm2 = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
+    oldb, dbar, epsln, phibar, cs, sn, tnorm = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
     share = math.sqrt(system.eps)
     while True:
         if not beta > 0.0:
@@ -139,7 +140,7 @@ def _steps(system, control):
             axpy(scalar(-beta / oldb), r1, y)
         product = complex(np.vdot(v, y))
         alfa = product.real
-        if abs(product.imag) > share * float(np.abs(v) @ np.abs(y)) and product.imag != 0.0:
+        if product.imag != 0.0 and abs(product.imag) > share * norm(v) * norm(y):
             if not system.matrix.is_hermitian(system.dtype):
                 yield [], Status.NOT_HERMITIAN
             share = math.inf
@@ -152,8 +153,9 @@ def _steps(system, control):
         else:
             z = system.preconditioned_residual(r2, buffer)
         oldb, beta = beta, _metric(r2, z)
-        tnorm2 += alfa**2 + oldb**2 + (beta**2 if beta > 0.0 else 0.0)
-        tiny = 10 * system.eps * math.sqrt(tnorm2)
+        # The Frobenius norm of the tridiagonal matrix so far; its first off-diagonal is not that of the start.
+        tnorm = math.hypot(tnorm, alfa, beta, oldb if epsln or dbar else 0.0)
+        tiny = 10 * system.eps * tnorm
         if beta < tiny:
             beta = max(beta, 0.0)
 
@@ -180,7 +182,7 @@ def _steps(system, control):
                 axpy(scalar(-phibar * cs / beta), r2, r)
             rnorm = norm(r)
         # ||A r|| / (||A|| ||r||): the gradient of the least-squares problem is at the level of rounding.
-        gradient = math.hypot(gbar, dbar) / math.sqrt(tnorm2)
+        gradient = math.hypot(gbar, dbar) / tnorm
         inconsistent = rnorm > control.threshold and gradient <= system.eps**0.75
         yield [rnorm], Status.INCONSISTENT if inconsistent else None
         if beta == 0.0:
@@ -189,6 +191,8 @@ def _steps(system, control):
 
 def _metric(r, z):
     """sqrt(r^H z): the norm of r in the metric of the preconditioner; NaN and negative squares come out as such."""
+    if z is r:
+        return norm(r)
     square = float(np.vdot(r, z).real)
     return math.sqrt(square) if square >= 0.0 else square
 

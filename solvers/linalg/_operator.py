@@ -25,10 +25,10 @@ class Matrix:
         One of float32, float64, complex64, complex128; None where only a product would tell.
     """
 
-    __slots__ = ("n", "dtype", "_csr", "_dense", "_stencil", "_apply", "_operands")
+    __slots__ = ("n", "dtype", "_name", "_csr", "_dense", "_stencil", "_apply", "_operands")
 
-    def __init__(self, n, dtype, csr=None, dense=None, stencil=None, apply=None):
-        self.n, self.dtype = n, dtype
+    def __init__(self, n, dtype, name="A", csr=None, dense=None, stencil=None, apply=None):
+        self.n, self.dtype, self._name = n, dtype, name
         self._csr, self._dense, self._stencil, self._apply = csr, dense, stencil, apply
         self._operands = {}
 
@@ -70,7 +70,9 @@ class Matrix:
         if self._dense is not None:
             return bool(np.abs(self._dense - self._dense.conj().T).max() <= 8 * eps * np.abs(self._dense).max())
         rng = np.random.default_rng(0)
-        u, v = (rng.standard_normal((2, self.n)) + 1j * rng.standard_normal((2, self.n))).astype(dtype)
+        u, v = rng.standard_normal((2, self.n)).astype(dtype)
+        if u.dtype.kind == "c":
+            u, v = u * (1 + 1j), v + 1j * rng.standard_normal(self.n).astype(dtype)
         Au, Av = self.product(u), self.product(v)
         return bool(abs(np.vdot(u, Av) - np.vdot(Au, v)) <= eps**0.5 * np.linalg.norm(u) * np.linalg.norm(Av))
 
@@ -84,18 +86,13 @@ class Matrix:
 
     def _make_csr(self, dtype, kernels):
         A = self._csr
+        _check_indices(A, self._name)
         index = np.int32 if A.nnz <= np.iinfo(np.int32).max else np.int64
-        operand = kernels.csr(
+        return kernels.csr(
             np.ascontiguousarray(A.indptr, dtype=index),
             np.ascontiguousarray(A.indices, dtype=index),
             np.ascontiguousarray(A.data, dtype=dtype),
         )
-        if operand is None:
-            raise InvalidInput(
-                f"`A` must have index arrays that fit its shape {A.shape}, got an index out of range; "
-                "A.check_format(full_check=True) names it."
-            )
-        return operand
 
 
 class PreparedOperator(LinearOperator):
@@ -151,6 +148,13 @@ def prepare(A):
         A LinearOperator of the same shape and dtype. The solvers of this module skip the checks, the
         conversion and the choice of storage when they get it; SciPy's take it as any operator.
 
+    Raises
+    ------
+    InvalidInput
+        If A is not square, or its index arrays do not fit its shape.
+    UnsupportedType
+        If A is no matrix or operator, or has no dtype.
+
     Examples
     --------
     >>> import numpy as np
@@ -161,9 +165,11 @@ def prepare(A):
     """
     if isinstance(A, PreparedOperator):
         return A
-    if isinstance(A, np.ndarray) or issparse(A):
-        A = A.copy()
-    matrix = analyse(A, A.dtype if hasattr(A, "dtype") else None)
+    matrix = analyse(A)
+    if matrix.explicit:
+        matrix.operand(matrix.dtype, "cpu", many_products=False)  # A bad matrix is refused before it is copied.
+        A = A.copy() if isinstance(A, np.ndarray) or issparse(A) else aslinearoperator(A.A.copy())
+        matrix = analyse(A)
     if matrix.dtype is None:
         raise UnsupportedType("`A` must have a dtype to be prepared; wrap it in a LinearOperator with dtype=.")
     if matrix.explicit:
@@ -189,6 +195,11 @@ def stencil(shape, weights):
     StencilOperator
         A LinearOperator of shape (n, n). A product reads one vector and writes one.
 
+    Raises
+    ------
+    InvalidInput
+        If the grid has no size, or the weights do not go with it.
+
     Examples
     --------
     >>> import numpy as np
@@ -206,58 +217,86 @@ def stencil(shape, weights):
     return StencilOperator(Matrix(n, weights.dtype, stencil=(shape, weights.copy())), None)
 
 
-def analyse(A, b_dtype):
-    """Return the ``Matrix`` of anything a user may pass as ``A``."""
+def analyse(A, name="A"):
+    """Return the ``Matrix`` of anything a user may pass under that name."""
     if isinstance(A, PreparedOperator):
         return A._matrix
     if isinstance(A, np.ndarray):
-        return _from_dense(A)
+        return _from_dense(A, name)
     if issparse(A):
-        return _from_sparse(A)
+        return _from_sparse(A, name)
     if isinstance(A, LinearOperator) or (hasattr(A, "matvec") and hasattr(A, "shape")):
-        return _from_operator(A)
+        return _from_operator(A, name)
     raise UnsupportedType(
-        "`A` must be a NumPy array, a SciPy sparse array, a LinearOperator or a function v -> A v, "
-        f"got {type(A).__name__}; use numpy.asarray(A) for nested lists."
+        f"`{name}` must be a NumPy array, a SciPy sparse array, a LinearOperator or a function v -> {name} v, "
+        f"got {type(A).__name__}; use numpy.asarray({name}) for nested lists."
     )
 
 
-def _square(shape):
+def _square(shape, name):
     if len(shape) != 2 or shape[0] != shape[1]:
         raise InvalidInput(
-            f"`A` must be square, got shape {tuple(shape)}; use lsqr or lsmr for least-squares problems."
+            f"`{name}` must be square, got shape {tuple(shape)}; use lsqr or lsmr for least-squares problems."
         )
     return int(shape[0])
 
 
-def _float_dtype(dtype):
+def _float_dtype(dtype, name):
     """float32, float64, complex64 and complex128 stay; the other numbers become float64 or complex128, as in SciPy."""
     if dtype.char in _FLOATS:
         return dtype
     if dtype.kind not in "biufc":
-        raise UnsupportedType(f"`A` must hold numbers, got dtype {dtype}; use A.astype(float).")
+        raise UnsupportedType(f"`{name}` must hold numbers, got dtype {dtype}; use {name}.astype(float).")
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
-def _from_dense(A):
+def _from_dense(A, name):
     if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
-        raise UnsupportedType("`A` must have no masked entries; fill them with A.filled(...).")
-    return Matrix(_square(A.shape), _float_dtype(A.dtype), dense=np.asarray(A))
+        raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
+    return Matrix(_square(A.shape, name), _float_dtype(A.dtype, name), name, dense=np.asarray(A))
 
 
-def _from_sparse(A):
-    return Matrix(_square(A.shape), _float_dtype(A.dtype), csr=A.tocsr())
+def _from_sparse(A, name):
+    n, dtype = _square(A.shape, name), _float_dtype(A.dtype, name)
+    if A.format != "csr":
+        _check_indices(A, name)  # SciPy's conversion trusts them with memory
+        A = A.tocsr()
+    return Matrix(n, dtype, name, csr=A)
 
 
-def _from_operator(A):
-    n = _square(A.shape)
+def _check_indices(A, name):
+    """Refuse index arrays that point outside of the matrix: the compiled loops do not look."""
+    if A.format in ("csr", "csc"):
+        good = _backend.kernels("cpu").is_valid_csr(A.indptr, A.indices, A.data.size)
+    elif A.format == "bsr":
+        ends = A.indptr.size == A.shape[0] // A.blocksize[0] + 1 and A.indptr[0] == 0
+        good = ends and A.indptr[-1] == A.indices.size == A.data.shape[0] and bool(np.all(np.diff(A.indptr) >= 0))
+        good = good and _within(A.indices, A.shape[1] // A.blocksize[1])
+    elif A.format == "coo":
+        good = all(_within(index, size) for index, size in zip(A.coords, A.shape))
+    else:
+        return
+    if not good:
+        raise InvalidInput(
+            f"`{name}` must have index arrays that fit its shape {A.shape}, got an index out of range; "
+            f"{name}.check_format(full_check=True) or {name}.coords shows it."
+        )
+
+
+def _within(indices, size):
+    return indices.size == 0 or (int(indices.min()) >= 0 and int(indices.max()) < size)
+
+
+def _from_operator(A, name):
+    n = _square(A.shape, name)
     inner = getattr(A, "A", None)
     if type(A).__name__ == "MatrixLinearOperator" and (isinstance(inner, np.ndarray) or issparse(inner)):
-        return analyse(inner, None)
+        return analyse(inner, name)
     # LinearOperator.matvec reshapes a wrong answer until it fits; the hook below it does not.
     plain = isinstance(A, LinearOperator) and type(A).matvec is LinearOperator.matvec
     dtype = getattr(A, "dtype", None)
-    return Matrix(n, None if dtype is None else _float_dtype(np.dtype(dtype)), apply=A._matvec if plain else A.matvec)
+    dtype = None if dtype is None else _float_dtype(np.dtype(dtype), name)
+    return Matrix(n, dtype, name, apply=A._matvec if plain else A.matvec)
 
 
 def _vector(y, n):

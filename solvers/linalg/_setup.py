@@ -18,15 +18,15 @@ __all__ = ["linear_system"]
 # Multiply-adds of one chunk: some 20 ms, so that Ctrl-C and a progress report are prompt.
 _CHUNK_WORK = 2e7
 _LONGEST_CHUNK = 4096
-# Outside these a square may over- or underflow in float64.
-_SMALL, _LARGE = 1e-140, 1e140
+# Outside these a square, or a square times the tolerance, may over- or underflow.
+_SAFE = {"d": (1e-100, 1e100), "D": (1e-100, 1e100), "f": (1e-10, 1e10), "F": (1e-10, 1e10)}
 
 
 def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
     """Check everything a user passed; returns the systems (one per column), the shape of x, and their limits."""
     backend = _backend.pick(A=A, b=b, x0=x0, M=M)
     b = _checks.real_array("b", b)
-    matrix = analyse(A, b.dtype) if not _is_function(A) else _from_function(A, b)
+    matrix = _from_function(A, b) if _is_function(A) else analyse(A)
     b, shape = _right_hand_sides(b, matrix.n)
     dtype = _working_dtype(matrix, b)
     preconditioner = _preconditioner(A, M, matrix.n, dtype)
@@ -46,16 +46,15 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
 def _one_system(matrix, preconditioner, b, x0, dtype, backend):
     b = np.ascontiguousarray(b, dtype=dtype)
     size = norm(b)
-    if not math.isfinite(size):
-        _checks.finite("b", b)
     start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
     scale = 1.0
-    if size and not _SMALL < size < _LARGE and dtype.char in "dD":
+    smallest, largest = _SAFE[dtype.char]
+    if size and not smallest < size < largest:
         # A power of two: scaling by it is exact.
-        scale = 2.0 ** -int(np.frexp(np.abs(b).max())[1])
-        b = b * scale
+        scale = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
+        b = (b * scale).astype(dtype)
         size = norm(b)
-        start = None if start is None else start * scale
+        start = None if start is None else (start * scale).astype(dtype)
     system = System(matrix, preconditioner, b, size, start, dtype, backend)
     system.scale = scale
     return system
@@ -78,24 +77,23 @@ def _is_function(A):
 def _from_function(A, b):
     if b.ndim == 0:
         raise InvalidInput("`b` must have shape (n,) or (n, k), got a single number.")
-    probe = np.asarray(A(np.zeros(b.shape[0], dtype=b.dtype)))
-    dtype = np.result_type(probe.dtype, b.dtype) if probe.dtype.kind in "fc" else b.dtype
-    return Matrix(b.shape[0], dtype if dtype.char in "fdFD" else np.dtype(np.float64), apply=A)
+    return Matrix(b.shape[0], None, apply=A)
 
 
 def _right_hand_sides(b, n):
     """b as (n,) or (n, k), and the shape of x; SciPy answers (n, 1) with (n,)."""
     if b.ndim not in (1, 2) or b.shape[0] != n:
         raise InvalidInput(f"`b` must have shape ({n},) or ({n}, k) to go with `A` of shape ({n}, {n}), got {b.shape}.")
+    if not math.isfinite(norm(b.ravel())):
+        _checks.finite("b", b)
     if b.shape == (n, 1):
         b = b.reshape(n)
     return b, b.shape
 
 
 def _working_dtype(matrix, b):
-    if matrix.dtype is None:
-        return np.result_type(matrix.product(np.zeros(matrix.n, b.dtype)).dtype, b.dtype, np.float32)
-    return np.result_type(matrix.dtype, b.dtype)
+    """That of A and b together; what does not say its dtype works in that of b."""
+    return b.dtype if matrix.dtype is None else np.result_type(matrix.dtype, b.dtype)
 
 
 def _starting_guess(x0, shape, dtype, b, preconditioner):
@@ -111,9 +109,7 @@ def _starting_guess(x0, shape, dtype, b, preconditioner):
     _checks.shape_is("x0", x0, [shape, (n, 1)] if len(shape) == 1 else [shape], "to go with `b`")
     if x0.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
-    if not np.isfinite(np.sum(x0)):
-        _checks.finite("x0", x0)
-    return x0.reshape(shape)
+    return _checks.finite("x0", x0).reshape(shape)
 
 
 def _once(preconditioner, r):
@@ -130,10 +126,7 @@ def _preconditioner(A, M, n, dtype):
         return None, None if psolve is None else Matrix(n, dtype, apply=psolve).product
     if callable(M) and not isinstance(M, LinearOperator) and not hasattr(M, "shape"):
         return None, Matrix(n, dtype, apply=M).product
-    try:
-        matrix = analyse(M, dtype)
-    except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("`A`", "`M`")) from None
+    matrix = analyse(M, "M")
     if matrix.n != n:
         raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
     if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
@@ -141,6 +134,7 @@ def _preconditioner(A, M, n, dtype):
     if (diagonal := _diagonal_of(M, dtype)) is not None:
         return diagonal, None
     if matrix.explicit:
+        matrix.operand(dtype, "cpu", many_products=False)
         return None, partial(_explicit_product, matrix, dtype)
     return None, matrix.product
 

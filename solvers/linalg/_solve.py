@@ -5,7 +5,8 @@ import sys
 import numpy as np
 
 from .. import _checks
-from .._loop import run
+from .._loop import Observers, run
+from .._result import Status
 from ._result import LinearResult
 from ._setup import linear_system
 from ._system import trivial
@@ -14,7 +15,8 @@ __all__ = ["solve"]
 
 
 def solve(
-    steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None, counts_own=False
+    steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None,
+    counts_own=False, hermitian=False,
 ):
     """Validate, solve and wrap up.
 
@@ -31,26 +33,39 @@ def solve(
         Adds to each system what only this method knows.
     counts_own : bool
         Whether the method itself counts up to ``system.maxiter``.
+    hermitian : bool
+        Whether the method needs a Hermitian A: where it fails, A is looked at, for the better name of the failure.
     """
-    tolerances, callback = (rtol, atol, maxiter), _checks.function("callback", callback)
+    if not isinstance(callback, Observers):
+        _checks.function("callback", callback)
+    tolerances = rtol, atol, maxiter
     systems, shape, limits = linear_system(A, b, x0, M, tolerances, callback, default_maxiter)
     for system, each in zip(systems, limits):
         if adjust is not None:
             adjust(system)
         if counts_own:
             system.maxiter, each.maxiter = each.maxiter, sys.maxsize
+    records = many(systems, limits) if many is not None and len(systems) > 1 else None
+    if records is None:
+        records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
+    if hermitian:
+        for system, record in zip(systems, records):
+            _name_the_cause(system, record)
     if len(shape) == 1:
-        system = systems[0]
-        record = trivial(system) or run(steps, system, limits[0])
-        result = _one_result(name, system, record, limits[0])
+        result = _one_result(name, systems[0], records[0], limits[0])
     else:
-        records = many(systems, limits) if many is not None and systems else None
-        if records is None:
-            records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
         result = _many_result(name, systems, records, limits, shape)
     if hasattr(callback, "on_end"):
         callback.on_end(result)
     return result
+
+
+def _name_the_cause(system, record):
+    """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
+    failed = record.status in (Status.INDEFINITE, Status.STAGNATED, Status.BREAKDOWN, Status.INCONSISTENT)
+    if failed or (record.status is Status.MAXITER and record.iterations >= system.n):
+        if not system.matrix.is_hermitian(system.dtype):
+            record.status = Status.NOT_HERMITIAN
 
 
 def _one_result(name, system, record, limits):

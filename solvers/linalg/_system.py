@@ -166,12 +166,16 @@ def _to_read(y, buffer, name):
 
 def _store(y, out, name):
     """out = y, where a complex y is no surprise."""
+    if y.dtype == out.dtype:
+        out[:] = y
+        return
     if y.dtype.kind == "c" and out.dtype.kind != "c":
         raise InvalidInput(
             f"`{name}` must give real products where its dtype is real, got complex ones; declare dtype=complex, "
             "or pass a complex `b`."
         )
-    out[:] = y
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and ends as NONFINITE
+        out[:] = y
 
 
 def trivial(system):
