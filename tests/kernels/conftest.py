@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
@@ -139,20 +140,33 @@ def python():
     The time limit is there for deadlocks, far above what the script needs.
     """
 
-    def run(script, *arguments, root=ROOT, timeout=120, check=True, **environment):
+    def run(script, *arguments, root=ROOT, timeout=120, **environment):
         variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SOLVERS_NUM_THREADS")}
         variables |= {"PYTHONPATH": str(root), "PYTHONFAULTHANDLER": "1"} | environment
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *map(str, arguments)],
             env=variables,
             cwd=root,  # which comes first on the path
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
+            start_new_session=True,
         )
-        if check:
-            assert done.returncode == 0, done.stderr
-            return done.stdout
-        return done
+        try:
+            printed, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            pytest.fail(f"still running after {timeout} s: a deadlock")
+        assert process.returncode == 0, errors
+        return printed
 
     return run
+
+
+def _end(process):
+    """End a process that hangs, and what it forked, which would keep our pipes open."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.communicate()
