@@ -7,13 +7,12 @@ stamp of every entry is a hash over the whole folder, and a cache that cannot be
 
 import hashlib
 import pathlib
-import pickle
 
 import numba
 from numba.core import caching
 from numba.core.errors import NumbaError
 
-__all__ = ["FLAGS", "jit"]
+__all__ = ["FLAGS", "jit", "strict"]
 
 # No nnan and no ninf: a NaN must reach the tests that look for it.
 FLAGS = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -41,7 +40,8 @@ class _Cache(caching.FunctionCache):
     def load_overload(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
-        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
+        except Exception:  # reading a damaged pickle can raise anything
+            self._start_anew()
             return None
 
     def save_overload(self, sig, data):
@@ -50,10 +50,25 @@ class _Cache(caching.FunctionCache):
         except OSError:
             self.disable()
 
+    def _start_anew(self):
+        try:
+            self.flush()
+        except OSError:
+            self.disable()
+
 
 def jit(function):
     """Compile on first call, without the interpreter lock, cached between processes where that is possible."""
-    dispatcher = numba.njit(**FLAGS)(function)
+    return _compiled(function, FLAGS)
+
+
+def strict(function):
+    """``jit`` for arithmetic that must be done as written: reassociation turns (a / b) * c into (a * c) / b."""
+    return _compiled(function, FLAGS | dict(fastmath=False))
+
+
+def _compiled(function, flags):
+    dispatcher = numba.njit(**flags)(function)
     try:
         dispatcher._cache = _Cache(function)
     except (RuntimeError, OSError, AttributeError, NumbaError):

@@ -10,7 +10,7 @@ thread, so the answer does not depend on the number of threads.
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import numpy as np
@@ -162,6 +162,8 @@ def _run(kernel, team, share, arguments):
     ran = [0.0] * team
 
     def member(number):
+        if flags[_ABORT]:
+            return None
         began = time.thread_time()
         try:
             return kernel(*arguments, flags, share, number, team)
@@ -173,15 +175,42 @@ def _run(kernel, team, share, arguments):
 
     began, helpers = time.perf_counter(), []
     try:
-        helpers = [_pool.submit(member, number) for number in range(1, team)]
-        return member(0)
+        if not _gather(member, team, helpers):
+            flags[_ABORT] = 1
+            _wait_for_all(helpers)
+            return kernel(*arguments, _NOBODY, _alone(int(share[-1])), 0, 1)
+        answer = member(0)
+        for helper in helpers:
+            helper.result()
+        return answer
     except BaseException:
         flags[_ABORT] = 1
         raise
     finally:
-        for helper in helpers:
-            helper.result()
+        _wait_for_all(helpers)
         _note_contention(time.perf_counter() - began, sum(ran) / team)
+
+
+def _gather(member, team, helpers):
+    """Start the other members; False if no thread can be started (a limit, or the interpreter is ending)."""
+    try:
+        for number in range(1, team):
+            helpers.append(_pool.submit(member, number))
+    except RuntimeError:
+        return False
+    return True
+
+
+def _wait_for_all(helpers):
+    """Whatever comes up: until the last one has ended it writes to the caller's arrays."""
+    interrupted = None
+    while any(not helper.done() for helper in helpers):
+        try:
+            wait(helpers)
+        except BaseException as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
 
 
 def _note_contention(elapsed, ran):

@@ -11,7 +11,7 @@ import numpy as np
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, launch, total
 from .operators import apply, shares, work
-from .vectors import form, narrow, square
+from .vectors import form, narrow, quotient, square
 
 __all__ = ["cg_chunk", "judge"]
 
@@ -73,7 +73,7 @@ def _cg_chunk(A, d, x, r, p, q, scalars, norms, parts, threshold, steps, flags, 
             return step, _RUNNING
         pq = total(parts[0])
         flag = judge(pq, total(parts[1]), total(parts[2]), sign, imaginary_share)
-        alpha = rho / pq
+        alpha = quotient(rho, pq)
         if flag == _RUNNING and not np.isfinite(alpha):
             flag = _NONFINITE
         if flag != _RUNNING:
@@ -98,7 +98,7 @@ def _cg_chunk(A, d, x, r, p, q, scalars, norms, parts, threshold, steps, flags, 
         rr = total(parts[3])
         norm = np.sqrt(rr)
         rho_next = rr if d is None else total(parts[4])
-        beta = rho_next / rho
+        beta = quotient(rho_next, rho)
         b = narrow(x, beta)
         if not np.isfinite(norm):
             a = narrow(x, 0.0)  # x stays the last finite iterate

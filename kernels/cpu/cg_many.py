@@ -15,7 +15,7 @@ from ._jit import FLAGS, jit
 from ._team import BLOCK, barrier, block_count, launch
 from .cg import judge
 from .operators import shares, work
-from .vectors import square
+from .vectors import quotient, square
 
 __all__ = ["LANES", "cg_chunk_many"]
 
@@ -77,9 +77,9 @@ def _cg_chunk_many(A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, 
             if state[j] == _RUNNING:
                 state[j] = judge(sums[0, j], sums[1, j], sums[2, j], sign[j], scalars[2, j])
                 sign[j] = 1.0 if sums[0, j] > 0.0 else -1.0
-                if state[j] == _RUNNING and not np.isfinite(rho[j] / sums[0, j]):
+                if state[j] == _RUNNING and not np.isfinite(quotient(rho[j], sums[0, j])):
                     state[j] = _NONFINITE
-            alpha[j] = rho[j] / sums[0, j] if state[j] == _RUNNING else 0.0
+            alpha[j] = quotient(rho[j], sums[0, j]) if state[j] == _RUNNING else 0.0
         _repeat(alpha, k)
         for block in range(begin, end):
             lo = block * BLOCK
@@ -100,7 +100,7 @@ def _cg_chunk_many(A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, 
             running = True
             norm = np.sqrt(sums[3, j])
             rho_next = sums[3, j] if d is None else sums[4, j]
-            beta[j] = rho_next / rho[j]
+            beta[j] = quotient(rho_next, rho[j])
             if not np.isfinite(norm):
                 state[j] = _NONFINITE
                 alpha[j] = 0.0  # x stays the last finite iterate
@@ -197,7 +197,8 @@ def _update_residual(d, at, k, alpha, q, r, sums):
 @jit
 def _update_iterate(d, at, k, alpha, beta, r, x, p):
     for i in range(x.size):
-        x[i] += alpha[i] * p[i]
+        # Not 0 * p: the direction of a column that has ended may be NaN.
+        x[i] += alpha[i] * p[i] if alpha[i] != 0 else x.dtype.type(0)
     if d is None:
         for i in range(x.size):
             p[i] = r[i] + beta[i] * p[i]

@@ -4,9 +4,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ._jit import FLAGS, jit
+from ._jit import FLAGS, jit, strict
 
-__all__ = ["axpy", "form", "narrow", "square", "step_direction", "step_iterate"]
+__all__ = ["axpy", "form", "narrow", "quotient", "square", "step_direction", "step_iterate"]
 
 
 def narrow(x, value):
@@ -53,6 +53,12 @@ def _form(p, q):
         return s, 0.0, 0.0
 
     return real_form
+
+
+@strict
+def quotient(a, b):
+    """a / b, rounded before it is used: the product a c of (a / b) c may be out of range."""
+    return a / b
 
 
 @jit
