@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 from contextvars import ContextVar
+from functools import lru_cache
 
 from ._errors import BackendUnavailable, InvalidInput, UnsupportedType
 from .kernels import threads
@@ -101,6 +102,7 @@ def pick(**arguments) -> str:
     return _available(choice)
 
 
+@lru_cache
 def kernels(name: str):
     """Return the kernel package of a backend, loaded on first use."""
     return importlib.import_module(f"{__package__}.kernels.{name}")

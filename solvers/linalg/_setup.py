@@ -46,6 +46,8 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
 def _one_system(matrix, preconditioner, b, x0, dtype, backend):
     b = np.ascontiguousarray(b, dtype=dtype)
     size = norm(b)
+    if not math.isfinite(size):
+        _checks.finite("b", b)
     start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
     scale = 1.0
     smallest, largest = _SAFE[dtype.char]
@@ -84,8 +86,8 @@ def _right_hand_sides(b, n):
     """b as (n,) or (n, k), and the shape of x; SciPy answers (n, 1) with (n,)."""
     if b.ndim not in (1, 2) or b.shape[0] != n:
         raise InvalidInput(f"`b` must have shape ({n},) or ({n}, k) to go with `A` of shape ({n}, {n}), got {b.shape}.")
-    if not math.isfinite(norm(b.ravel())):
-        _checks.finite("b", b)
+    if b.ndim == 2 and not math.isfinite(norm(b.ravel())):
+        _checks.finite("b", b)  # counted over all columns
     if b.shape == (n, 1):
         b = b.reshape(n)
     return b, b.shape
