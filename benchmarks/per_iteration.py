@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from solvers import get_threads
+
 from ._registry import UsageError
 from ._threads import environment
 from .problems import PROBLEMS, make_problem
@@ -33,9 +35,12 @@ CASES = (
     ("dense", 500, 1),
     ("dense", 2000, 1),
     *(("poisson2d", size, 16) for size in (30, 100, 300)),
+    ("random60", 20_000, 16),
 )
 # Iterations of the two runs: few enough that no case has converged, so that each iteration is a full one.
 _FEW, _MANY = 4, 24
+# Seconds before a run with several threads: those of BLAS keep a processor busy for a while after their work.
+_REST = 0.06
 # Whole solves stop here at the latest; what an iteration costs no longer changes.
 _WHOLE = 300
 
@@ -139,11 +144,13 @@ def _rated(ours, theirs, samples):
 def _interleaved(runs, budget, least=5, most=300):
     """Seconds of each run, taken in turn; the first round, which compiles, is not counted."""
     times = [[] for _ in runs]
+    rest = _REST if get_threads() > 1 else 0.0
     for run in runs:
         run()
     end = time.perf_counter() + budget
     while len(times[0]) < least or (time.perf_counter() < end and len(times[0]) < most):
         for run, seconds in zip(runs, times):
+            time.sleep(rest)
             start = time.perf_counter()
             run()
             seconds.append(time.perf_counter() - start)

@@ -3,7 +3,7 @@
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, matvec, residual, stencil
-from .vectors import axpy, step_direction, step_iterate
+from .vectors import axpy, inner, step_direction, step_iterate
 
 __all__ = [
     "CSR",
@@ -17,6 +17,7 @@ __all__ = [
     "csr",
     "dense",
     "diagonals",
+    "inner",
     "is_valid_csr",
     "judge",
     "matvec",

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from .. import threads
 from ._jit import jit
 
-__all__ = ["BLOCK", "barrier", "block_count", "launch", "total"]
+__all__ = ["BLOCK", "barrier", "block_count", "even_shares", "launch", "total"]
 
 # Rows of a block: its part of two vectors stays in the first-level cache between two passes.
 BLOCK = 2048
@@ -112,9 +112,15 @@ def block_count(n):
     return max(1, -(-n // BLOCK))
 
 
+def even_shares(blocks, team):
+    """The blocks at which the shares of a team's members begin, where all blocks are the same work."""
+    return np.array([blocks * i // team for i in range(team + 1)], dtype=np.int64)
+
+
 # Seconds: shorter regions are not judged; then the pause in which a busy machine is left to others.
-_JUDGED_FROM, _SHORTEST_PAUSE, _LONGEST_PAUSE = 2e-3, 0.1, 3.0
-_FAIR_SHARE = 0.85
+_JUDGED_FROM, _SHORTEST_PAUSE, _LONGEST_PAUSE = 2e-3, 0.05, 1.0
+# What a team must at least bring, as a multiple of one thread, for work to go on in it.
+_LEAST_GAIN = 1.2
 
 _region = threading.Lock()
 _pool = None
@@ -188,7 +194,7 @@ def _run(kernel, team, share, arguments):
         raise
     finally:
         _wait_for_all(helpers)
-        _note_contention(time.perf_counter() - began, sum(ran) / team)
+        _note_contention(time.perf_counter() - began, team * min(ran))
 
 
 def _gather(member, team, helpers):
@@ -213,16 +219,17 @@ def _wait_for_all(helpers):
         raise interrupted
 
 
-def _note_contention(elapsed, ran):
+def _note_contention(elapsed, useful):
     """Members wait for each other awake: one that others keep from its processor holds up all of them.
 
-    Where the members did not get the processors for most of the time, the next work is done alone, for
-    a pause that doubles each time. The answers do not change.
+    So the slowest member's time on a processor, times the team, is what was got. Where that is hardly more than
+    the time that went by, the next work is done alone, for a pause that doubles each time. The answers do
+    not change.
     """
     global _busy_until, _pause
     if elapsed < _JUDGED_FROM:
         return
-    if ran < _FAIR_SHARE * elapsed:
+    if useful < _LEAST_GAIN * elapsed:
         _busy_until = time.perf_counter() + _pause
         _pause = min(2 * _pause, _LONGEST_PAUSE)
     else:

@@ -50,7 +50,9 @@ def cg_chunk_many(A, d, X, R, P, Q, scalars, norms, thresholds, states, counts, 
 
 
 @jit
-def _cg_chunk_many(A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, counts, steps, flags, share, member, team):
+def _cg_chunk_many(
+    A, d, X, R, P, Q, scalars, norms, parts, thresholds, states, counts, steps, flags, share, member, team
+):
     n, k = X.shape
     begin, end = share[member], share[member + 1]
     strip = max(1, _STRIP // k)

@@ -14,7 +14,7 @@ from numba import types, uint64
 from numba.extending import overload
 
 from ._jit import FLAGS, jit
-from ._team import BLOCK, block_count, launch
+from ._team import BLOCK, block_count, even_shares, launch
 
 __all__ = [
     "CSR",
@@ -131,7 +131,7 @@ def shares(A, team):
     n = rows(A)
     blocks = block_count(n)
     if not isinstance(A, CSR):
-        return np.array([blocks * i // team for i in range(team + 1)], dtype=np.int64)
+        return even_shares(blocks, team)
     # Vector updates cost about as much as 8 entries a row.
     edges = np.minimum(np.arange(blocks + 1) * BLOCK, n)
     cost = A.indptr[edges].astype(np.int64) + 8 * edges

@@ -1,12 +1,15 @@
 """Inner products and updates of vectors, each one pass over memory."""
 
+from functools import partial
+
 import numpy as np
 from numba import types
 from numba.extending import overload
 
 from ._jit import FLAGS, jit, strict
+from ._team import BLOCK, block_count, even_shares, launch
 
-__all__ = ["axpy", "form", "narrow", "quotient", "square", "step_direction", "step_iterate"]
+__all__ = ["axpy", "form", "inner", "narrow", "quotient", "square", "step_direction", "step_iterate"]
 
 
 def narrow(x, value):
@@ -72,6 +75,37 @@ def axpy(alpha, x, y):
     """y += alpha x, where alpha is a scalar of the arrays' dtype and x, y have shape (n,)."""
     for i in range(y.size):
         y[i] += alpha * x[i]
+
+
+def inner(p, q):
+    """p^H q, accumulated in float64; a float where the vectors are real, else complex.
+
+    Parameters
+    ----------
+    p, q : ndarray, shape (n,)
+    """
+    blocks = block_count(p.size)
+    if blocks == 1:
+        re, im = _short_inner(p, q)
+    else:
+        parts = np.empty((2, blocks))
+        launch(_inner, 2 * p.size, blocks, partial(even_shares, blocks), p, q, parts)
+        re, im = float(parts[0].sum()), float(parts[1].sum())
+    return complex(re, im) if p.dtype.kind == "c" else re
+
+
+@jit
+def _short_inner(p, q):
+    re, im, _ = form(p, q)
+    return re, im
+
+
+@jit
+def _inner(p, q, parts, flags, share, member, team):
+    for block in range(share[member], share[member + 1]):
+        lo = block * BLOCK
+        hi = min(lo + BLOCK, p.size)
+        parts[0, block], parts[1, block], _ = form(p[lo:hi], q[lo:hi])
 
 
 def step_iterate(alpha, p, q, x, r):

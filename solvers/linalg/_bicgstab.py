@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from .._result import Status
 from ._result import LinearResult
 from ._solve import solve
-from ._system import norm
 
 __all__ = ["bicgstab"]
 
@@ -86,7 +85,7 @@ def _steps(system, control):
     r_tilde = r.copy()
     rho = alpha = omega = None
     while True:
-        rho_last, rho = rho, np.vdot(r_tilde, r)
+        rho_last, rho = rho, system.inner(r_tilde, r)
         if not _finite(rho):
             yield [], Status.NONFINITE
         if abs(rho) <= system.eps**2 * r0_norm * r_norm or omega == 0:
@@ -99,36 +98,36 @@ def _steps(system, control):
             p += r
         y = system.psolve(p, p_hat)
         system.matvec(y, v)
-        sigma = np.vdot(r_tilde, v)
+        sigma = system.inner(r_tilde, v)
         alpha = _ratio(rho, sigma)
         if alpha is None:
             yield [], Status.BREAKDOWN if sigma == 0 else Status.NONFINITE
         axpy(scalar(-alpha), v, r)  # r is now the paper's s
-        s_norm = norm(r)
+        s_norm = system.norm(r)
         if s_norm <= control.threshold:
             axpy(scalar(alpha), y, x)
             yield [s_norm], None
         z = system.psolve(r, s_hat)
         Az = system.product(z, t)
-        t_norm = norm(Az)
-        omega = _projection(Az, r, t_norm)
+        t_norm = system.norm(Az)
+        omega = _projection(system, Az, r, t_norm)
         if omega is None:
             axpy(scalar(alpha), y, x)
             yield [s_norm], Status.BREAKDOWN if t_norm == 0 else Status.NONFINITE
         axpy(scalar(alpha), y, x)
         axpy(scalar(omega), z, x)
         axpy(scalar(-omega), Az, r)
-        r_norm = norm(r)
+        r_norm = system.norm(r)
         yield [r_norm], None
 
 
-def _projection(t, s, t_norm):
+def _projection(system, t, s, t_norm):
     """t^H s / t^H t, also where the square of t would over- or underflow; None where it is no finite number."""
     if 1e-140 < t_norm < 1e140:
-        return _ratio(np.vdot(t, s), t_norm * t_norm)
+        return _ratio(system.inner(t, s), t_norm * t_norm)
     if t_norm == 0 or not math.isfinite(t_norm):
         return None
-    return _ratio(np.vdot(t / t_norm, s), t_norm)
+    return _ratio(system.inner(t / t_norm, s), t_norm)
 
 
 def _finite(z):

@@ -13,7 +13,6 @@ from .._result import Status
 from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
-from ._system import norm
 
 __all__ = ["cg"]
 
@@ -102,7 +101,7 @@ def _chunks(system, control, r, p, q):
     z = system.psolve(r, p)
     if z is r:
         p[:] = r
-    scalars = np.array([np.vdot(r, p).real, 0.0, math.sqrt(system.eps)])
+    scalars = np.array([system.inner(r, p).real, 0.0, math.sqrt(system.eps)])
     if not (scalars[0] != 0.0 and math.isfinite(scalars[0])):
         yield [], Status.INDEFINITE if math.isfinite(scalars[0]) else Status.NONFINITE
     while True:
@@ -126,7 +125,7 @@ def _loop(system, control, r, p, q):
     rho, sign, share = 0.0, 0.0, math.sqrt(system.eps)
     while True:
         z = system.preconditioned_residual(r, buffer)
-        rho_last, rho = rho, float(np.vdot(r, z).real)
+        rho_last, rho = rho, float(system.inner(r, z).real)
         if not math.isfinite(rho):
             yield [], Status.NONFINITE
         if rho == 0.0 or (rho_last != 0.0 and (rho > 0.0) != (rho_last > 0.0)):
@@ -136,8 +135,8 @@ def _loop(system, control, r, p, q):
         else:
             kernels.step_direction(z, rho / rho_last, p)
         Ap = system.product(p, q)
-        pAp = complex(np.vdot(p, Ap))
-        size = norm(p) * norm(Ap) if system.dtype.kind == "c" else 0.0
+        pAp = complex(system.inner(p, Ap))
+        size = system.norm(p) * system.norm(Ap) if system.dtype.kind == "c" else 0.0
         status = _FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
         if status is Status.NOT_HERMITIAN and system.matrix.is_hermitian(system.dtype):
             share, status = math.inf, None

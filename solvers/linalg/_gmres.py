@@ -15,7 +15,6 @@ from .. import _checks
 from .._result import Status
 from ._result import LinearResult
 from ._solve import solve
-from ._system import norm
 
 __all__ = ["gmres"]
 
@@ -133,10 +132,10 @@ def _steps(system, control):
     yield [r_norm], None
     b_norm = system.size
     factor = 1.0
-    target = norm(system.psolve(system.b.copy(), w)) * min(factor, control.threshold / b_norm)
+    target = system.norm(system.psolve(system.b.copy(), w)) * min(factor, control.threshold / b_norm)
     beta = presid = math.inf
     while True:
-        beta_last, beta = beta, norm(system.psolve(r, w))
+        beta_last, beta = beta, system.norm(system.psolve(r, w))
         if beta > 2 * presid and beta > 0.5 * beta_last:
             # The last cycle promised presid, its correction did not keep it: rounding has taken over.
             yield [], Status.STAGNATED
@@ -183,7 +182,7 @@ def _cycle(system, r, V, H, w, beta, target, b_norm):
         z = system.psolve(product, w)
         if z is not w:
             w[:] = z
-        h0, h1 = _orthogonalise(V[: j + 1], w, H[j])
+        h0, h1 = _orthogonalise(system, V[: j + 1], w, H[j])
         if not math.isfinite(h1):
             ended = Status.NONFINITE
             break
@@ -205,9 +204,9 @@ def _cycle(system, r, V, H, w, beta, target, b_norm):
     return norms, _coefficients(H, S, len(norms)) if norms else None, ended
 
 
-def _orthogonalise(V, w, h):
+def _orthogonalise(system, V, w, h):
     """Two sweeps of classical Gram-Schmidt; h gets the coefficients. Returns the norm of w before and after."""
-    h0 = norm(w)
+    h0 = system.norm(w)
     if not math.isfinite(h0):
         return h0, h0
     j = V.shape[0]
@@ -216,7 +215,7 @@ def _orthogonalise(V, w, h):
     second = V.conj() @ w if V.dtype.kind == "c" else V @ w
     w -= second @ V
     h[:j] = first + second
-    return h0, norm(w)
+    return h0, system.norm(w)
 
 
 def _rotate(h, rotations, S, j):

@@ -53,7 +53,7 @@ class _Column:
         self.norms = [np.array([norm])]
         self.taken, self.state = 0, 0
         self.threshold = max(limits.threshold, system.eps / 8 * norm)
-        self.scalars = np.array([np.vdot(self.r, self.p).real, 0.0, math.sqrt(system.eps)])
+        self.scalars = np.array([system.inner(self.r, self.p).real, 0.0, math.sqrt(system.eps)])
         if norm <= limits.threshold:
             self.state = _REACHED
         elif not math.isfinite(self.scalars[0]):

@@ -17,7 +17,6 @@ from .._progress import progress
 from .._result import Status
 from ._result import LinearResult
 from ._solve import solve
-from ._system import norm
 
 __all__ = ["minres"]
 
@@ -102,9 +101,8 @@ def minres(
         if prepare is not None:
             prepare(system)
 
-    return solve(
-        _steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, default_maxiter=5, adjust=with_shift, hermitian=True
-    )
+    options = dict(default_maxiter=5, adjust=with_shift, hermitian=True)
+    return solve(_steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, **options)
 
 
 def _refuse_unsymmetric(system):
@@ -113,7 +111,7 @@ def _refuse_unsymmetric(system):
     rng = np.random.default_rng(0)
     u, v = rng.standard_normal((2, system.n)).astype(system.dtype)
     Mu, Mv = system.psolve(u, np.empty_like(u)), system.psolve(v, np.empty_like(v))
-    if abs(np.vdot(u, Mv) - np.vdot(Mu, v)) > system.eps**0.5 * norm(u) * norm(Mv):
+    if abs(system.inner(u, Mv) - system.inner(Mu, v)) > system.eps**0.5 * system.norm(u) * system.norm(Mv):
         raise InvalidInput("`M` must be Hermitian, got a preconditioner that is not; use gmres.")
 
 
@@ -128,7 +126,7 @@ def _steps(system, control):
     r = r2.copy() if system.preconditioned else None
     buffer = np.empty_like(x)
     z = system.preconditioned_residual(r2, buffer)
-    beta = _metric(r2, z)
+    beta = _metric(system, r2, z)
     oldb, dbar, epsln, phibar, cs, sn, tnorm = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
     share = math.sqrt(system.eps)
     while True:
@@ -138,9 +136,9 @@ def _steps(system, control):
         system.matvec(v, y)
         if oldb:
             axpy(scalar(-beta / oldb), r1, y)
-        product = complex(np.vdot(v, y))
+        product = complex(system.inner(v, y))
         alfa = product.real
-        if product.imag != 0.0 and abs(product.imag) > share * norm(v) * norm(y):
+        if product.imag != 0.0 and abs(product.imag) > share * system.norm(v) * system.norm(y):
             if not system.matrix.is_hermitian(system.dtype):
                 yield [], Status.NOT_HERMITIAN
             share = math.inf
@@ -152,7 +150,7 @@ def _steps(system, control):
             z = r2
         else:
             z = system.preconditioned_residual(r2, buffer)
-        oldb, beta = beta, _metric(r2, z)
+        oldb, beta = beta, _metric(system, r2, z)
         # The Frobenius norm of the tridiagonal matrix so far; its first off-diagonal is not that of the start.
         tnorm = math.hypot(tnorm, alfa, beta, oldb if epsln or dbar else 0.0)
         tiny = 10 * system.eps * tnorm
@@ -180,7 +178,7 @@ def _steps(system, control):
             r *= scalar(sn * sn)
             if beta > 0.0:
                 axpy(scalar(-phibar * cs / beta), r2, r)
-            rnorm = norm(r)
+            rnorm = system.norm(r)
         # ||A r|| / (||A|| ||r||): the gradient of the least-squares problem is at the level of rounding.
         gradient = math.hypot(gbar, dbar) / tnorm
         inconsistent = rnorm > control.threshold and gradient <= system.eps**0.75
@@ -189,11 +187,11 @@ def _steps(system, control):
             yield [], Status.BREAKDOWN
 
 
-def _metric(r, z):
+def _metric(system, r, z):
     """sqrt(r^H z): the norm of r in the metric of the preconditioner; NaN and negative squares come out as such."""
     if z is r:
-        return norm(r)
-    square = float(np.vdot(r, z).real)
+        return system.norm(r)
+    square = float(system.inner(r, z).real)
     return math.sqrt(square) if square >= 0.0 else square
 
 

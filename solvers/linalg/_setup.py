@@ -45,7 +45,10 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
 
 def _one_system(matrix, preconditioner, b, x0, dtype, backend):
     b = np.ascontiguousarray(b, dtype=dtype)
-    size = norm(b)
+    if not b.flags.writeable:
+        b = b.copy()  # compiled code knows read-only arrays as another type, and would be compiled for it anew
+    kernels = _backend.kernels(backend)
+    size = norm(b, kernels)
     if not math.isfinite(size):
         _checks.finite("b", b)
     start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
@@ -55,7 +58,7 @@ def _one_system(matrix, preconditioner, b, x0, dtype, backend):
         # A power of two: scaling by it is exact.
         scale = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
         b = (b * scale).astype(dtype)
-        size = norm(b)
+        size = norm(b, kernels)
         start = None if start is None else (start * scale).astype(dtype)
     system = System(matrix, preconditioner, b, size, start, dtype, backend)
     system.scale = scale
@@ -86,7 +89,7 @@ def _right_hand_sides(b, n):
     """b as (n,) or (n, k), and the shape of x; SciPy answers (n, 1) with (n,)."""
     if b.ndim not in (1, 2) or b.shape[0] != n:
         raise InvalidInput(f"`b` must have shape ({n},) or ({n}, k) to go with `A` of shape ({n}, {n}), got {b.shape}.")
-    if b.ndim == 2 and not math.isfinite(norm(b.ravel())):
+    if b.ndim == 2 and not np.isfinite(b).all():
         _checks.finite("b", b)  # counted over all columns
     if b.shape == (n, 1):
         b = b.reshape(n)

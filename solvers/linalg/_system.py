@@ -60,6 +60,14 @@ class System:
     def preconditioned(self):
         return self.diagonal is not None or self._apply_M is not None
 
+    def inner(self, p, q):
+        """p^H q, accumulated in float64."""
+        return self.kernels.inner(p, q)
+
+    def norm(self, v):
+        """The 2-norm, accumulated in float64."""
+        return norm(v, self.kernels)
+
     def matvec(self, v, out):
         """out = A v."""
         self.n_matvec += 1
@@ -105,9 +113,11 @@ class System:
             size = self.kernels.residual(self.operand, self.x, self.b, out)
             return self._add_shift(out) if self.shift else size
         # A copy of x: the user's function may write to what it gets.
-        difference = self.b - self.matrix.product(self.x.copy())
-        _store(difference, out, "A")
-        return self._add_shift(out) if self.shift else norm(difference)
+        wide = np.empty(self.n, np.result_type(self.dtype, np.float64))
+        _store(self.matrix.product(self.x.copy()), wide, "A")
+        np.subtract(self.b, wide, out=wide)
+        _store(wide, out, "A")
+        return self._add_shift(out) if self.shift else self.norm(wide)
 
     def true_norm(self):
         """The norm of b - A x, recomputed."""
@@ -116,7 +126,7 @@ class System:
 
     def _add_shift(self, out):
         self.kernels.axpy(self.dtype.type(self.shift), self.x, out)
-        return norm(out)
+        return self.norm(out)
 
     def save(self):
         return self.x.copy()
@@ -142,11 +152,9 @@ class System:
         return best[0]
 
 
-def norm(v):
-    """The 2-norm as a Python float, accumulated in float64."""
-    if v.dtype.char in "fF":
-        v = v.astype(np.complex128 if v.dtype.char == "F" else np.float64)
-    square = np.vdot(v, v).real
+def norm(v, kernels):
+    """The 2-norm as a Python float, accumulated in float64; not by BLAS, whose threads stay awake beside ours."""
+    square = kernels.inner(v, v).real
     if 1e-280 < square < 1e280:
         return math.sqrt(square)
     # Out of the range of a square: scale first.

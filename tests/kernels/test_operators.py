@@ -194,6 +194,7 @@ SIGNATURES = {
     "csr": "(indptr, indices, data)",
     "dense": "(array)",
     "diagonals": "(A)",
+    "inner": "(p, q)",
     "is_valid_csr": "(indptr, indices, nnz)",
     "judge": "(re, im, size, sign, imaginary_share)",
     "matvec": "(A, x, y)",

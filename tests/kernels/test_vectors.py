@@ -15,6 +15,16 @@ def test_axpy_adds_a_multiple(cpu, draw, dtype, n):
     assert y.dtype == dtype and (np.abs(y - expected) <= bound).all()
 
 
+@pytest.mark.parametrize("n", [0, *SIZES])
+def test_inner_conjugates_its_first_vector_and_accumulates_in_float64(cpu, draw, dtype, n):
+    p, q = draw(n, dtype), draw(n, dtype)
+    wide = np.result_type(dtype, np.float64)
+    terms = p.astype(wide).conj() * q.astype(wide)
+    value = cpu.inner(p, q)
+    assert isinstance(value, complex if np.dtype(dtype).kind == "c" else float)
+    assert abs(value - terms.sum()) <= 1e-13 * (np.abs(terms).sum() + 1e-300)
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_step_iterate_moves_x_and_r_and_returns_the_norm_of_r(cpu, draw, dtype, n):
     p, q, x, r = (draw(n, dtype) for _ in range(4))
