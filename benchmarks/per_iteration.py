@@ -39,8 +39,10 @@ CASES = (
 )
 # Iterations of the two runs: few enough that no case has converged, so that each iteration is a full one.
 _FEW, _MANY = 4, 24
-# Seconds before a run with several threads: those of BLAS keep a processor busy for a while after their work.
-_REST = 0.06
+# Systems of fewer unknowns than this are short runs.
+_SHORT = 5000
+# Seconds before a long run with several threads: those of BLAS keep a processor busy for a while after their work.
+_REST = 0.3
 # Whole solves stop here at the latest; what an iteration costs no longer changes.
 _WHOLE = 300
 
@@ -88,7 +90,7 @@ def _one_side(problem, budget):
         for solve in (ours.cg, theirs.cg)
         for count in (_FEW, _MANY)
     ]
-    times = _interleaved(runs, budget)
+    times = _interleaved(runs, problem.n, budget)
     medians = [statistics.median(t) for t in times]
     few, many = medians[::2], medians[1::2]
     ours_us, theirs_us = (1e6 * (m - f) / (_MANY - _FEW) for f, m in zip(few, many))
@@ -106,7 +108,7 @@ def _whole(problem, budget):
     theirs.cg(problem.A, problem.b, callback=lambda _: steps.append(None), **options)
     result = ours.cg(problem.A, problem.b, **options)
     runs = [functools.partial(solve, problem.A, problem.b, **options) for solve in (ours.cg, theirs.cg)]
-    seconds = [statistics.median(t) for t in _interleaved(runs, budget)]
+    seconds = [statistics.median(t) for t in _interleaved(runs, problem.n, budget)]
     counts = int(result.iterations), len(steps)
     whole = [1e6 * s / count for s, count in zip(seconds, counts)]
     return dict(
@@ -129,7 +131,7 @@ def _many_sides(problem, n_rhs, budget):
         return [linalg.cg(problem.A, column, rtol=1e-8) for column in B.T]
 
     most = int(max(together().iterations)), max(int(r.iterations) for r in one_by_one())
-    times = _interleaved([together, one_by_one], budget)
+    times = _interleaved([together, one_by_one], problem.n, budget)
     both = [1e3 * statistics.median(t) for t in times]
     nothing = dict.fromkeys(("whole_ours", "whole_theirs", "whole_ratio"))
     return _rated(*both, samples=len(times[0])) | nothing | dict(iterations_ours=most[0], iterations_theirs=most[1])
@@ -141,16 +143,23 @@ def _rated(ours, theirs, samples):
     return dict(ours=ours, theirs=theirs, ratio=theirs / ours if known else None, samples=samples)
 
 
-def _interleaved(runs, budget, least=5, most=300):
-    """Seconds of each run, taken in turn; the first round, which compiles, is not counted."""
+def _interleaved(runs, n, budget, least=5, most=300):
+    """Seconds of each run, taken in turn; the first round, which compiles, is not counted.
+
+    A short run is timed the second time in a row: the first finds the processor's caches as the other
+    library left them. Before a long one BLAS's threads are given time to fall asleep.
+    """
     times = [[] for _ in runs]
-    rest = _REST if get_threads() > 1 else 0.0
+    short = n < _SHORT
     for run in runs:
         run()
     end = time.perf_counter() + budget
     while len(times[0]) < least or (time.perf_counter() < end and len(times[0]) < most):
         for run, seconds in zip(runs, times):
-            time.sleep(rest)
+            if short:
+                run()
+            elif get_threads() > 1:
+                time.sleep(_REST)
             start = time.perf_counter()
             run()
             seconds.append(time.perf_counter() - start)

@@ -24,8 +24,9 @@ from ._jit import jit
 
 __all__ = ["BLOCK", "barrier", "block_count", "even_shares", "launch", "total"]
 
-# Rows of a block: its part of two vectors stays in the first-level cache between two passes.
-BLOCK = 2048
+# Rows of a block: its part of some vectors stays in the first-level cache between two passes, and a dense
+# matrix of 2,000 rows has blocks for several threads.
+BLOCK = 512
 # Multiply-adds of a chunk's single iteration below which a second thread costs more than it brings (measured).
 _WORK_PER_THREAD = 100_000
 # Loads of the barrier's flag before the thread offers its processor to others.

@@ -15,8 +15,8 @@ from ._system import System, norm
 
 __all__ = ["linear_system"]
 
-# Multiply-adds of one chunk: some 20 ms, so that Ctrl-C and a progress report are prompt.
-_CHUNK_WORK = 2e7
+# Multiply-adds of one chunk: some 10 to 80 ms, so that Ctrl-C and a progress report are prompt.
+_CHUNK_WORK = 1.5e8
 _LONGEST_CHUNK = 4096
 # Outside these a square, or a square times the tolerance, may over- or underflow.
 _SAFE = {"d": (1e-100, 1e100), "D": (1e-100, 1e100), "f": (1e-10, 1e10), "F": (1e-10, 1e10)}

@@ -5,8 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
-# A block has 2048 rows.
-SIZES = (1, 2, 5, 2047, 2048, 2049, 5000)
+# A block has 512 rows.
+SIZES = (1, 2, 5, 511, 512, 513, 5000)
 BANDS = {
     "tridiagonal": (-1, 0, 1),
     "no diagonal below": (0, 3),

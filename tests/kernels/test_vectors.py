@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-SIZES = (1, 2, 5, 2047, 2048, 2049, 5000)
+SIZES = (1, 2, 5, 511, 512, 513, 5000)
 
 
 @pytest.mark.parametrize("n", SIZES)
