@@ -120,12 +120,13 @@ def even_shares(blocks, team):
 
 # Seconds: shorter regions are not judged; then the pause in which a busy machine is left to others.
 _JUDGED_FROM, _SHORTEST_PAUSE, _LONGEST_PAUSE = 2e-3, 0.05, 1.0
-# What a team must at least bring, as a multiple of one thread, for work to go on in it.
-_LEAST_GAIN = 1.2
+# What a team must bring, as a multiple of one thread: less than the first number is given up at once, less than
+# the second after so many regions in a row (threads that have just woken may share a processor for 20 ms).
+_LEAST_GAIN, _FAIR_GAIN, _PATIENCE = 0.7, 1.2, 3
 
 _region = threading.Lock()
 _pool = None
-_busy_until, _pause = 0.0, _SHORTEST_PAUSE
+_busy_until, _pause, _slow_regions = 0.0, _SHORTEST_PAUSE, 0
 
 
 def _forget():
@@ -227,11 +228,13 @@ def _note_contention(elapsed, useful):
     the time that went by, the next work is done alone, for a pause that doubles each time. The answers do
     not change.
     """
-    global _busy_until, _pause
+    global _busy_until, _pause, _slow_regions
     if elapsed < _JUDGED_FROM:
         return
-    if useful < _LEAST_GAIN * elapsed:
+    if useful > _FAIR_GAIN * elapsed:
+        _pause, _slow_regions = _SHORTEST_PAUSE, 0
+        return
+    _slow_regions += 1
+    if useful < _LEAST_GAIN * elapsed or _slow_regions >= _PATIENCE:
         _busy_until = time.perf_counter() + _pause
         _pause = min(2 * _pause, _LONGEST_PAUSE)
-    else:
-        _pause = _SHORTEST_PAUSE
