@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .. import threads
-from ._jit import jit
+from ._jit import jit, strict
 
 __all__ = ["BLOCK", "barrier", "block_count", "even_shares", "launch", "total"]
 
@@ -99,7 +99,7 @@ def barrier(flags, team):
     return False
 
 
-@jit
+@strict
 def total(parts):
     """Add the blocks' parts in block order."""
     s = 0.0
@@ -145,6 +145,8 @@ def launch(kernel, work, blocks, shares, *arguments):
     ``shares(team)`` gives the team + 1 block numbers at which the members' shares begin. One team runs
     at a time; who comes meanwhile works alone, with the same answer.
     """
+    if work < 2 * _WORK_PER_THREAD:
+        return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)
     team = min(threads.limit(), int(work // _WORK_PER_THREAD))
     if team < 2 or time.perf_counter() < _busy_until or not _region.acquire(blocking=False):
         return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)

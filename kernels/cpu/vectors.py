@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import FLAGS, jit, strict
-from ._team import BLOCK, block_count, even_shares, launch
+from ._team import BLOCK, block_count, even_shares, launch, total
 
 __all__ = ["axpy", "form", "inner", "narrow", "quotient", "square", "step_direction", "step_iterate"]
 
@@ -84,19 +84,29 @@ def inner(p, q):
     ----------
     p, q : ndarray, shape (n,)
     """
-    blocks = block_count(p.size)
-    if blocks == 1:
-        re, im = _short_inner(p, q)
+    if p.size < _SHORT:
+        re, im = _inner_alone(p, q)
     else:
+        blocks = block_count(p.size)
         parts = np.empty((2, blocks))
         launch(_inner, 2 * p.size, blocks, partial(even_shares, blocks), p, q, parts)
-        re, im = float(parts[0].sum()), float(parts[1].sum())
+        re, im = total(parts[0]), total(parts[1])
     return complex(re, im) if p.dtype.kind == "c" else re
 
 
-@jit
-def _short_inner(p, q):
-    re, im, _ = form(p, q)
+# Entries: a shorter inner product is over before a team has gathered.
+_SHORT = 100_000
+
+
+@strict
+def _inner_alone(p, q):
+    """The sum over blocks in the team's order: the same bits."""
+    re, im = 0.0, 0.0
+    for lo in range(0, p.size, BLOCK):
+        hi = min(lo + BLOCK, p.size)
+        a, b, _ = form(p[lo:hi], q[lo:hi])
+        re += a
+        im += b
     return re, im
 
 
