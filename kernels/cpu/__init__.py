@@ -2,7 +2,8 @@
 
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
-from .operators import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, matvec, residual, stencil
+from .products import matvec, residual
+from .storage import CSR, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import axpy, inner, step_direction, step_iterate
 
 __all__ = [

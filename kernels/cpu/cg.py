@@ -10,7 +10,8 @@ import numpy as np
 
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, launch, total
-from .operators import apply, shares, work
+from .products import apply
+from .storage import shares, work
 from .vectors import form, narrow, quotient, square
 
 __all__ = ["cg_chunk", "judge"]

@@ -14,7 +14,7 @@ from numba.extending import overload
 from ._jit import FLAGS, jit
 from ._team import BLOCK, barrier, block_count, launch
 from .cg import judge
-from .operators import shares, work
+from .storage import shares, work
 from .vectors import quotient, square
 
 __all__ = ["LANES", "cg_chunk_many"]
@@ -58,7 +58,7 @@ def _cg_chunk_many(
     strip = max(1, _STRIP // k)
     x, r, p, q = X.reshape(-1), R.reshape(-1), P.reshape(-1), Q.reshape(-1)
     state, rho, sign = states.copy(), scalars[0].copy(), scalars[1].copy()
-    count = np.zeros(k, np.int64)
+    count, norm = np.zeros(k, np.int64), np.empty(k)
     sums, work_sums = np.empty((5, k)), np.empty((3, strip * k))
     alpha = np.empty(strip * k, X.real.dtype)
     beta = np.empty(strip * k, X.real.dtype)
@@ -75,13 +75,7 @@ def _cg_chunk_many(
         if barrier(flags, team):
             return
         _column_totals(parts[:3], sums[:3])
-        for j in range(k):
-            if state[j] == _RUNNING:
-                state[j] = judge(sums[0, j], sums[1, j], sums[2, j], sign[j], scalars[2, j])
-                sign[j] = 1.0 if sums[0, j] > 0.0 else -1.0
-                if state[j] == _RUNNING and not np.isfinite(quotient(rho[j], sums[0, j])):
-                    state[j] = _NONFINITE
-            alpha[j] = quotient(rho[j], sums[0, j]) if state[j] == _RUNNING else 0.0
+        _choose_alpha(sums, scalars[2], rho, sign, state, alpha)
         _repeat(alpha, k)
         for block in range(begin, end):
             lo = block * BLOCK
@@ -94,27 +88,10 @@ def _cg_chunk_many(
         if barrier(flags, team):
             return
         _column_totals(parts[3:], sums[3:])
-        running = False
+        running = (state == _RUNNING).any()
+        _choose_beta(sums[3], sums[3] if d is None else sums[4], thresholds, rho, state, alpha, beta, norm)
         for j in range(k):
-            beta[j] = 0.0
-            if state[j] != _RUNNING:
-                continue
-            running = True
-            norm = np.sqrt(sums[3, j])
-            rho_next = sums[3, j] if d is None else sums[4, j]
-            beta[j] = quotient(rho_next, rho[j])
-            if not np.isfinite(norm):
-                state[j] = _NONFINITE
-                alpha[j] = 0.0  # x stays the last finite iterate
-            elif norm <= thresholds[j]:
-                state[j] = _REACHED
-            elif rho_next == 0.0 or (rho_next > 0.0) != (rho[j] > 0.0):
-                state[j] = _INDEFINITE
-            rho[j] = rho_next
-            if state[j] != _NONFINITE:
-                count[j] = step + 1
-                if member == 0:
-                    norms[step, j] = norm
+            count[j] += norm[j] >= 0.0
         _repeat(alpha, k)
         _repeat(beta, k)
         for block in range(begin, end):
@@ -124,11 +101,50 @@ def _cg_chunk_many(
                 u, v = at * k, min(at + strip, hi) * k
                 _update_iterate(d, at, k, alpha, beta, r[u:v], x[u:v], p[u:v])
         if member == 0:
+            norms[step] = norm
             states[:], counts[:] = state, count
             scalars[0], scalars[1] = rho, sign
         if barrier(flags, team) or not running:
             return
     return
+
+
+@jit
+def _choose_alpha(sums, imaginary_share, rho, sign, state, alpha):
+    """The step length of each column, zero for those that have ended; sums: the parts of p^H A p."""
+    for j in range(rho.size):
+        alpha[j] = 0.0
+        if state[j] != _RUNNING:
+            continue
+        step = quotient(rho[j], sums[0, j])
+        state[j] = judge(sums[0, j], sums[1, j], sums[2, j], sign[j], imaginary_share[j])
+        if state[j] == _RUNNING and not np.isfinite(step):
+            state[j] = _NONFINITE
+        if state[j] == _RUNNING:
+            sign[j] = 1.0 if sums[0, j] > 0.0 else -1.0
+            alpha[j] = step
+
+
+@jit
+def _choose_beta(squares, rho_next, thresholds, rho, state, alpha, beta, norm):
+    """What goes from the old direction into the new one, and the ends; norm is -1 where no step was completed."""
+    for j in range(rho.size):
+        beta[j] = 0.0
+        norm[j] = -1.0
+        if state[j] != _RUNNING:
+            continue
+        size = np.sqrt(squares[j])
+        if not np.isfinite(size):
+            state[j] = _NONFINITE
+            alpha[j] = 0.0  # x stays the last finite iterate
+            continue
+        norm[j] = size
+        beta[j] = quotient(rho_next[j], rho[j])
+        if size <= thresholds[j]:
+            state[j] = _REACHED
+        elif rho_next[j] == 0.0 or (rho_next[j] > 0.0) != (rho[j] > 0.0):
+            state[j] = _INDEFINITE
+        rho[j] = rho_next[j]
 
 
 @jit

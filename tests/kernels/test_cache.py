@@ -105,7 +105,7 @@ def test_a_second_process_compiles_nothing(solve):
             "return np.float64(value.real) * value.real +",
             "return 4 * np.float64(value.real) * value.real +",
         ),
-        ("operators.py", "y[i] = s + t", "y[i] = 2 * (s + t)"),
+        ("products.py", "y[i] = s + t", "y[i] = 2 * (s + t)"),
     ],
     ids=["a compiled function", "an overload"],
 )
