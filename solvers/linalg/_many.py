@@ -33,9 +33,12 @@ def run_many(steps, flags, operand, systems, limits):
     systems, limits : sequences of System and Limits
     """
     began = time.perf_counter()
-    columns = [_Column(system, each) for system, each in zip(systems, limits)]
+    records = [trivial(system) for system in systems]
+    live = [j for j, record in enumerate(records) if record is None]
+    columns = [_Column(systems[j], limits[j]) for j in live]
     stopped = _sweep(columns, operand, limits[0])
-    records = [_finish(steps, flags, column, stopped) for column in columns]
+    for j, column in zip(live, columns):
+        records[j] = _finish(steps, flags, column, stopped)
     for record in records:
         record.seconds = (time.perf_counter() - began) / len(records)
     return records

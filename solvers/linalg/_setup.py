@@ -55,11 +55,14 @@ def _one_system(matrix, preconditioner, b, x0, dtype, backend):
     scale = 1.0
     smallest, largest = _SAFE[dtype.char]
     if size and not smallest < size < largest:
-        # A power of two: scaling by it is exact.
-        scale = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
-        b = (b * scale).astype(dtype)
-        size = norm(b, kernels)
-        start = None if start is None else (start * scale).astype(dtype)
+        # A power of two: scaling by it is exact, unless x0 leaves the range, which then rules.
+        power = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
+        with np.errstate(over="ignore"):
+            scaled = None if start is None else (start * power).astype(dtype)
+        if scaled is None or np.isfinite(scaled).all():
+            scale, start = power, scaled
+            b = (b * scale).astype(dtype)
+            size = norm(b, kernels)
     system = System(matrix, preconditioner, b, size, start, dtype, backend)
     system.scale = scale
     return system

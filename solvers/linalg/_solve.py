@@ -60,6 +60,22 @@ def solve(
     return result
 
 
+def _in_the_users_scale(system, record, limits):
+    """x as the user counts; where it leaves the range of its dtype there, the record says so."""
+    with np.errstate(all="ignore"):
+        x = (system.x / system.scale).astype(system.dtype)
+        if not np.isfinite(x).all():
+            x[:] = 0
+            record.status = Status.NONFINITE
+        back = (x * system.scale).astype(system.dtype)
+    if not np.array_equal(back, system.x):
+        system.x[:] = back
+        record.residual = system.true_norm()
+        if record.status is Status.CONVERGED and record.residual > limits.threshold:
+            record.status = Status.STAGNATED
+    return x
+
+
 def _name_the_cause(system, record):
     """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
     failed = record.status in (Status.INDEFINITE, Status.STAGNATED, Status.BREAKDOWN, Status.INCONSISTENT)
@@ -70,7 +86,7 @@ def _name_the_cause(system, record):
 
 def _one_result(name, system, record, limits):
     unscale = 1.0 / system.scale
-    x = system.x if unscale == 1.0 else system.x * unscale
+    x = system.x if unscale == 1.0 else _in_the_users_scale(system, record, limits)
     return LinearResult(
         (x, record.status.info(record.iterations if system.outer is None else system.outer)),
         status=record.status,

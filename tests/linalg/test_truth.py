@@ -497,3 +497,32 @@ def test_of_many_right_hand_sides_the_message_names_the_worst_column():
     result = linalg.cg(np.diag([1.0, -1.0, 1.0]), b)
     assert result.info == -11
     assert "column" in result.message and result.message.endswith(Status.INDEFINITE.sentence)
+
+
+@pytest.mark.parametrize("solve", METHODS, ids=lambda s: s.__name__)
+def test_an_answer_beyond_the_range_of_its_dtype_is_no_success(solve):
+    A = np.diag([1e-20, 2e-20, 3e-20]).astype(np.float32)
+    result = solve(A, np.full(3, 1e25, dtype=np.float32))
+    assert not result.converged and np.isfinite(result.x).all() and np.isfinite(result.residual)
+
+
+@pytest.mark.parametrize("solve", METHODS, ids=lambda s: s.__name__)
+def test_an_answer_that_underflows_is_no_success_with_a_residual_it_does_not_have(solve):
+    A = np.diag([1.0, 2.0, 3.0]) * 1e15
+    b = np.array([1.0, 5.0, 7.0]) * 1e-306
+    result = solve(A, b, rtol=1e-10)
+    gap = np.linalg.norm((b - A @ result.x) * 2.0**1000) / 2.0**1000
+    assert result.converged == (gap <= 1e-10 * np.linalg.norm(b * 2.0**1000) / 2.0**1000)
+    assert result.residual == pytest.approx(gap, rel=1e-3)
+
+
+@pytest.mark.parametrize("many", [1, 8, 20])
+def test_a_zero_column_gives_zero_whatever_x0_is_among_any_number_of_columns(many):
+    rng = np.random.default_rng(0)
+    n = 400
+    G = sparse.random_array((n, n), density=0.1, rng=1, format="csr")
+    A = (G + G.T + 60 * sparse.eye_array(n)).tocsr()
+    B, X0 = rng.standard_normal((2, n, many + 1))
+    B[:, 0] = 0
+    result = linalg.cg(A, B, X0, rtol=1e-8)
+    assert result.converged and not result.x[:, 0].any() and result.iterations[0] == 0
