@@ -72,7 +72,8 @@ def run(steps, problem, limits):
             status = Status.CONVERGED
             break
         if status is Status.NONFINITE or not math.isfinite(residual):
-            status, residual = Status.NONFINITE, problem.last_finite(residual)
+            residual = problem.last_finite(residual)
+            status = Status.CONVERGED if residual <= limits.threshold else Status.NONFINITE
             break
         if best is not None and residual > 0.5 * best[0]:
             if best[0] < residual:

@@ -21,7 +21,8 @@ class Status(StrEnum):
         "Rounding keeps the true residual above the tolerance; loosen `rtol`, or solve in a wider dtype."
     )
     INDEFINITE = "indefinite", (
-        "`A` (or `M`) is not definite, which this method needs; use minres, or gmres if it is not symmetric."
+        "`A` or `M` is not definite, which this method needs; use minres or gmres for such an `A`, "
+        "another `M` otherwise."
     )
     NOT_HERMITIAN = "not_hermitian", (
         "`A` is not Hermitian, which this method needs; use gmres or bicgstab, or pass (A + A^H)/2."
@@ -31,7 +32,8 @@ class Status(StrEnum):
         "project `b` onto the range, or accept x."
     )
     BREAKDOWN = "breakdown", (
-        "The recurrence broke down before the tolerance was met; use gmres, another `x0`, or a preconditioner `M`."
+        "The recurrence broke down before the tolerance was met, as it does where `A` or `M` is singular; "
+        "use another method, another `x0`, or another `M`."
     )
     NONFINITE = "nonfinite", (
         "A NaN or an infinity came up in a product with `A` or `M`; look for it there, or rescale the system."

@@ -94,7 +94,8 @@ def _steps(system, control):
             p[:] = r
         else:
             axpy(scalar(-omega), v, p)
-            p *= scalar((rho / rho_last) * (alpha / omega))
+            with np.errstate(over="ignore", invalid="ignore"):
+                p *= scalar((rho / rho_last) * (alpha / omega))
             p += r
         y = system.psolve(p, p_hat)
         system.matvec(y, v)

@@ -49,8 +49,9 @@ def cg(
         Approximation of the inverse of A, Hermitian positive definite. A sparse diagonal one stays in the
         compiled loop.
     callback : callable, or object with ``on_chunk``, optional
-        Called as ``callback(xk)`` after each iteration with a copy of the iterate; raising StopIteration
-        ends the solve. ``solvers.progress()`` reports without asking for the iterate.
+        Called as ``callback(xk)`` after each iteration with a copy of the iterate, of shape (n,), column
+        after column where b has several; raising StopIteration ends the solve. ``solvers.progress()`` reports
+        without asking for the iterate.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def _chunks(system, control, r, p, q):
         )
         system.n_matvec += taken + (1 if flag and taken < control.max_steps else 0)
         status = _FLAGS[flag]
-        if status is Status.NOT_HERMITIAN and system.matrix.is_hermitian(system.dtype):
+        if status is Status.NOT_HERMITIAN and system.is_hermitian():
             scalars[2], status = math.inf, None  # an imaginary part made by rounding
             if taken == 0:
                 continue
@@ -138,7 +139,7 @@ def _loop(system, control, r, p, q):
         pAp = complex(system.inner(p, Ap))
         size = system.norm(p) * system.norm(Ap) if system.dtype.kind == "c" else 0.0
         status = _FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
-        if status is Status.NOT_HERMITIAN and system.matrix.is_hermitian(system.dtype):
+        if status is Status.NOT_HERMITIAN and system.is_hermitian():
             share, status = math.inf, None
         if status is not None:
             yield [], status
@@ -159,8 +160,8 @@ def _many(systems, limits):
     A matrix stored by diagonals costs a column less than its own vectors do: as long as all of that stays
     in the cache, the columns are faster one by one (measured).
     """
-    first = systems[0]
-    if not first.fused:
+    first, callback = systems[0], limits[0].callback
+    if not first.fused or (callback is not None and not hasattr(callback, "on_chunk")):
         return None
     stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
     in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
@@ -171,6 +172,6 @@ def _many(systems, limits):
         if stored_by_diagonals:
             operand = first.matrix.csr_operand(first.dtype, first.backend)
         return run_many(_steps, _FLAGS, operand, systems, limits)
-    if len(systems) > 1 and first.n >= _LEAST_ROWS and limits[0].callback is None:
+    if len(systems) > 1 and first.n >= _LEAST_ROWS and callback is None:
         return run_spread(_steps, systems, limits)
     return None

@@ -70,8 +70,9 @@ def gmres(
 
     Notes
     -----
-    The j-th iteration of a cycle costs one product with A, one with M and 4 j vector products; memory is
-    ``restart`` + 3 vectors. Use minres where A is Hermitian.
+    The products with the basis are BLAS's: its number of threads, not ``solvers.set_threads``, may change the
+    last bits. The j-th iteration of a cycle costs one product with A, one with M and 4 j vector products; memory is
+    ``restart`` + 5 vectors. Use minres where A is Hermitian.
 
     References
     ----------
@@ -239,7 +240,8 @@ def _rotate(h, rotations, S, j):
 def _coefficients(H, S, j):
     """Solve the triangular system of the cycle; a zero pivot, which a singular A makes, gives a zero."""
     y = np.array(S[:j], dtype=H.dtype)
-    for k in range(j - 1, -1, -1):
-        y[k] = y[k] / H[k, k] if H[k, k] != 0 else 0
-        y[:k] -= y[k] * H[k, :k]
+    with np.errstate(all="ignore"):  # what is not finite ends as NONFINITE
+        for k in range(j - 1, -1, -1):
+            y[k] = y[k] / H[k, k] if H[k, k] != 0 else 0
+            y[:k] -= y[k] * H[k, :k]
     return y

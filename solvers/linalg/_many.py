@@ -125,10 +125,7 @@ def _sweep(columns, operand, limits):
 
 def _stopped(callback, columns, total):
     try:
-        if hasattr(callback, "on_chunk"):
-            callback.on_chunk(total, max(float(c.norms[-1][-1]) for c in columns if c.norms[-1].size))
-        else:
-            callback(np.stack([c.system.iterate() for c in columns], axis=1))
+        callback.on_chunk(total, max((float(c.norms[-1][-1]) for c in columns if c.norms[-1].size), default=0.0))
     except StopIteration:
         return True
     return False
@@ -144,7 +141,9 @@ def _finish(steps, flags, column, stopped):
         return Record(Status.CONVERGED, taken, norms, residual, 0.0)
     if column.state == 0 or taken >= limits.maxiter:
         return Record(Status.STOPPED if stopped else Status.MAXITER, taken, norms, residual, 0.0)
-    claimed = column.state == _REACHED
+    claimed = column.state == _REACHED and not stopped
+    if stopped and column.state == _REACHED:
+        return Record(Status.STOPPED, taken, norms, residual, 0.0)
     if claimed or flags[column.state] is Status.NOT_HERMITIAN:
         rest = run(steps, system, Limits(limits.threshold, limits.maxiter - taken, limits.chunk, limits.callback))
         rest.iterations += taken

@@ -3,6 +3,8 @@
 It is done once per call, or once for many calls by ``prepare``.
 """
 
+import math
+
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -65,6 +67,10 @@ class Matrix:
     def is_hermitian(self, dtype):
         """Whether A = A^H up to rounding; an operator is asked with two random vectors."""
         eps = np.finfo(dtype).eps
+        if self.n == 0:
+            return True
+        if self._stencil is not None:
+            return not np.any(self._stencil[1].imag)
         if self._csr is not None:
             return bool(abs(self._csr - self._csr.conj().T).max() <= 8 * eps * abs(self._csr).max())
         if self._dense is not None:
@@ -73,7 +79,7 @@ class Matrix:
         u, v = rng.standard_normal((2, self.n)).astype(dtype)
         if u.dtype.kind == "c":
             u, v = u * (1 + 1j), v + 1j * rng.standard_normal(self.n).astype(dtype)
-        Au, Av = self.product(u), self.product(v)
+        Au, Av = self.product(u.copy()), self.product(v.copy())
         return bool(abs(np.vdot(u, Av) - np.vdot(Au, v)) <= eps**0.5 * np.linalg.norm(u) * np.linalg.norm(Av))
 
     def _make(self, dtype, kernels):
@@ -128,7 +134,7 @@ class StencilOperator(PreparedOperator):
         return y
 
     def _matmat(self, X):
-        return np.stack([self._matvec(column) for column in X.T], axis=1)
+        return np.stack([self._matvec(column) for column in X.T], axis=1) if X.shape[1] else np.empty(X.shape)
 
     def _adjoint(self):
         return self if self.dtype.kind == "f" else StencilOperator(_conjugate(self._matrix), None)
@@ -213,7 +219,9 @@ def stencil(shape, weights):
     shape = [_checks.count("shape", size) for size in shape]
     weights = _checks.finite("weights", _checks.real_array("weights", weights))
     _checks.shape_is("weights", weights, [(len(shape) + 1,)], "(the centre and one weight per axis)")
-    n = int(np.prod(shape))
+    n = math.prod(shape)
+    if n >= 2**48:
+        raise InvalidInput(f"`shape` must have fewer than 2^48 points, got {n}.")
     return StencilOperator(Matrix(n, weights.dtype, stencil=(shape, weights.copy())), None)
 
 

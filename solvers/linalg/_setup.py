@@ -59,7 +59,7 @@ def _one_system(matrix, preconditioner, b, x0, dtype, backend):
         power = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
         with np.errstate(over="ignore"):
             scaled = None if start is None else (start * power).astype(dtype)
-        if scaled is None or np.isfinite(scaled).all():
+        if scaled is None or np.abs(scaled).max(initial=0.0) < largest:
             scale, start = power, scaled
             b = (b * scale).astype(dtype)
             size = norm(b, kernels)

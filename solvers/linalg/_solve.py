@@ -80,7 +80,7 @@ def _name_the_cause(system, record):
     """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
     failed = record.status in (Status.INDEFINITE, Status.STAGNATED, Status.BREAKDOWN, Status.INCONSISTENT)
     if failed or (record.status is Status.MAXITER and record.iterations >= system.n):
-        if not system.matrix.is_hermitian(system.dtype):
+        if not system.is_hermitian():
             record.status = Status.NOT_HERMITIAN
 
 

@@ -119,6 +119,12 @@ class System:
         _store(wide, out, "A")
         return self._add_shift(out) if self.shift else self.norm(wide)
 
+    def is_hermitian(self):
+        """Whether A = A^H up to rounding; asking an operator costs two products."""
+        if not self.matrix.explicit:
+            self.n_matvec += 2
+        return self.matrix.is_hermitian(self.dtype)
+
     def true_norm(self):
         """The norm of b - A x, recomputed."""
         certified, self.certified = self.certified, None

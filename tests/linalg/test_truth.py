@@ -526,3 +526,42 @@ def test_a_zero_column_gives_zero_whatever_x0_is_among_any_number_of_columns(man
     B[:, 0] = 0
     result = linalg.cg(A, B, X0, rtol=1e-8)
     assert result.converged and not result.x[:, 0].any() and result.iterations[0] == 0
+
+
+def test_minres_on_a_singular_inconsistent_system_stops_at_the_least_squares_solution():
+    A = np.array(
+        [
+            [-6, -1, 3, 2, -5, -3, -6],
+            [-1, -2, -2, 1, 0, 0, -1],
+            [3, -2, -2, 2, 2, 0, 3],
+            [2, 1, 2, 2, 1, 1, 2],
+            [-5, 0, 2, 1, -2, -1, -5],
+            [-3, 0, 0, 1, -1, 2, -3],
+            [-6, -1, 3, 2, -5, -3, -6],
+        ],
+        float,
+    )
+    b = np.array([1.0, -2, 3, 2, 2, 1, -3])
+    result = linalg.minres(A, b)
+    least = np.linalg.norm(b - A @ np.linalg.lstsq(A, b)[0])
+    assert result.status is Status.INCONSISTENT
+    assert result.residual == pytest.approx(least, rel=1e-6) and np.abs(result.x).max() < 1e3
+
+
+@pytest.mark.parametrize("dtype, smallest", [("float32", 1e-4), ("float64", 1e-12)])
+def test_minres_does_not_call_an_ill_conditioned_definite_matrix_inconsistent(dtype, smallest):
+    A = np.diag([1, 2, 3, smallest]).astype(dtype)
+    assert linalg.minres(A, np.ones(4, dtype), rtol=1e-3).status is not Status.INCONSISTENT
+
+
+def test_minres_names_a_preconditioner_that_overflows():
+    result = linalg.minres(np.diag([1.0, 2, 3]), np.ones(3), M=np.eye(3) * 1e300 * 1e8)
+    assert result.status is Status.NONFINITE and np.isfinite(result.x).all()
+
+
+def test_every_callback_of_many_columns_gets_vectors():
+    rng = np.random.default_rng(0)
+    G = sparse.random_array((300, 300), density=0.1, rng=1, format="csr")
+    A, B, shapes = (G + G.T + 60 * sparse.eye_array(300)).tocsr(), rng.standard_normal((300, 8)), set()
+    linalg.cg(A, B, rtol=1e-8, callback=lambda xk: shapes.add(xk.shape))
+    assert shapes == {(300,)}
