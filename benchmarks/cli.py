@@ -22,7 +22,7 @@ _CHOOSING = (
     ),
     ("not symmetric", "gmres", "robust; its memory grows with `restart`"),
     ("not symmetric, little memory", "bicgstab", "short recurrences; may break down, and then says so"),
-    ("many right-hand sides", "cg(A, B)", "B of shape (n, k): one pass over A serves them all"),
+    ("many right-hand sides", "cg(A, B)", "B of shape (n, k), each column with its own stopping"),
     ("many solves with one A", "prepare(A)", "checks, conversions and analysis done once"),
     ("too many iterations", "M=...", "jacobi for jumps in scale; PyAMG's sa or rs for elliptic problems"),
 )
