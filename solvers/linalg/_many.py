@@ -139,11 +139,9 @@ def _finish(steps, flags, column, stopped):
     residual = float(norms[0]) if taken == 0 and column.state == _REACHED else system.true_norm()
     if residual <= limits.threshold:
         return Record(Status.CONVERGED, taken, norms, residual, 0.0)
-    if column.state == 0 or taken >= limits.maxiter:
+    claimed = column.state == _REACHED
+    if column.state == 0 or taken >= limits.maxiter or (claimed and stopped):
         return Record(Status.STOPPED if stopped else Status.MAXITER, taken, norms, residual, 0.0)
-    claimed = column.state == _REACHED and not stopped
-    if stopped and column.state == _REACHED:
-        return Record(Status.STOPPED, taken, norms, residual, 0.0)
     if claimed or flags[column.state] is Status.NOT_HERMITIAN:
         rest = run(steps, system, Limits(limits.threshold, limits.maxiter - taken, limits.chunk, limits.callback))
         rest.iterations += taken

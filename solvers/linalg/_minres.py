@@ -129,7 +129,7 @@ def _steps(system, control):
     beta = _metric(system, r2, z)
     oldb, dbar, epsln, phibar, cs, sn, tnorm = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
     share = math.sqrt(system.eps)
-    guard, step = None, 0  # the iterate, its norm, and the step by which it must have been bettered
+    guard = _Guard(x, system.eps)
     while True:
         if not 0.0 < beta < math.inf:
             yield [], Status.INDEFINITE if beta <= 0.0 else Status.NONFINITE
@@ -147,16 +147,11 @@ def _steps(system, control):
             yield [], Status.NONFINITE
         axpy(scalar(-alfa / beta), r2, y)
         r1, r2, y = r2, y, r1
-        if r is None:
-            z = r2
-        else:
-            z = system.preconditioned_residual(r2, buffer)
+        z = system.preconditioned_residual(r2, buffer)
         oldb, beta = beta, _metric(system, r2, z)
         # The Frobenius norm of the tridiagonal matrix so far; its first off-diagonal is not that of the start.
         tnorm = math.hypot(tnorm, alfa, beta, oldb if epsln or dbar else 0.0)
-        tiny = 10 * system.eps * tnorm
-        if beta < tiny:
-            beta = max(beta, 0.0)
+        beta = max(beta, 0.0)
 
         oldeps = epsln
         delta = cs * dbar + sn * alfa
@@ -164,23 +159,18 @@ def _steps(system, control):
         epsln = sn * beta
         dbar = -cs * beta
         gamma = math.hypot(gbar, beta)
-        # ||A r|| / (||A|| ||r||) before this step. Where it is small, x is the least-squares solution of a singular
-        # system, and the steps to come go along the null space; or A has a small eigenvalue, and they do it good.
-        step += 1
         gradient = math.hypot(gbar, dbar) / tnorm if tnorm else 0.0
-        if guard is None and gradient <= system.eps**0.6 and rnorm > control.threshold:
-            guard = x.copy(), rnorm, 2 * step + 20
-        if guard is not None and rnorm <= 0.1 * guard[1]:
-            guard = None
-        if gamma <= tiny or (guard is not None and step >= guard[2]):
-            if guard is not None:
-                x[:] = guard[0]
+        if guard.says_stop(gradient, rnorm, control.threshold) or gamma <= 10 * system.eps * tnorm:
+            guard.restore()
             yield [], Status.INCONSISTENT
         cs, sn = gbar / gamma, beta / gamma
         phi, phibar = cs * phibar, sn * phibar
 
         w1, w2, w = w2, w, w1
-        _direction(axpy, scalar, v, oldeps, w1, delta, w2, gamma, w)
+        np.multiply(w1, scalar(-oldeps), out=w)
+        axpy(scalar(-delta), w2, w)
+        w += v
+        w *= scalar(1.0 / gamma)
         axpy(scalar(phi), w, x)
         if r is None:
             rnorm = phibar
@@ -202,12 +192,27 @@ def _metric(system, r, z):
     return math.sqrt(square) if square >= 0.0 else square
 
 
-def _direction(axpy, scalar, v, oldeps, w1, delta, w2, gamma, w):
-    """w = (v - oldeps w1 - delta w2) / gamma, where w may share its memory with w1."""
-    if w is w1:
-        w *= scalar(-oldeps)
-    else:
-        np.multiply(w1, scalar(-oldeps), out=w)
-    axpy(scalar(-delta), w2, w)
-    w += v
-    w *= scalar(1.0 / gamma)
+class _Guard:
+    """Keeps the iterate at which the gradient ||A r|| / (||A|| ||r||) became small.
+
+    There x is the least-squares solution of a singular system, and the steps to come go along the null space;
+    or A has a small eigenvalue, and they soon better the residual tenfold.
+    """
+
+    def __init__(self, x, eps):
+        self.x, self.small = x, eps**0.6
+        self.step, self.kept, self.norm, self.deadline = 0, None, 0.0, 0
+
+    def says_stop(self, gradient, norm, threshold):
+        """Whether the kept iterate has waited for too long; asked once before every step."""
+        self.step += 1
+        if self.kept is None and gradient <= self.small and norm > threshold:
+            self.kept, self.norm, self.deadline = self.x.copy(), norm, 2 * self.step + 20
+        if self.kept is not None and norm <= 0.1 * self.norm:
+            self.kept = None
+        return self.kept is not None and self.step >= self.deadline
+
+    def restore(self):
+        """Put the kept iterate, if any, back into x."""
+        if self.kept is not None:
+            self.x[:] = self.kept
