@@ -1,0 +1,221 @@
+"""The device: every compilation, launch, allocation and transfer of the GPU kernels happens here.
+
+CUDA sources lie beside the Python that launches them and include nothing. Kernels are templates; each
+instance is compiled by NVRTC when it is first launched, and CuPy keeps the binary between processes.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DeviceMemoryError
+
+__all__ = [
+    "BLOCKS_PER_PROCESSOR",
+    "OPTIONS",
+    "SOURCES",
+    "THREADS",
+    "Source",
+    "TYPES",
+    "allocations",
+    "blocks",
+    "copy_to_device",
+    "device_of",
+    "empty",
+    "forget",
+    "real_type",
+    "to_device",
+    "to_host",
+    "type_of",
+    "zeros",
+]
+
+#: C++ names of the dtypes that the kernels are compiled for.
+TYPES = {"f": "float", "d": "double", "F": "complex<float>", "D": "complex<double>"}
+#: What NVRTC is told beside CuPy's own options.
+OPTIONS = ("--std=c++17",)
+# Threads of a block, and blocks that a multiprocessor holds at once: __launch_bounds__ in common.cuh promises it
+# to the compiler, so that a grid of this size can meet at a barrier.
+THREADS = 256
+BLOCKS_PER_PROCESSOR = 4
+
+#: Every source, in the order of import.
+SOURCES: list["Source"] = []
+
+
+@dataclass
+class _Count:
+    """What was allocated since the last ``forget``."""
+
+    number: int = 0
+    bytes: int = 0
+
+
+allocations = _Count()
+_functions = {}
+_processors = {}
+
+
+class Source:
+    """A ``.cu`` file and its kernels, each with the template arguments that it may get.
+
+    Parameters
+    ----------
+    name : str
+        The file without its suffix; the headers, ``.cuh``, are put in front of it.
+    headers : sequence of str
+    kernels : sequence of tuples of str, by kernel name
+    """
+
+    def __init__(self, name, headers=("common",), **kernels):
+        self.name, self.headers = name, headers
+        self.kernels = {kernel: tuple(arguments) for kernel, arguments in kernels.items()}
+        SOURCES.append(self)
+
+    @cached_property
+    def code(self):
+        """The text that is compiled; its line numbers are those of the files."""
+        files = [*(f"{header}.cuh" for header in self.headers), f"{self.name}.cu"]
+        folder = Path(__file__).parent
+        return "".join(f'#line 1 "{file}"\n{(folder / file).read_text(encoding="utf-8")}\n' for file in files)
+
+    @property
+    def expressions(self):
+        """Every instance that may be launched, as C++ writes it."""
+        return [_expression(kernel, each) for kernel, arguments in self.kernels.items() for each in arguments]
+
+    def launch(self, kernel, template, grid, *arguments):
+        """Start ``kernel<template>`` on ``grid`` blocks of ``THREADS`` threads; None is a null pointer."""
+        _launch(self, kernel, template, grid, arguments, together=False)
+
+    def launch_together(self, kernel, template, grid, *arguments):
+        """The same for a kernel whose blocks meet at barriers: all run at once, or the launch is refused."""
+        _launch(self, kernel, template, grid, arguments, together=True)
+
+
+def _expression(kernel, template):
+    return f"{kernel}<{', '.join(template)}>"
+
+
+def _launch(source, kernel, template, grid, arguments, together):
+    key = source.name, kernel, template, together
+    function = _functions.get(key)
+    if function is None:
+        function = _functions[key] = _compile(source, _expression(kernel, template), together)
+    function((grid,), (THREADS,), tuple(_NULL if value is None else value for value in arguments))
+
+
+_NULL = np.uint64(0)
+
+
+def _compile(source, expression, together):
+    import cupy
+
+    if expression not in source.expressions:
+        raise AssertionError(f"{source.name}.cu does not list {expression}")
+    module = cupy.RawModule(
+        code=source.code, options=OPTIONS, name_expressions=[expression], enable_cooperative_groups=together
+    )
+    return module.get_function(expression)
+
+
+def forget():
+    """Drop what was compiled and counted; a test that changes the device under us calls it."""
+    _functions.clear()
+    _processors.clear()
+    allocations.number = allocations.bytes = 0
+
+
+def blocks(n):
+    """How many blocks share n pieces of work, one a thread: no more than the device holds at once."""
+    return max(1, min(-(-n // THREADS), _multiprocessors() * BLOCKS_PER_PROCESSOR))
+
+
+def _multiprocessors():
+    import cupy
+
+    device = cupy.cuda.Device()
+    if device.id not in _processors:
+        _processors[device.id] = device.attributes["MultiProcessorCount"]
+    return _processors[device.id]
+
+
+def type_of(*arrays):
+    """The template arguments that the dtypes of these arrays are."""
+    return tuple(TYPES[array.dtype.char] for array in arrays)
+
+
+def real_type(array):
+    """The C++ name of the real numbers in an array."""
+    return "float" if array.dtype.char in "fF" else "double"
+
+
+def empty(shape, dtype):
+    """An array of that shape with arbitrary entries."""
+    import cupy
+
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    with _memory(size):
+        array = cupy.empty(shape, dtype)
+    allocations.number += 1
+    allocations.bytes += size
+    return array
+
+
+def zeros(shape, dtype):
+    """An array of that shape full of zeros."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
+def to_device(values, dtype):
+    """The values in the memory of this backend, C-contiguous and of that dtype; copied only where they must be."""
+    import cupy
+
+    if isinstance(values, cupy.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
+        return values
+    return copy_to_device(values, dtype)
+
+
+def copy_to_device(values, dtype):
+    """A fresh array with these values in the memory of this backend, C-contiguous and of that dtype."""
+    array = empty(values.shape, dtype)
+    if isinstance(values, np.ndarray):
+        array.set(np.ascontiguousarray(values, dtype=dtype))
+    else:
+        array[...] = values
+    return array
+
+
+def to_host(array):
+    """The values as a NumPy array."""
+    return array.get()
+
+
+def device_of(array):
+    """A context in which allocations and launches happen where the array lives."""
+    return array.device if hasattr(array, "device") and not isinstance(array, np.ndarray) else nullcontext()
+
+
+class _memory:
+    """Turns the device's word for full memory into ours."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        import cupy
+
+        if kind is not None and issubclass(kind, cupy.cuda.memory.OutOfMemoryError):
+            free, total = cupy.cuda.runtime.memGetInfo()
+            free += cupy.get_default_memory_pool().free_bytes()
+            raise DeviceMemoryError(self.size, free, total) from error
+        return False
