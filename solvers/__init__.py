@@ -14,7 +14,13 @@ if not _os.path.isdir(_os.path.join(_home, "kernels")) and _os.path.isfile(
     __path__.append(_root)
 
 from ._backend import backend, backends, get_threads, set_backend, set_threads  # noqa: E402
-from ._errors import BackendUnavailable, ConvergenceError, InvalidInput, UnsupportedType  # noqa: E402
+from ._errors import (  # noqa: E402
+    BackendUnavailable,
+    ConvergenceError,
+    DeviceMemoryError,
+    InvalidInput,
+    UnsupportedType,
+)
 from ._progress import progress  # noqa: E402
 from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
@@ -25,6 +31,7 @@ _ON_FIRST_USE = (*_AREAS, "testing")
 __all__ = [
     "BackendUnavailable",
     "ConvergenceError",
+    "DeviceMemoryError",
     "InvalidInput",
     "Result",
     "Status",

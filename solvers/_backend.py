@@ -1,21 +1,33 @@
 """The switch: which arrays came in, which kernels run."""
 
 import importlib
-import importlib.util
 import os
 from contextvars import ContextVar
 from functools import lru_cache
 
+from ._arrays import FOREIGN, kind_of, kinds
 from ._errors import BackendUnavailable, InvalidInput, UnsupportedType
 from .kernels import threads
 
-__all__ = ["backend", "backends", "get_threads", "kernels", "pick", "set_backend", "set_threads"]
+__all__ = [
+    "backend",
+    "backends",
+    "cupyx_missing",
+    "forget",
+    "get_threads",
+    "kernels",
+    "pick",
+    "set_backend",
+    "set_threads",
+    "stays_on_cpu",
+]
 
 _NAMES = ("cpu", "gpu", "auto")
-_chosen: ContextVar[str | None] = ContextVar("solvers_backend", default=None)
+# The blocks that we are in: the innermost name and what is around it. Tokens would tie a block to one thread.
+_blocks: ContextVar[tuple | None] = ContextVar("solvers_backend", default=None)
 # Read once: os.environ.get costs more than a whole dispatch.
-_default = os.environ.get("SOLVERS_BACKEND", "auto")
-_kind_of_type: dict[type, str | None] = {}
+_default = os.environ.get("SOLVERS_BACKEND") or "auto"
+_INSTALL = "pip install 'adaptive-solvers[gpu]'"
 
 
 class backend:
@@ -43,14 +55,13 @@ class backend:
 
     def __init__(self, name):
         self._name = _available(_known(name, "`name`"))
-        self._tokens = []
 
     def __enter__(self):
-        self._tokens.append(_chosen.set(self._name))
+        _blocks.set((self._name, _blocks.get()))
         return self
 
     def __exit__(self, *_):
-        _chosen.reset(self._tokens.pop())
+        _blocks.set(_blocks.get()[1])
 
 
 def set_backend(name: str) -> None:
@@ -82,40 +93,56 @@ def get_threads() -> int:
 
 def pick(**arguments) -> str:
     """Return ``"cpu"`` or ``"gpu"`` for a call with these arrays (None for an absent one)."""
-    kinds = {}
+    found = first = None
     for name, value in arguments.items():
-        kind = _kind(type(value))
-        if kind is not None:
-            kinds.setdefault(kind, name)
-    choice = _chosen.get() or _known(_default, "the environment variable SOLVERS_BACKEND")
-    if len(kinds) > 1:
-        raise UnsupportedType(
-            f"`{kinds['gpu']}` lives on the GPU and `{kinds['cpu']}` does not: move one of them with cupy.asarray "
-            "or cupy.asnumpy."
-        )
+        kind = kinds[type(value)]
+        if kind is FOREIGN:
+            kind = kind_of(name, value)
+        if kind is not None and kind != found:
+            if found is not None:
+                raise _mixture(*((first, name) if found == "gpu" else (name, first)))
+            found, first = kind, name
+    choice = _choice()
     if choice == "auto":
-        choice = next(iter(kinds), "cpu")
-    elif choice == "cpu" and "gpu" in kinds:
+        choice = found or "cpu"
+    if choice != "cpu":
+        return _available(_known(choice, "the environment variable SOLVERS_BACKEND"))
+    if found == "gpu":
         raise UnsupportedType(
-            f"`{kinds['gpu']}` lives on the GPU while the backend is set to 'cpu': bring it over with cupy.asnumpy."
+            f"`{first}` lives on the GPU while the backend is set to 'cpu': bring it over (cupy.asnumpy, or .cpu() "
+            "in torch)."
         )
-    return _available(choice)
+    return choice
+
+
+def stays_on_cpu(values, others=()) -> bool:
+    """Whether nothing among these arguments, and no choice of the user's, asks for the GPU."""
+    if _choice() not in ("auto", "cpu"):
+        return False
+    for each in (values, others):
+        for value in each:
+            kind = kinds[type(value)]
+            if kind == "gpu" or (kind is FOREIGN and kind_of("an argument", value) == "gpu"):
+                return False
+    return True
+
+
+def _choice():
+    block = _blocks.get()
+    return _default if block is None else block[0]
+
+
+def _mixture(on_gpu, on_cpu):
+    return UnsupportedType(
+        f"`{on_gpu}` lives on the GPU and `{on_cpu}` does not: move one of them (cupy.asarray, cupy.asnumpy; .cuda() "
+        "or .cpu() in torch)."
+    )
 
 
 @lru_cache
 def kernels(name: str):
     """Return the kernel package of a backend, loaded on first use."""
     return importlib.import_module(f"{__package__}.kernels.{name}")
-
-
-def _kind(type_):
-    """``"gpu"`` for CuPy's types, ``"cpu"`` for NumPy's and SciPy's, None for what can be either."""
-    try:
-        return _kind_of_type[type_]
-    except KeyError:
-        library = type_.__module__.partition(".")[0]
-        kind = {"cupy": "gpu", "cupyx": "gpu", "numpy": "cpu", "scipy": "cpu"}.get(library)
-        return _kind_of_type.setdefault(type_, kind)
 
 
 def _known(name, what):
@@ -130,13 +157,73 @@ def _available(name):
     return name
 
 
+@lru_cache(maxsize=1)
 def _gpu_missing():
-    if importlib.util.find_spec(f"{__package__}.kernels.gpu") is None:
-        return "this release of adaptive-solvers ships CPU kernels only; use solvers.backend('cpu')."
-    if importlib.util.find_spec("cupy") is None:
-        return "cupy is not installed; pip install 'adaptive-solvers[gpu]'."
-    import cupy
-
-    if not cupy.is_available():
-        return "cupy finds no CUDA driver or no device; install the NVIDIA driver and check nvidia-smi."
+    """The part that the GPU kernels lack here, in words, with the remedy; None where they can run."""
+    try:
+        import cupy
+        from cupy.cuda import nvrtc, runtime
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "cupy":
+            return f"cupy is not installed; {_INSTALL}."
+        return f"cupy cannot be imported ({_first_line(error)}); reinstall it: {_INSTALL}."
+    except Exception as error:  # a broken installation fails in many ways
+        return f"cupy cannot be imported ({_first_line(error)}); reinstall it: {_INSTALL}."
+    if getattr(runtime, "is_hip", False):
+        return f"this cupy is built for AMD devices, the kernels for NVIDIA's; {_INSTALL}."
+    try:
+        devices = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        return _no_driver(runtime, error)
+    if devices == 0:
+        return "cupy finds no CUDA device; check nvidia-smi and the environment variable CUDA_VISIBLE_DEVICES."
+    try:
+        nvrtc.getVersion()
+    except Exception as error:  # ImportError, or cuda-pathfinder's own error
+        return f"NVRTC, which compiles the kernels, cannot be loaded ({_first_line(error)}); {_INSTALL}."
+    if int(cupy.cuda.Device().compute_capability) < _OLDEST:
+        return "the device is older than compute capability 7.0 (Volta), which the kernels need; use the CPU backend."
     return None
+
+
+# __nanosleep and independent threads within a warp.
+_OLDEST = 70
+
+
+def _no_driver(runtime, error):
+    if "NoDevice" in str(error):
+        return "cupy finds no CUDA device; check nvidia-smi and the environment variable CUDA_VISIBLE_DEVICES."
+    try:
+        version = runtime.driverGetVersion()
+    except runtime.CUDARuntimeError:
+        version = 0
+    if version == 0:
+        return (
+            "cupy finds no NVIDIA driver; install the driver and check nvidia-smi (the Python side is there: "
+            f"{_INSTALL})."
+        )
+    return (
+        f"the NVIDIA driver is too old for this cupy (it knows CUDA {version // 1000}.{version % 1000 // 10}); update "
+        "the driver, or pip uninstall cupy-cuda13x and pip install 'adaptive-solvers[gpu-cuda12]'."
+    )
+
+
+@lru_cache(maxsize=1)
+def cupyx_missing() -> str | None:
+    """Say what ``cupyx.scipy.sparse.linalg`` lacks here, None if nothing: our own kernels do without it."""
+    try:
+        import cupyx.scipy.sparse.linalg  # noqa: F401
+    except Exception as error:  # ImportError, or cuda-pathfinder's own error
+        what = _first_line(error).partition(": No such file")[0]
+        return f"cuBLAS, cuSPARSE or cuSOLVER cannot be loaded ({what}); {_INSTALL}."
+    return None
+
+
+def forget() -> None:
+    """Look anew at the next question what is installed and which device there is; for tests."""
+    _gpu_missing.cache_clear()
+    cupyx_missing.cache_clear()
+
+
+def _first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

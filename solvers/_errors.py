@@ -1,6 +1,8 @@
 """The exceptions of the library; each message is one sentence that names the remedy."""
 
-__all__ = ["BackendUnavailable", "ConvergenceError", "InvalidInput", "UnsupportedType"]
+from .kernels.errors import DeviceMemoryError
+
+__all__ = ["BackendUnavailable", "ConvergenceError", "DeviceMemoryError", "InvalidInput", "UnsupportedType"]
 
 
 class InvalidInput(ValueError):
