@@ -18,6 +18,7 @@ __all__ = [
     "CSR",
     "Dense",
     "Diagonals",
+    "MOST_ENTRIES",
     "Stencil",
     "csr",
     "dense",
@@ -33,6 +34,9 @@ CSR = namedtuple("CSR", "indptr indices data")  # uint32 or uint64 (n+1,), (nnz,
 Diagonals = namedtuple("Diagonals", "offsets data")  # int64 (d,) ascending; (d, n): data[d, i] = A[i, i + offset]
 Dense = namedtuple("Dense", "array")  # (n, n), C-contiguous
 Stencil = namedtuple("Stencil", "shape weights")  # int64 (3,); (4,): centre, and the neighbours along each axis
+
+#: More rows or entries than this are not taken.
+MOST_ENTRIES = 2**62
 
 # More diagonals than this, or fewer entries on them, and CSR reads fewer bytes.
 _MOST_DIAGONALS = 32

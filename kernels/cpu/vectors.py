@@ -9,7 +9,20 @@ from numba.extending import overload
 from ._jit import FLAGS, jit, strict
 from ._team import BLOCK, block_count, even_shares, launch, total
 
-__all__ = ["axpy", "form", "inner", "narrow", "quotient", "square", "step_direction", "step_iterate"]
+__all__ = [
+    "axpy",
+    "difference",
+    "form",
+    "inner",
+    "largest",
+    "multiply",
+    "narrow",
+    "quotient",
+    "scale",
+    "square",
+    "step_direction",
+    "step_iterate",
+]
 
 
 def narrow(x, value):
@@ -75,6 +88,37 @@ def axpy(alpha, x, y):
     """y += alpha x, where alpha is a scalar of the arrays' dtype and x, y have shape (n,)."""
     for i in range(y.size):
         y[i] += alpha * x[i]
+
+
+def scale(alpha, x, y):
+    """y = alpha x, where alpha is a scalar of the arrays' dtype; x and y have shape (n,) and may be one array."""
+    np.multiply(x, alpha, out=y)
+
+
+def multiply(d, x, y):
+    """y = d x entry by entry, d real; d, x, y have shape (n,)."""
+    np.multiply(d, x, out=y)
+
+
+def difference(b, y, r):
+    """r = b - y, formed in float64 (complex128), rounded once; returns the norm before that rounding.
+
+    Parameters
+    ----------
+    b, r : ndarray, shape (n,)
+    y : ndarray, shape (n,)
+        In the dtype of r, or in float64 (complex128).
+    """
+    wide = np.result_type(r.dtype, np.float64)
+    exact = np.subtract(b, y, dtype=wide)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        r[:] = exact
+    return float(np.sqrt(inner(exact, exact).real))
+
+
+def largest(v):
+    """The largest magnitude of an entry: 0 where there is none, NaN where one is NaN."""
+    return float(np.abs(v).max(initial=0.0))
 
 
 def inner(p, q):

@@ -12,7 +12,8 @@ from ._bicgstab import bicgstab
 from ._cg import cg
 from ._gmres import gmres
 from ._minres import minres
-from ._operator import PreparedOperator, StencilOperator, prepare, stencil
+from ._operator import PreparedOperator
+from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
 
 #: Names of this module that are not SciPy's own objects.

@@ -78,8 +78,8 @@ def bicgstab(
 
 
 def _steps(system, control):
-    x, axpy, scalar = system.x, system.kernels.axpy, system.dtype.type
-    r, p, v, t, p_hat, s_hat = (np.empty_like(x) for _ in range(6))
+    x, axpy, scale, scalar = system.x, system.kernels.axpy, system.kernels.scale, system.dtype.type
+    r, p, v, t, p_hat, s_hat = (system.empty() for _ in range(6))
     r_norm = r0_norm = system.residual(r)
     yield [r_norm], None
     r_tilde = r.copy()
@@ -95,8 +95,8 @@ def _steps(system, control):
         else:
             axpy(scalar(-omega), v, p)
             with np.errstate(over="ignore", invalid="ignore"):
-                p *= scalar((rho / rho_last) * (alpha / omega))
-            p += r
+                scale(scalar((rho / rho_last) * (alpha / omega)), p, p)
+            axpy(scalar(1.0), r, p)
         y = system.psolve(p, p_hat)
         system.matvec(y, v)
         sigma = system.inner(r_tilde, v)
@@ -128,7 +128,9 @@ def _projection(system, t, s, t_norm):
         return _ratio(system.inner(t, s), t_norm * t_norm)
     if t_norm == 0 or not math.isfinite(t_norm):
         return None
-    return _ratio(system.inner(t / t_norm, s), t_norm)
+    unit = system.empty()
+    system.kernels.scale(system.dtype.type(1.0 / t_norm), t, unit)
+    return _ratio(system.inner(unit, s), t_norm)
 
 
 def _finite(z):

@@ -92,7 +92,7 @@ def cg(
 
 def _steps(system, control):
     """One chunk a yield: compiled where the entries of A are at hand, else one readable step."""
-    r, p, q = (np.empty_like(system.x) for _ in range(3))
+    r, p, q = (system.empty() for _ in range(3))
     yield [system.residual(r)], None
     yield from (_chunks if system.fused else _loop)(system, control, r, p, q)
 
@@ -122,7 +122,7 @@ def _chunks(system, control, r, p, q):
 def _loop(system, control, r, p, q):
     """The same iteration with A and M as black boxes, in the letters of the paper."""
     kernels, x = system.kernels, system.x
-    buffer = np.empty_like(r)
+    buffer = system.empty()
     rho, sign, share = 0.0, 0.0, math.sqrt(system.eps)
     while True:
         z = system.preconditioned_residual(r, buffer)
@@ -163,6 +163,8 @@ def _many(systems, limits):
     first, callback = systems[0], limits[0].callback
     if not first.fused or (callback is not None and not hasattr(callback, "on_chunk")):
         return None
+    if first.backend == "gpu":
+        return run_many(_steps, _FLAGS, first.operand, systems, limits)  # its launches are what one column costs
     stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
     in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
     long_rows = first.operand[-1].size >= 16 * first.n

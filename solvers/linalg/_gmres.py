@@ -126,8 +126,7 @@ def _steps(system, control):
     """One cycle a yield."""
     settings, x = system.settings, system.x
     m = max(1, min(settings.restart, system.n))
-    r, w = np.empty_like(x), np.empty_like(x)
-    V = np.empty((m + 1, system.n), dtype=system.dtype)
+    r, w, V = system.empty(), system.empty(), system.empty(m + 1)
     H = np.zeros((m, m + 1), dtype=system.dtype)  # row j: column j of the Hessenberg matrix
     r_norm = system.residual(r)
     yield [r_norm], None
@@ -146,7 +145,7 @@ def _steps(system, control):
             yield [], ended
         presid, r_last = norms[-1], r_norm
         if y is not None:
-            x += y @ V[: y.size]
+            system.kernels.combine(y, V[: y.size], x)
         r_norm = norms[-1] = system.residual(r)
         system.certified = r_norm
         system.outer = settings.steps if settings.legacy else settings.cycles
@@ -174,9 +173,9 @@ def _cycle(system, r, V, H, w, beta, target, b_norm):
         return [], None, Status.NONFINITE
     if beta == 0.0:
         return [], None, Status.BREAKDOWN
-    np.multiply(z, system.dtype.type(1.0 / beta), out=V[0])
+    system.kernels.scale(system.dtype.type(1.0 / beta), z, V[0])
     S, rotations, norms = [complex(beta) if system.dtype.kind == "c" else beta], [], []
-    product = np.empty_like(w)
+    product = system.empty()
     ended = None
     for j in range(V.shape[0] - 1):
         system.matvec(V[j], product)
@@ -190,7 +189,7 @@ def _cycle(system, r, V, H, w, beta, target, b_norm):
         if h1 <= system.eps * h0:
             h1, ended = 0.0, Status.BREAKDOWN
         else:
-            np.multiply(w, system.dtype.type(1.0 / h1), out=V[j + 1])
+            system.kernels.scale(system.dtype.type(1.0 / h1), w, V[j + 1])
         H[j, j + 1] = h1
         _rotate(H[j], rotations, S, j)
         norms.append(abs(S[j + 1]))
@@ -210,12 +209,12 @@ def _orthogonalise(system, V, w, h):
     h0 = system.norm(w)
     if not math.isfinite(h0):
         return h0, h0
-    j = V.shape[0]
-    first = V.conj() @ w if V.dtype.kind == "c" else V @ w
-    w -= first @ V
-    second = V.conj() @ w if V.dtype.kind == "c" else V @ w
-    w -= second @ V
-    h[:j] = first + second
+    project, combine = system.kernels.project, system.kernels.combine
+    first = project(V, w)
+    combine(-first, V, w)
+    second = project(V, w)
+    combine(-second, V, w)
+    h[: V.shape[0]] = first + second
     return h0, system.norm(w)
 
 

@@ -29,7 +29,7 @@ def run_many(steps, flags, operand, systems, limits):
         The single method, which takes over a column whose claim the true residual refutes.
     flags : sequence of Status
         The kernel's flags by number.
-    operand : the kernels' CSR form of A
+    operand : a form of A that ``cg_chunk_many`` takes
     systems, limits : sequences of System and Limits
     """
     began = time.perf_counter()
@@ -49,9 +49,9 @@ class _Column:
 
     def __init__(self, system, limits):
         self.system, self.limits = system, limits
-        self.r = np.empty_like(system.x)
+        self.r = system.empty()
         norm = system.residual(self.r)
-        z = system.psolve(self.r, np.empty_like(self.r))
+        z = system.psolve(self.r, system.empty())
         self.p = z.copy() if z is self.r else z
         self.norms = [np.array([norm])]
         self.taken, self.state = 0, 0
@@ -74,7 +74,7 @@ class _Block:
         self.kernels, self.d = system.kernels, system.diagonal
         k = len(columns)
         width = k + -k % self.kernels.LANES
-        self.X, self.R, self.P, self.Q = (np.zeros((system.n, width), system.dtype) for _ in range(4))
+        self.X, self.R, self.P, self.Q = (self.kernels.zeros((system.n, width), system.dtype) for _ in range(4))
         self.scalars, self.thresholds = np.zeros((3, width)), np.zeros(width)
         self.states, self.counts = np.full(width, _REACHED), np.zeros(width, dtype=np.int64)
         self.states[:k] = 0

@@ -109,22 +109,22 @@ def _refuse_unsymmetric(system):
     if not system.is_hermitian():
         raise InvalidInput("`A` must be Hermitian, got a matrix that is not; use gmres, or pass (A + A^H)/2.")
     rng = np.random.default_rng(0)
-    u, v = rng.standard_normal((2, system.n)).astype(system.dtype)
-    Mu, Mv = system.psolve(u, np.empty_like(u)), system.psolve(v, np.empty_like(v))
+    u, v = (system.kernels.to_device(w, system.dtype) for w in rng.standard_normal((2, system.n)))
+    Mu, Mv = system.psolve(u, system.empty()), system.psolve(v, system.empty())
     if abs(system.inner(u, Mv) - system.inner(Mu, v)) > system.eps**0.5 * system.norm(u) * system.norm(Mv):
         raise InvalidInput("`M` must be Hermitian, got a preconditioner that is not; use gmres.")
 
 
 def _steps(system, control):
-    x, axpy, scalar = system.x, system.kernels.axpy, system.dtype.type
-    r1, r2, v, w, w1, w2 = (np.zeros_like(x) for _ in range(6))
-    y = np.empty_like(x)
+    x, axpy, scale, scalar = system.x, system.kernels.axpy, system.kernels.scale, system.dtype.type
+    r1, r2, v, w, w1, w2 = (system.kernels.zeros(system.n, system.dtype) for _ in range(6))
+    y = system.empty()
     rnorm = system.residual(r2)
     yield [rnorm], None
     # With a preconditioner phibar is the norm of the residual in the metric of M; the residual itself
     # follows r_k = sn^2 r_(k-1) - phibar cs r2 / beta.
     r = r2.copy() if system.preconditioned else None
-    buffer = np.empty_like(x)
+    buffer = system.empty()
     z = system.preconditioned_residual(r2, buffer)
     beta = _metric(system, r2, z)
     oldb, dbar, epsln, phibar, cs, sn, tnorm = 0.0, 0.0, 0.0, beta, -1.0, 0.0, 0.0
@@ -133,7 +133,7 @@ def _steps(system, control):
     while True:
         if not 0.0 < beta < math.inf:
             yield [], Status.INDEFINITE if beta <= 0.0 else Status.NONFINITE
-        np.multiply(z, scalar(1.0 / beta), out=v)
+        scale(scalar(1.0 / beta), z, v)
         system.matvec(v, y)
         if oldb:
             axpy(scalar(-beta / oldb), r1, y)
@@ -167,15 +167,15 @@ def _steps(system, control):
         phi, phibar = cs * phibar, sn * phibar
 
         w1, w2, w = w2, w, w1
-        np.multiply(w1, scalar(-oldeps), out=w)
+        scale(scalar(-oldeps), w1, w)
         axpy(scalar(-delta), w2, w)
-        w += v
-        w *= scalar(1.0 / gamma)
+        axpy(scalar(1.0), v, w)
+        scale(scalar(1.0 / gamma), w, w)
         axpy(scalar(phi), w, x)
         if r is None:
             rnorm = phibar
         else:
-            r *= scalar(sn * sn)
+            scale(scalar(sn * sn), r, r)
             if beta > 0.0:
                 axpy(scalar(-phibar * cs / beta), r2, r)
             rnorm = system.norm(r)

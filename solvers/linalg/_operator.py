@@ -3,16 +3,15 @@
 It is done once per call, or once for many calls by ``prepare``.
 """
 
-import math
-
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .. import _backend, _checks
+from .. import _backend
+from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["Matrix", "PreparedOperator", "StencilOperator", "analyse", "prepare", "stencil"]
+__all__ = ["Matrix", "PreparedOperator", "analyse", "check_indices", "is_matrix", "source"]
 
 _FLOATS = "fdFD"
 
@@ -62,42 +61,59 @@ class Matrix:
 
     def product(self, v):
         """A v through the user's own code, whose answer is checked."""
-        return _vector(self._apply(v), self.n)
+        return _vector(self._apply(v), v)
 
-    def is_hermitian(self, dtype):
-        """Whether A = A^H up to rounding; an operator is asked with two random vectors."""
+    def is_hermitian(self, dtype, backend):
+        """Whether A = A^H up to rounding; entries that are not on the host are asked with two random vectors."""
         eps = np.finfo(dtype).eps
         if self.n == 0:
             return True
         if self._stencil is not None:
             return not np.any(self._stencil[1].imag)
-        if self._csr is not None:
+        if issparse(self._csr):
             return bool(abs(self._csr - self._csr.conj().T).max() <= 8 * eps * abs(self._csr).max())
-        if self._dense is not None:
+        if isinstance(self._dense, np.ndarray):
             return bool(np.abs(self._dense - self._dense.conj().T).max() <= 8 * eps * np.abs(self._dense).max())
-        rng = np.random.default_rng(0)
+        return self._seems_hermitian(dtype, eps, backend)
+
+    def _seems_hermitian(self, dtype, eps, backend):
+        """Whether u^H A v = (A u)^H v for two random vectors."""
+        kernels, rng = _backend.kernels(backend), np.random.default_rng(0)
         u, v = rng.standard_normal((2, self.n)).astype(dtype)
         if u.dtype.kind == "c":
             u, v = u * (1 + 1j), v + 1j * rng.standard_normal(self.n).astype(dtype)
-        Au, Av = self.product(u.copy()), self.product(v.copy())
+        Au, Av = (kernels.to_host(self._once(kernels.copy_to_device(w, dtype), backend)) for w in (u, v))
         return bool(abs(np.vdot(u, Av) - np.vdot(Au, v)) <= eps**0.5 * np.linalg.norm(u) * np.linalg.norm(Av))
 
+    def _once(self, v, backend):
+        if not self.explicit:
+            return self.product(v)
+        y = _backend.kernels(backend).empty(v.shape, v.dtype)
+        _backend.kernels(backend).matvec(self.operand(v.dtype, backend), v, y)
+        return y
+
     def _make(self, dtype, kernels):
+        entries = 0 if self._csr is None else self._csr.nnz
+        if max(self.n, entries) > kernels.MOST_ENTRIES:
+            raise InvalidInput(
+                f"`{self._name}` must have at most {kernels.MOST_ENTRIES} rows and stored entries on this backend, got "
+                f"{max(self.n, entries)}; use solvers.backend('cpu')."
+            )
         if self._csr is not None:
             return self._make_csr(dtype, kernels)
         if self._dense is not None:
-            return kernels.dense(np.ascontiguousarray(self._dense, dtype=dtype))
+            return kernels.dense(kernels.to_device(self._dense, dtype))
         shape, weights = self._stencil
         return kernels.stencil(shape, weights.astype(dtype))
 
     def _make_csr(self, dtype, kernels):
         A = self._csr
-        _check_indices(A, self._name)
-        index = np.int32 if A.nnz <= np.iinfo(np.int32).max else np.int64
+        check_indices(A, self._name)
+        index = np.int32 if max(A.nnz, self.n) <= np.iinfo(np.int32).max else np.int64
         return kernels.csr(
-            np.ascontiguousarray(A.indptr, dtype=index),
-            np.ascontiguousarray(A.indices, dtype=index),
-            np.ascontiguousarray(A.data, dtype=dtype),
+            kernels.to_device(A.indptr, index),
+            kernels.to_device(A.indices, index),
+            kernels.to_device(A.data, dtype),
         )
 
 
@@ -122,123 +138,42 @@ class PreparedOperator(LinearOperator):
         return f"<prepared {self.shape[0]}x{self.shape[1]} operator of dtype {self.dtype}>"
 
 
-class StencilOperator(PreparedOperator):
-    """What ``stencil`` returns: a constant 5- or 7-point operator without storage."""
-
-    def _matvec(self, v):
-        v = np.ravel(v)
-        dtype = np.result_type(self.dtype, v.dtype)
-        y = np.empty(self.shape[0], dtype=dtype)
-        kernels = _backend.kernels("cpu")
-        kernels.matvec(self._matrix.operand(dtype, "cpu"), np.ascontiguousarray(v, dtype=dtype), y)
-        return y
-
-    def _matmat(self, X):
-        return np.stack([self._matvec(column) for column in X.T], axis=1) if X.shape[1] else np.empty(X.shape)
-
-    def _adjoint(self):
-        return self if self.dtype.kind == "f" else StencilOperator(_conjugate(self._matrix), None)
-
-
-def prepare(A):
-    """Analyse a matrix once for many solves.
-
-    Parameters
-    ----------
-    A : ndarray, sparse array or LinearOperator, shape (n, n)
-        It is copied: later changes to A are not seen.
-
-    Returns
-    -------
-    PreparedOperator
-        A LinearOperator of the same shape and dtype. The solvers of this module skip the checks, the
-        conversion and the choice of storage when they get it; SciPy's take it as any operator.
-
-    Raises
-    ------
-    InvalidInput
-        If A is not square, or its index arrays do not fit its shape.
-    UnsupportedType
-        If A is no matrix or operator, or has no dtype.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import linalg
-    >>> A = linalg.prepare(np.array([[4.0, 1.0], [1.0, 3.0]]))
-    >>> [linalg.cg(A, b).iterations for b in np.eye(2)]
-    [2, 2]
-    """
-    if isinstance(A, PreparedOperator):
-        return A
-    matrix = analyse(A)
-    if matrix.explicit:
-        matrix.operand(matrix.dtype, "cpu", many_products=False)  # A bad matrix is refused before it is copied.
-        A = A.copy() if isinstance(A, np.ndarray) or issparse(A) else aslinearoperator(A.A.copy())
-        matrix = analyse(A)
-    if matrix.dtype is None:
-        raise UnsupportedType("`A` must have a dtype to be prepared; wrap it in a LinearOperator with dtype=.")
-    if matrix.explicit:
-        matrix.operand(matrix.dtype, _backend.pick(A=A))
-    return PreparedOperator(matrix, A)
-
-
-def stencil(shape, weights):
-    """Make the constant-coefficient 5-point (2D) or 7-point (3D) operator on a grid, without a matrix.
-
-    (A u)_i = weights[0] u_i + sum over axes k of weights[1 + k] (u_{i - e_k} + u_{i + e_k}), with u = 0
-    outside the grid (homogeneous Dirichlet values one step beyond it).
-
-    Parameters
-    ----------
-    shape : sequence of int, length 1 to 3
-        The grid; unknowns are numbered in C order (last axis fastest), n = prod(shape).
-    weights : array_like, shape (len(shape) + 1,)
-        The centre, then the neighbours along each axis.
-
-    Returns
-    -------
-    StencilOperator
-        A LinearOperator of shape (n, n). A product reads one vector and writes one.
-
-    Raises
-    ------
-    InvalidInput
-        If the grid has no size, or the weights do not go with it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import linalg
-    >>> A = linalg.stencil((50, 50), [4, -1, -1])
-    >>> linalg.cg(A, np.ones(2500), rtol=1e-8).converged
-    True
-    """
-    if not isinstance(shape, tuple | list) or not 1 <= len(shape) <= 3:
-        raise InvalidInput(f"`shape` must be a sequence of 1 to 3 grid sizes, got {shape!r}.")
-    shape = [_checks.count("shape", size) for size in shape]
-    weights = _checks.finite("weights", _checks.real_array("weights", weights))
-    _checks.shape_is("weights", weights, [(len(shape) + 1,)], "(the centre and one weight per axis)")
-    n = math.prod(shape)
-    if n >= 2**48:
-        raise InvalidInput(f"`shape` must have fewer than 2^48 points, got {n}.")
-    return StencilOperator(Matrix(n, weights.dtype, stencil=(shape, weights.copy())), None)
-
-
 def analyse(A, name="A"):
     """Return the ``Matrix`` of anything a user may pass under that name."""
     if isinstance(A, PreparedOperator):
         return A._matrix
-    if isinstance(A, np.ndarray):
+    if _is_array(A):
         return _from_dense(A, name)
-    if issparse(A):
+    if _is_sparse(A):
         return _from_sparse(A, name)
     if isinstance(A, LinearOperator) or (hasattr(A, "matvec") and hasattr(A, "shape")):
         return _from_operator(A, name)
     raise UnsupportedType(
-        f"`{name}` must be a NumPy array, a SciPy sparse array, a LinearOperator or a function v -> {name} v, "
+        f"`{name}` must be a NumPy or CuPy array, a sparse array, a LinearOperator or a function v -> {name} v, "
         f"got {type(A).__name__}; use numpy.asarray({name}) for nested lists."
     )
+
+
+def source(A):
+    """What decides where A lives: the matrix itself where it was prepared."""
+    return A._source if isinstance(A, PreparedOperator) else A
+
+
+def _on_gpu(A):
+    return kinds[type(A)] == "gpu"
+
+
+def is_matrix(A):
+    """Whether it is an array or a sparse matrix, on the host or on the device."""
+    return _is_array(A) or _is_sparse(A)
+
+
+def _is_array(A):
+    return isinstance(A, np.ndarray) or (_on_gpu(A) and hasattr(A, "flags"))
+
+
+def _is_sparse(A):
+    return issparse(A) or (_on_gpu(A) and hasattr(A, "tocsr"))
 
 
 def _square(shape, name):
@@ -261,27 +196,30 @@ def _float_dtype(dtype, name):
 def _from_dense(A, name):
     if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
         raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
-    return Matrix(_square(A.shape, name), _float_dtype(A.dtype, name), name, dense=np.asarray(A))
+    A = np.asarray(A) if isinstance(A, np.ndarray) else A
+    return Matrix(_square(A.shape, name), _float_dtype(A.dtype, name), name, dense=A)
 
 
 def _from_sparse(A, name):
     n, dtype = _square(A.shape, name), _float_dtype(A.dtype, name)
     if A.format != "csr":
-        _check_indices(A, name)  # SciPy's conversion trusts them with memory
+        check_indices(A, name)  # SciPy's conversion trusts them with memory
         A = A.tocsr()
     return Matrix(n, dtype, name, csr=A)
 
 
-def _check_indices(A, name):
+def check_indices(A, name):
     """Refuse index arrays that point outside of the matrix: the compiled loops do not look."""
-    if A.format in ("csr", "csc"):
-        good = _backend.kernels("cpu").is_valid_csr(A.indptr, A.indices, A.data.size)
-    elif A.format == "bsr":
+    kind = getattr(A, "format", None)
+    if kind in ("csr", "csc"):
+        kernels = _backend.kernels("gpu" if _on_gpu(A) else "cpu")
+        good = kernels.is_valid_csr(A.indptr, A.indices, A.data.size)
+    elif kind == "bsr":
         ends = A.indptr.size == A.shape[0] // A.blocksize[0] + 1 and A.indptr[0] == 0
         good = ends and A.indptr[-1] == A.indices.size == A.data.shape[0] and bool(np.all(np.diff(A.indptr) >= 0))
         good = good and _within(A.indices, A.shape[1] // A.blocksize[1])
-    elif A.format == "coo":
-        good = all(_within(index, size) for index, size in zip(A.coords, A.shape))
+    elif kind == "coo":
+        good = all(_within(index, size) for index, size in zip((A.row, A.col), A.shape))
     else:
         return
     if not good:
@@ -298,7 +236,7 @@ def _within(indices, size):
 def _from_operator(A, name):
     n = _square(A.shape, name)
     inner = getattr(A, "A", None)
-    if type(A).__name__ == "MatrixLinearOperator" and (isinstance(inner, np.ndarray) or issparse(inner)):
+    if type(A).__name__ == "MatrixLinearOperator" and is_matrix(inner):
         return analyse(inner, name)
     # LinearOperator.matvec reshapes a wrong answer until it fits; the hook below it does not.
     plain = isinstance(A, LinearOperator) and type(A).matvec is LinearOperator.matvec
@@ -307,15 +245,18 @@ def _from_operator(A, name):
     return Matrix(n, dtype, name, apply=A._matvec if plain else A.matvec)
 
 
-def _vector(y, n):
-    y = np.asarray(y)
+def _vector(y, v):
+    """The product y of the user's function with v: the same kind of array, of the same size, of numbers."""
+    n = v.size
+    if isinstance(v, np.ndarray):
+        y = np.asarray(y)
+    elif not isinstance(y, type(v)):
+        raise UnsupportedType(
+            f"A product with the operator must give what it gets, a {type(v).__module__} array, got "
+            f"{type(y).__name__}; use solvers.backend('cpu') with NumPy arrays for functions written in NumPy."
+        )
     if y.shape not in ((n,), (n, 1)):
         raise InvalidInput(f"A product with the operator must have shape ({n},), got {y.shape}; check its matvec.")
     if y.dtype.kind not in "biufc":
         raise UnsupportedType(f"A product with the operator must hold numbers, got dtype {y.dtype}.")
     return y.reshape(n)
-
-
-def _conjugate(matrix):
-    shape, weights = matrix._stencil
-    return Matrix(matrix.n, matrix.dtype, stencil=(shape, weights.conj()))

@@ -1,6 +1,7 @@
 """From what a user passed to checked systems: shapes, dtypes, preconditioner, starting guess, limits."""
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -8,64 +9,115 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
-from .._errors import InvalidInput
+from .._arrays import enter, kinds, leaving
+from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
-from ._operator import Matrix, analyse
+from ._operator import Matrix, analyse, source
 from ._system import System, norm
 
 __all__ = ["linear_system"]
 
 # Multiply-adds of one chunk: some 10 to 80 ms, so that Ctrl-C and a progress report are prompt.
-_CHUNK_WORK = 1.5e8
+_CHUNK_WORK = {"cpu": 1.5e8, "gpu": 1.5e10}
 _LONGEST_CHUNK = 4096
 # Outside these a square, or a square times the tolerance, may over- or underflow.
 _SAFE = {"d": (1e-100, 1e100), "D": (1e-100, 1e100), "f": (1e-10, 1e10), "F": (1e-10, 1e10)}
 
 
+@dataclass(slots=True)
+class _Problem:
+    """What all right-hand sides share.
+
+    ``preconditioner`` is (diagonal, None), (None, function) or (None, None); ``leave`` turns an array of the
+    backend into the kind that b is.
+    """
+
+    backend: str
+    kernels: object
+    leave: object
+    matrix: Matrix
+    dtype: np.dtype
+    preconditioner: tuple
+
+
 def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
     """Check everything a user passed; returns the systems (one per column), the shape of x, and their limits."""
-    backend = _backend.pick(A=A, b=b, x0=x0, M=M)
-    b = _checks.real_array("b", b)
-    matrix = _from_function(A, b) if _is_function(A) else analyse(A)
-    b, shape = _right_hand_sides(b, matrix.n)
-    dtype = _working_dtype(matrix, b)
-    preconditioner = _preconditioner(A, M, matrix.n, dtype)
-    x0 = _starting_guess(x0, shape, dtype, b, preconditioner)
-    rtol, atol = _checks.tolerance("rtol", tolerances[0]), _checks.tolerance("atol", tolerances[1])
-    maxiter = default_maxiter * max(1, matrix.n) if tolerances[2] is None else _checks.count("maxiter", tolerances[2])
+    backend = _backend.pick(A=source(A), b=b, x0=x0, M=source(M))
+    kernels, leave = _backend.kernels(backend), leaving(b)
+    A, x0, M = enter("A", A), enter("x0", x0), enter("M", M)
+    b = _checks.real_array("b", enter("b", b))
+    with kernels.device_of(b):
+        matrix = _from_function(A, b, leave) if _is_function(A) else analyse(A)
+        b, shape = _right_hand_sides(b, matrix.n)
+        dtype = _working_dtype(matrix, b)
+        preconditioner = _preconditioner(A, M, matrix.n, dtype, backend, leave)
+        problem = _Problem(backend, kernels, leave, matrix, dtype, preconditioner)
+        _refuse_host_code(problem, b)
+        x0 = _starting_guess(x0, shape, dtype)
+        rtol, atol = _checks.tolerance("rtol", tolerances[0]), _checks.tolerance("atol", tolerances[1])
+        most = default_maxiter * max(1, matrix.n) if tolerances[2] is None else _checks.count("maxiter", tolerances[2])
 
-    columns = [(b, x0)] if len(shape) == 1 else [(b[:, j], None if x0 is None else x0[:, j]) for j in range(shape[1])]
-    systems, limits = [], []
-    for right, start in columns:
-        system = _one_system(matrix, preconditioner, right, start, dtype, backend)
-        systems.append(system)
-        limits.append(_limits(system, rtol, atol, maxiter, callback))
+        systems, limits = [], []
+        for j in range(1 if len(shape) == 1 else shape[1]):
+            system = _one_system(problem, b, x0, j)
+            systems.append(system)
+            limits.append(_limits(system, rtol, atol, most, callback))
     return systems, shape, limits
 
 
-def _one_system(matrix, preconditioner, b, x0, dtype, backend):
-    b = np.ascontiguousarray(b, dtype=dtype)
-    if not b.flags.writeable:
-        b = b.copy()  # compiled code knows read-only arrays as another type, and would be compiled for it anew
-    kernels = _backend.kernels(backend)
-    size = norm(b, kernels)
+def _refuse_host_code(problem, b):
+    """A user's function goes where b lives: one written in NumPy cannot be sent to the GPU."""
+    if problem.backend == "gpu" and kinds[type(b)] != "gpu":
+        for name, black_box in (("A", not problem.matrix.explicit), ("M", _is_black_box(problem.preconditioner[1]))):
+            if black_box:
+                raise UnsupportedType(
+                    f"`{name}` must have its entries at hand to be sent to the GPU, got a function or an operator; "
+                    f"pass CuPy arrays and a function that takes them, or a sparse matrix."
+                )
+
+
+def _one_system(problem, b, x0, j):
+    """Column j of b, or b itself, as a system."""
+    kernels, dtype = problem.kernels, problem.dtype
+    right, start = (b, x0) if b.ndim == 1 else (b[:, j], x0[:, j] if _is_given(x0) else x0)
+    right = kernels.to_device(right, dtype)
+    size = norm(right, kernels)
     if not math.isfinite(size):
-        _checks.finite("b", b)
-    start = None if x0 is None else np.array(x0, dtype=dtype, order="C")
+        _checks.finite("b", _on_host(b))  # counted over all columns
+    if isinstance(start, str):
+        start = _once(problem.preconditioner, right)
+    elif start is not None:
+        start = kernels.copy_to_device(start, dtype)
     scale = 1.0
     smallest, largest = _SAFE[dtype.char]
     if size and not smallest < size < largest:
-        # A power of two: scaling by it is exact, unless x0 leaves the range, which then rules.
-        power = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
-        with np.errstate(over="ignore"):
-            scaled = None if start is None else (start * power).astype(dtype)
-        if scaled is None or np.abs(scaled).max(initial=0.0) < largest:
-            scale, start = power, scaled
-            b = (b * scale).astype(dtype)
-            size = norm(b, kernels)
-    system = System(matrix, preconditioner, b, size, start, dtype, backend)
+        scaled = _scaled(kernels.to_host(right), None if start is None else kernels.to_host(start), largest)
+        if scaled is not None:
+            scale, right, start = scaled
+            right = kernels.to_device(right, dtype)
+            start = None if start is None else kernels.to_device(start, dtype)
+            size = norm(right, kernels)
+    system = System(problem, right, size, start)
     system.scale = scale
     return system
+
+
+def _scaled(b, x0, largest):
+    """A power of two, b and x0 times it: scaling is exact, unless x0 leaves the range, which then rules (None)."""
+    power = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
+    with np.errstate(over="ignore"):
+        start = None if x0 is None else (x0 * power).astype(x0.dtype)
+    if start is not None and not np.abs(start).max(initial=0.0) < largest:
+        return None
+    return power, (b * power).astype(b.dtype), start
+
+
+def _on_host(array):
+    return _backend.kernels("gpu").to_host(array) if kinds[type(array)] == "gpu" else array
+
+
+def _is_given(x0):
+    return x0 is not None and not isinstance(x0, str)
 
 
 def _limits(system, rtol, atol, maxiter, callback):
@@ -74,7 +126,8 @@ def _limits(system, rtol, atol, maxiter, callback):
         chunk = 1
     else:
         entries = system.operand[-1].size if system.operand is not None else 0
-        chunk = max(1, min(_LONGEST_CHUNK, int(_CHUNK_WORK / (entries + 16 * system.n + 1))))
+        work = entries + 16 * system.n + 1
+        chunk = max(1, min(_LONGEST_CHUNK, int(_CHUNK_WORK[system.backend] / work)))
     return Limits(threshold, maxiter, chunk, callback)
 
 
@@ -82,18 +135,21 @@ def _is_function(A):
     return callable(A) and not isinstance(A, LinearOperator) and not hasattr(A, "shape")
 
 
-def _from_function(A, b):
+def _from_function(A, b, leave):
     if b.ndim == 0:
         raise InvalidInput("`b` must have shape (n,) or (n, k), got a single number.")
-    return Matrix(b.shape[0], None, apply=A)
+    return Matrix(b.shape[0], None, apply=_bridge("A", A, leave))
+
+
+def _bridge(name, function, leave):
+    """A user's function gets the kind of array that b is, and gives that kind."""
+    return lambda v: enter(name, function(leave(v)))
 
 
 def _right_hand_sides(b, n):
     """b as (n,) or (n, k), and the shape of x; SciPy answers (n, 1) with (n,)."""
     if b.ndim not in (1, 2) or b.shape[0] != n:
         raise InvalidInput(f"`b` must have shape ({n},) or ({n}, k) to go with `A` of shape ({n}, {n}), got {b.shape}.")
-    if b.ndim == 2 and not np.isfinite(b).all():
-        _checks.finite("b", b)  # counted over all columns
     if b.shape == (n, 1):
         b = b.reshape(n)
     return b, b.shape
@@ -104,61 +160,69 @@ def _working_dtype(matrix, b):
     return b.dtype if matrix.dtype is None else np.result_type(matrix.dtype, b.dtype)
 
 
-def _starting_guess(x0, shape, dtype, b, preconditioner):
+def _starting_guess(x0, shape, dtype):
+    """None, "Mb", or an array of the shape of x."""
     if x0 is None:
         return None
     if isinstance(x0, str):
         if x0 != "Mb":
             raise InvalidInput(f"`x0` must be an array or 'Mb' (which starts from M @ b), got {x0!r}.")
-        columns = [_once(preconditioner, c.astype(dtype)) for c in (b.T if b.ndim == 2 else [b])]
-        return np.stack(columns, axis=1) if b.ndim == 2 else columns[0]
+        return x0
     x0 = _checks.real_array("x0", x0)
     n = shape[0]
     _checks.shape_is("x0", x0, [shape, (n, 1)] if len(shape) == 1 else [shape], "to go with `b`")
     if x0.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
-    return _checks.finite("x0", x0).reshape(shape)
+    _checks.finite("x0", _on_host(x0))
+    return x0.reshape(shape)
 
 
 def _once(preconditioner, r):
+    """M r, in memory of its own."""
     diagonal, apply = preconditioner
     if apply is not None:
-        return np.array(apply(r), dtype=r.dtype)
-    return r if diagonal is None else diagonal * r
+        return apply(r.copy()).astype(r.dtype)
+    return r.copy() if diagonal is None else diagonal * r
 
 
-def _preconditioner(A, M, n, dtype):
+def _preconditioner(A, M, n, dtype, backend, leave):
     """(diagonal, None), (None, function) or (None, None)."""
     if M is None:
         psolve = getattr(A, "psolve", None)  # SciPy's old way to attach one
         return None, None if psolve is None else Matrix(n, dtype, apply=psolve).product
-    if callable(M) and not isinstance(M, LinearOperator) and not hasattr(M, "shape"):
-        return None, Matrix(n, dtype, apply=M).product
+    if _is_function(M):
+        return None, Matrix(n, dtype, apply=_bridge("M", M, leave)).product
     matrix = analyse(M, "M")
     if matrix.n != n:
         raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
     if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`M` must be real where `A` and `b` are; convert `b` with b.astype(complex).")
     if (diagonal := _diagonal_of(M, dtype)) is not None:
-        return diagonal, None
+        return _backend.kernels(backend).to_device(diagonal, diagonal.dtype), None
     if matrix.explicit:
-        matrix.operand(dtype, "cpu", many_products=False)
-        return None, partial(_explicit_product, matrix, dtype)
+        matrix.operand(dtype, backend, many_products=False)
+        return None, partial(_explicit_product, matrix, backend)
     return None, matrix.product
 
 
+def _is_black_box(apply):
+    return apply is not None and getattr(apply, "func", None) is not _explicit_product
+
+
 def _diagonal_of(M, dtype):
-    """The diagonal of a sparse M that is nothing else, if it is real."""
-    if not issparse(M) or M.format not in ("dia", "csr"):
+    """The diagonal of a sparse M that is nothing else, if it is real; on the host."""
+    if not (issparse(M) or kinds[type(M)] == "gpu") or getattr(M, "format", None) not in ("dia", "csr"):
         return None
+    n = M.shape[0]
     if M.format == "dia":
-        pure = M.offsets.size == 1 and M.offsets[0] == 0
+        pure = M.offsets.size == 1 and int(M.offsets[0]) == 0
     else:
-        n = M.shape[0]
-        pure = M.nnz == n and np.array_equal(M.indptr, np.arange(n + 1)) and np.array_equal(M.indices, np.arange(n))
+        pure = M.nnz == n and all(
+            np.array_equal(_on_host(index), np.arange(size)) for index, size in ((M.indptr, n + 1), (M.indices, n))
+        )
     if not pure:
         return None
-    diagonal = M.diagonal()
+    diagonal = _on_host(M.diagonal())
     if diagonal.dtype.kind == "c":
         if np.any(diagonal.imag):
             return None
@@ -166,7 +230,8 @@ def _diagonal_of(M, dtype):
     return np.ascontiguousarray(diagonal, dtype=np.finfo(dtype).dtype)
 
 
-def _explicit_product(matrix, dtype, r):
-    y = np.empty_like(r)
-    _backend.kernels("cpu").matvec(matrix.operand(dtype, "cpu"), r, y)
+def _explicit_product(matrix, backend, r):
+    kernels = _backend.kernels(backend)
+    y = kernels.empty(r.shape, r.dtype)
+    kernels.matvec(matrix.operand(r.dtype, backend), r, y)
     return y

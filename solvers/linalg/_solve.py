@@ -62,18 +62,20 @@ def solve(
 
 def _in_the_users_scale(system, record, limits):
     """x as the user counts; where it leaves the range of its dtype there, the record says so."""
+    kernels = system.kernels
+    ours = kernels.to_host(system.x)
     with np.errstate(all="ignore"):
-        x = (system.x / system.scale).astype(system.dtype)
+        x = (ours / system.scale).astype(system.dtype)
         if not np.isfinite(x).all():
             x[:] = 0
             record.status = Status.NONFINITE
         back = (x * system.scale).astype(system.dtype)
-    if not np.array_equal(back, system.x):
-        system.x[:] = back
+    if not np.array_equal(back, ours):
+        system.x[:] = kernels.to_device(back, system.dtype)
         record.residual = system.true_norm()
         if record.status is Status.CONVERGED and record.residual > limits.threshold:
             record.status = Status.STAGNATED
-    return x
+    return kernels.to_device(x, system.dtype)
 
 
 def _name_the_cause(system, record):
@@ -85,10 +87,16 @@ def _name_the_cause(system, record):
 
 
 def _one_result(name, system, record, limits):
+    x, fields = _read(name, system, record, limits)
+    return LinearResult((system.leave(x), fields.pop("info")), **fields)
+
+
+def _read(name, system, record, limits):
+    """x in the memory of its backend, and what else a result says."""
     unscale = 1.0 / system.scale
     x = system.x if unscale == 1.0 else _in_the_users_scale(system, record, limits)
-    return LinearResult(
-        (x, record.status.info(record.iterations if system.outer is None else system.outer)),
+    fields = dict(
+        info=record.status.info(record.iterations if system.outer is None else system.outer),
         status=record.status,
         iterations=record.iterations,
         residuals=record.residuals * unscale if unscale != 1.0 else record.residuals,
@@ -99,26 +107,41 @@ def _one_result(name, system, record, limits):
         backend=system.backend,
         method=name,
     )
+    return x, fields
 
 
 def _many_result(name, systems, records, limits, shape):
-    singles = [_one_result(name, s, r, each) for s, r, each in zip(systems, records, limits)]
-    steps = max((r.residuals.size for r in singles), default=1)
-    residuals = np.zeros((steps, len(singles)))
-    for j, single in enumerate(singles):
-        residuals[: single.residuals.size, j] = single.residuals
-        residuals[single.residuals.size :, j] = single.residuals[-1]
-    codes = [single.info for single in singles]
+    read = [_read(name, s, r, each) for s, r, each in zip(systems, records, limits)]
+    columns = {field: [fields[field] for _, fields in read] for field in (read[0][1] if read else _FIELDS)}
+    steps = max((norms.size for norms in columns["residuals"]), default=1)
+    residuals = np.zeros((steps, len(read)))
+    for j, norms in enumerate(columns["residuals"]):
+        residuals[: norms.size, j] = norms
+        residuals[norms.size :, j] = norms[-1]
+    codes = columns["info"]
     worst = min(codes) if min(codes, default=0) < 0 else max(codes, default=0)
     return LinearResult(
-        (np.stack([s.x for s in singles], axis=1) if singles else np.empty(shape), worst),
-        status=tuple(s.status for s in singles),
-        iterations=np.array([s.iterations for s in singles], dtype=int),
+        (_side_by_side(systems, [x for x, _ in read], shape), worst),
+        status=tuple(columns["status"]),
+        iterations=np.array(columns["iterations"], dtype=int),
         residuals=residuals,
-        residual=np.array([s.residual for s in singles]),
-        threshold=np.array([s.threshold for s in singles]),
-        n_matvec=sum(s.n_matvec for s in singles),
-        seconds=sum(s.seconds for s in singles),
+        residual=np.array(columns["residual"]),
+        threshold=np.array(columns["threshold"]),
+        n_matvec=sum(columns["n_matvec"]),
+        seconds=sum(columns["seconds"]),
         backend=systems[0].backend if systems else "cpu",
         method=name,
     )
+
+
+_FIELDS = ("info", "status", "iterations", "residuals", "residual", "threshold", "n_matvec", "seconds")
+
+
+def _side_by_side(systems, columns, shape):
+    """The columns of x as one array of the user's kind."""
+    if not systems:
+        return np.empty(shape)
+    X = systems[0].kernels.empty(shape, systems[0].dtype)
+    for j, x in enumerate(columns):
+        X[:, j] = x
+    return systems[0].leave(X)

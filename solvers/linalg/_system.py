@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from .. import _backend
 from .._errors import InvalidInput
 from .._loop import Record
 from .._result import Status
@@ -30,27 +29,31 @@ class System:
         The matrix is A - shift I.
     certified : float or None
         The norm of b - A x where the method has just recomputed it itself.
+    leave : function (array) -> array
+        Turns an array of this backend into the kind that the user sent.
     settings, maxiter, outer : objects that a method keeps here; ``outer`` is what SciPy's ``info`` counts
         where that is not the iterations.
     """
 
-    def __init__(self, matrix, preconditioner, b, size, x, dtype, backend):
-        self.matrix, self.backend, self.dtype = matrix, backend, dtype
-        self.kernels = _backend.kernels(backend)
-        self.diagonal, self._apply_M = preconditioner
+    def __init__(self, problem, b, size, x):
+        matrix = self.matrix = problem.matrix
+        self.backend, self.kernels, self.dtype, self.leave = (
+            problem.backend, problem.kernels, problem.dtype, problem.leave
+        )  # fmt: skip
+        self.diagonal, self._apply_M = problem.preconditioner
         many_products = self._apply_M is None  # with a real preconditioner there will be few
-        self.operand = matrix.operand(dtype, backend, many_products) if matrix.explicit else None
+        self.operand = matrix.operand(self.dtype, self.backend, many_products) if matrix.explicit else None
         self.fused = self.operand is not None and self._apply_M is None
         self.x_is_zero = x is None
         self.b, self.size = b, size
-        self.x = np.zeros(matrix.n, dtype) if x is None else x
+        self.x = self.kernels.zeros(matrix.n, self.dtype) if x is None else x
         self.x0 = None if x is None else x.copy()
         self.scale = 1.0
         self.shift = 0.0
         self.n_matvec = 0
         self.certified = None
         self.outer = self.settings = self.maxiter = None
-        self.eps = float(np.finfo(dtype).eps)
+        self.eps = float(np.finfo(self.dtype).eps)
 
     @property
     def n(self):
@@ -59,6 +62,10 @@ class System:
     @property
     def preconditioned(self):
         return self.diagonal is not None or self._apply_M is not None
+
+    def empty(self, *shape):
+        """A vector, or vectors as rows, of arbitrary entries."""
+        return self.kernels.empty((*shape, self.n), self.dtype)
 
     def inner(self, p, q):
         """p^H q, accumulated in float64."""
@@ -82,7 +89,7 @@ class System:
         """Return A v, to be read before the next product: ``buffer``, filled, or the array of the user's function."""
         if self.operand is None and not self.shift:
             self.n_matvec += 1
-            return _to_read(self.matrix.product(v), buffer, "A")
+            return self._to_read(self.matrix.product(v), buffer, "A")
         self.matvec(v, buffer)
         return buffer
 
@@ -91,7 +98,7 @@ class System:
         if self._apply_M is not None:
             _store(self._apply_M(r), out, "M")
         elif self.diagonal is not None:
-            np.multiply(self.diagonal, r, out=out)
+            self.kernels.multiply(self.diagonal, r, out)
         else:
             return r
         return out
@@ -99,7 +106,7 @@ class System:
     def preconditioned_residual(self, r, buffer):
         """Return M r, to be read before the next one: ``buffer``, filled, or the array of the user's function."""
         if self._apply_M is not None:
-            return _to_read(self._apply_M(r), buffer, "M")
+            return self._to_read(self._apply_M(r), buffer, "M")
         return self.psolve(r, buffer)
 
     def residual(self, out):
@@ -113,22 +120,29 @@ class System:
             size = self.kernels.residual(self.operand, self.x, self.b, out)
             return self._add_shift(out) if self.shift else size
         # A copy of x: the user's function may write to what it gets.
-        wide = np.empty(self.n, np.result_type(self.dtype, np.float64))
-        _store(self.matrix.product(self.x.copy()), wide, "A")
-        np.subtract(self.b, wide, out=wide)
-        _store(wide, out, "A")
-        return self._add_shift(out) if self.shift else self.norm(wide)
+        y = _real_where_ours_is(self.matrix.product(self.x.copy()), self.dtype, "A")
+        wide = np.result_type(self.dtype, np.float64)
+        y = self.kernels.to_device(y, self.dtype if y.dtype == self.dtype else wide)
+        size = self.kernels.difference(self.b, y, out)
+        return self._add_shift(out) if self.shift else size
 
     def is_hermitian(self):
         """Whether A = A^H up to rounding; asking an operator costs two products."""
         if not self.matrix.explicit:
             self.n_matvec += 2
-        return self.matrix.is_hermitian(self.dtype)
+        return self.matrix.is_hermitian(self.dtype, self.backend)
+
+    def _to_read(self, y, buffer, name):
+        """y where the kernels can read it as it is, else the buffer with its numbers."""
+        if y.dtype == buffer.dtype and self.kernels.is_ready(y):
+            return y
+        _store(y, buffer, name)
+        return buffer
 
     def true_norm(self):
         """The norm of b - A x, recomputed."""
         certified, self.certified = self.certified, None
-        return self.residual(np.empty_like(self.x)) if certified is None else certified
+        return self.residual(self.empty()) if certified is None else certified
 
     def _add_shift(self, out):
         self.kernels.axpy(self.dtype.type(self.shift), self.x, out)
@@ -142,7 +156,10 @@ class System:
 
     def iterate(self):
         """A copy of x for the user's callback, in the user's scale."""
-        return self.x.copy() if self.scale == 1.0 else self.x / self.scale
+        if self.scale == 1.0:
+            return self.leave(self.x.copy())
+        with np.errstate(over="ignore"):
+            return self.leave(self.kernels.to_device(self.kernels.to_host(self.x) / self.scale, self.dtype))
 
     def last_finite(self, residual):
         """After a NaN: leave in x the finite one of x, x0 and 0 with the smallest true residual; return that."""
@@ -151,8 +168,8 @@ class System:
             if self.x0 is not None:
                 self.x[:] = self.x0
                 candidates.append((self.true_norm(), self.x0))
-        candidates.append((self.size, np.zeros_like(self.x)))
-        finite = [c for c in candidates if math.isfinite(c[0]) and np.isfinite(c[1]).all()]
+        candidates.append((self.size, self.kernels.zeros(self.n, self.dtype)))
+        finite = [c for c in candidates if math.isfinite(c[0]) and math.isfinite(self.kernels.largest(c[1]))]
         best = min(finite, key=lambda c: c[0])
         self.restore(best[1])
         return best[0]
@@ -163,33 +180,29 @@ def norm(v, kernels):
     square = kernels.inner(v, v).real
     if 1e-280 < square < 1e280:
         return math.sqrt(square)
-    # Out of the range of a square: scale first.
-    largest = float(np.abs(v).max(initial=0.0))
+    # Out of the range of a square: scale first, by a power of two.
+    largest = kernels.largest(v)
     if largest == 0.0 or not math.isfinite(largest):
         return largest
-    return largest * float(np.linalg.norm(v / largest))
-
-
-def _to_read(y, buffer, name):
-    """y where the kernels can read it as it is, else the buffer with its numbers."""
-    if y.dtype == buffer.dtype and y.flags.carray:
-        return y
-    _store(y, buffer, name)
-    return buffer
+    power = 2.0 ** max(-1000, min(1000, -math.frexp(largest)[1]))
+    scaled = kernels.empty(v.shape, v.dtype)
+    kernels.scale(v.dtype.type(power), v, scaled)
+    return math.sqrt(kernels.inner(scaled, scaled).real) / power
 
 
 def _store(y, out, name):
     """out = y, where a complex y is no surprise."""
-    if y.dtype == out.dtype:
-        out[:] = y
-        return
-    if y.dtype.kind == "c" and out.dtype.kind != "c":
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and ends as NONFINITE
+        out[:] = _real_where_ours_is(y, out.dtype, name)
+
+
+def _real_where_ours_is(y, dtype, name):
+    if y.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput(
             f"`{name}` must give real products where its dtype is real, got complex ones; declare dtype=complex, "
             "or pass a complex `b`."
         )
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and ends as NONFINITE
-        out[:] = y
+    return y
 
 
 def trivial(system):

@@ -88,3 +88,54 @@ def test_a_nan_or_an_infinity_reaches_the_norm(cpu, dtype, bad):
 )
 def test_judge_names_what_forbids_a_step(cpu, re, im, size, sign, share, flag):
     assert cpu.judge(re, im, size, sign, share) == flag
+
+
+@pytest.mark.parametrize("n", [0, *SIZES])
+def test_scale_multiplies_also_in_place(cpu, draw, dtype, n):
+    x, y, alpha = draw(n, dtype), draw(n, dtype), draw((), dtype)[()]
+    expected = alpha * x
+    cpu.scale(alpha, x, y)
+    cpu.scale(alpha, x, x)
+    assert x.dtype == dtype and np.array_equal(x, y)
+    assert (np.abs(y - expected) <= 4 * np.finfo(dtype).eps * np.abs(expected)).all()
+
+
+@pytest.mark.parametrize("n", [0, *SIZES])
+def test_multiply_is_entry_by_entry(cpu, draw, dtype, n):
+    x, y, d = draw(n, dtype), draw(n, dtype), draw(n, np.finfo(dtype).dtype)
+    cpu.multiply(d, x, y)
+    assert np.array_equal(y, d * x)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("n", [0, *SIZES])
+def test_difference_is_formed_in_float64_and_rounded_once(cpu, draw, dtype, n, wide):
+    double = np.result_type(dtype, np.float64)
+    b, r = draw(n, dtype), draw(n, dtype)
+    y = draw(n, double if wide else dtype)
+    exact = b.astype(double) - y
+    norm = cpu.difference(b, y, r)
+    assert np.array_equal(r, exact.astype(dtype))
+    assert abs(norm - np.linalg.norm(exact)) <= 1e-13 * norm
+
+
+def test_largest_is_the_largest_magnitude_and_nan_where_there_is_one(cpu, draw, dtype):
+    v = draw(1000, dtype)
+    assert cpu.largest(v) == np.abs(v).max() and cpu.largest(v[:0]) == 0.0
+    v[7] = -np.inf
+    assert cpu.largest(v) == np.inf
+    v[500] = np.nan
+    assert np.isnan(cpu.largest(v))
+
+
+@pytest.mark.parametrize("j", [1, 3, 20])
+def test_project_and_combine_take_a_vector_apart_and_put_it_together(cpu, draw, dtype, j):
+    V = np.ascontiguousarray(np.linalg.qr(draw((200, j), dtype).astype(complex if dtype.kind == "c" else float))[0].T)
+    V, h = V.astype(dtype), draw(j, dtype)
+    w = np.zeros(200, dtype)
+    cpu.combine(h, V, w)
+    bound = 40 * np.finfo(dtype).eps * np.abs(h).sum()
+    assert np.abs(w - V.T @ h).max() <= bound
+    assert np.abs(cpu.project(V, w) - h).max() <= bound
+    cpu.combine(-h, V, w)
+    assert np.abs(w).max() <= bound
