@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
-from ._result import Status
+from .._result import Status
 
 __all__ = ["CLAUSES", "DTYPES", "FORMS", "Method", "as_form", "check_method", "test_matrix"]
 

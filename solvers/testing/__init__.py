@@ -1,0 +1,23 @@
+"""Checks that anyone can run: a solver against the contract, and the GPU of a machine against its CPU.
+
+``check_method(fn)`` holds a linear solver to the contract that the library's own methods keep.
+``run_gpu_parity()`` runs every GPU kernel and every method beside the CPU's and says which agree; the command
+``solvers test-gpu`` prints the same.
+"""
+
+from ._contract import CLAUSES, DTYPES, FORMS, Method, as_form, check_method, test_matrix
+from ._parity import Case, Target, gpu_parity_cases, run_gpu_parity
+
+__all__ = [
+    "CLAUSES",
+    "Case",
+    "DTYPES",
+    "FORMS",
+    "Method",
+    "Target",
+    "as_form",
+    "check_method",
+    "gpu_parity_cases",
+    "run_gpu_parity",
+    "test_matrix",
+]
