@@ -93,7 +93,8 @@ def leaving(value):
     """How an answer to this right-hand side leaves: a function of our NumPy or CuPy array.
 
     The array it returns is NumPy's for NumPy's and for array-likes, whichever backend worked; CuPy's for CuPy's;
-    torch's for torch's, and so on, on the device of ``value``. It may share memory with ours.
+    torch's for torch's, and so on, on the device of ``value``. It may share memory with ours. Sparse answers, which
+    DLPack does not know, stay SciPy's or CuPy's.
 
     >>> leaving([1.0, 2.0])(np.ones(2))
     array([1., 1.])
@@ -185,9 +186,9 @@ def _from_dlpack_of(value):
 def _exported(from_dlpack, where, x):
     if where == "cpu":
         x = _to_numpy(x)
-        if not x.flags.writeable:
+        if hasattr(x, "flags") and not x.flags.writeable:
             x = x.copy()  # torch takes no others
-    return x if from_dlpack is None else from_dlpack(x)
+    return x if from_dlpack is None or hasattr(x, "tocsr") else from_dlpack(x)
 
 
 def _brief(value):

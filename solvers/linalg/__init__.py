@@ -8,6 +8,7 @@ from scipy.sparse import linalg as _scipy
 from scipy.sparse.linalg import *  # noqa: F403
 from scipy.sparse.linalg import test  # noqa: F401
 
+from . import _elsewhere
 from ._bicgstab import bicgstab
 from ._cg import cg
 from ._gmres import gmres
@@ -16,7 +17,7 @@ from ._operator import PreparedOperator
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
 
-#: Names of this module that are not SciPy's own objects.
+#: Names of this module that do not do what SciPy does.
 OURS = (
     "LinearResult",
     "PreparedOperator",
@@ -28,5 +29,7 @@ OURS = (
     "prepare",
     "stencil",
 )
+# The other functions are SciPy's, and go to CuPy's where the GPU is asked for; classes are SciPy's own objects.
+globals().update({name: function for name, function in _elsewhere.FUNCTIONS.items() if name not in OURS})
 
 __all__ = sorted({*_scipy.__all__, *OURS})

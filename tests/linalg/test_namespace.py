@@ -1,9 +1,12 @@
-"""The names of solvers.linalg: all of scipy.sparse.linalg's, SciPy's own objects but for ours."""
+"""The names of solvers.linalg: all of scipy.sparse.linalg's; ours, SciPy's own objects, and SciPy's functions in a
+wrapper that knows the GPU."""
 
 import inspect
+import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 import scipy.sparse.linalg as scipy_linalg
 
 import solvers
@@ -11,6 +14,11 @@ from solvers import linalg
 
 REPLACED = sorted(set(linalg.OURS) & set(scipy_linalg.__all__))
 FUNCTIONS = [name for name in linalg.OURS if inspect.isfunction(getattr(linalg, name))]
+WRAPPED = sorted(
+    name
+    for name in set(scipy_linalg.__all__) - {*linalg.OURS, "use_solver"}
+    if inspect.isfunction(getattr(scipy_linalg, name))
+)
 
 
 def test_scipy_has_names():
@@ -23,9 +31,35 @@ def test_every_public_name_of_scipy_is_here(name):
     assert name in linalg.__all__
 
 
-@pytest.mark.parametrize("name", sorted({*scipy_linalg.__all__, "test"} - set(linalg.OURS)))
-def test_what_is_not_ours_is_scipys_own_object(name):
+@pytest.mark.parametrize("name", sorted({*scipy_linalg.__all__, "test"} - {*linalg.OURS, *WRAPPED}))
+def test_a_class_or_a_module_is_scipys_own_object(name):
     assert getattr(linalg, name) is getattr(scipy_linalg, name)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_function_that_is_not_ours_is_scipys_in_a_wrapper(name):
+    ours, theirs = getattr(linalg, name), getattr(scipy_linalg, name)
+    assert ours is not theirs and ours.__wrapped__ is theirs
+    assert (ours.__name__, ours.__doc__) == (name, theirs.__doc__)
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    assert pickle.loads(pickle.dumps(ours)) is ours
+
+
+def test_many_functions_are_wrapped():
+    assert {"spsolve", "eigsh", "splu", "norm", "expm", "aslinearoperator", "cgs"} <= {*WRAPPED}
+
+
+def test_a_wrapped_function_answers_what_scipy_answers():
+    A = scipy.sparse.csc_array([[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 2.0]])
+    b = np.array([1.0, 2.0, 3.0])
+    assert np.array_equal(linalg.spsolve(A, b), scipy_linalg.spsolve(A, b))
+    assert np.array_equal(linalg.cgs(A, b, rtol=1e-8)[0], scipy_linalg.cgs(A, b, rtol=1e-8)[0])
+    assert np.array_equal(linalg.lsmr(A, b)[0], scipy_linalg.lsmr(A, b)[0])
+    assert linalg.norm(A, ord=1) == scipy_linalg.norm(A, ord=1) == 5.0
+    assert (linalg.expm(A) != scipy_linalg.expm(A)).nnz == 0
+    assert isinstance(linalg.splu(A), scipy_linalg.SuperLU)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        linalg.spsolve(A, rhs=b)
 
 
 def test_the_four_iterative_methods_are_ours():
@@ -42,7 +76,7 @@ def test_what_is_ours_is_defined_here_and_not_in_scipy(name):
 
 def test_the_linear_operator_is_scipys_class():
     assert linalg.LinearOperator is scipy_linalg.LinearOperator
-    assert linalg.aslinearoperator is scipy_linalg.aslinearoperator
+    assert isinstance(linalg.aslinearoperator(np.eye(2)), scipy_linalg.LinearOperator)
     assert isinstance(linalg.prepare(np.eye(2)), scipy_linalg.LinearOperator)
     assert isinstance(linalg.stencil((2, 2), [4, -1, -1]), scipy_linalg.LinearOperator)
 
