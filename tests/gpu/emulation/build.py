@@ -1,0 +1,100 @@
+"""Shared libraries: the runtime, and one for every CUDA source and the instances wanted of it."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+COMPILER = os.environ.get("CXX") or "g++"
+_COMMON = ["-std=c++17", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-fvisibility=hidden", "-ffp-contract=off"]
+_KERNEL = ["-O1", "-g1", "-fno-gnu-unique", "-Wno-unknown-pragmas", f"-I{HERE}", "-include", "emulation.h"]
+#: What each mode adds. `checked`: the sanitizers' instrumentation only, reporting to checker.cpp, not to their libraries.
+MODES = {
+    "fast": [],
+    "checked": [
+        "-fsanitize=thread",
+        "--param=tsan-instrument-func-entry-exit=0",
+        "-fsanitize=bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment,unreachable",
+    ],
+    "asan": ["-fsanitize=address", "-g"],
+}
+_GLUE = """
+namespace {{ thread_local char emulation_first_shared; }}
+#define EMULATION_EXPORT extern "C" __attribute__((visibility("default")))
+EMULATION_EXPORT void* emulation_anchor() {{ return &emulation_first_shared; }}
+EMULATION_EXPORT int emulation_describe(int i, emulation_kernel* kernel) {{
+    switch (i) {{
+{cases}
+    }}
+    return 1;
+}}
+"""
+#: Where libraries are kept; a fixture may name a folder that lasts.
+folder: Path | None = None
+
+
+class BuildError(Exception):
+    """The compiler refused a source."""
+
+
+def available():
+    """Whether there is a compiler."""
+    return shutil.which(COMPILER) is not None
+
+
+@lru_cache
+def runtime():
+    """The scheduler and the checker, loaded so that kernels find them."""
+    sources = [HERE / "scheduler.cpp", HERE / "checker.cpp"]
+    text = "".join(path.read_text() for path in [*sources, HERE / "runtime.h"])
+    flags = [*_COMMON, "-fvisibility=default", "-O2", "-Wall", "-Wextra"]
+    path = _library("runtime", text, [*flags, *map(str, sources)])
+    library = ctypes.PyDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    library.emulation_launch.restype = ctypes.c_char_p
+    return library
+
+
+@lru_cache(maxsize=None)
+def kernels(code, expressions, mode):
+    """The library with these instances, loaded."""
+    runtime()
+    cases = "\n".join(
+        f'    case {i}: *kernel = emulation::describe("{each}", &{each}); return 0;' for i, each in enumerate(expressions)
+    )
+    text = f'{code}\n#line 1 "glue"\n{_GLUE.format(cases=cases)}'
+    header = (HERE / "emulation.h").read_text()
+    path = _library(f"kernels-{mode}", text, [*_COMMON, *_KERNEL, *MODES[mode]], header)
+    return ctypes.PyDLL(str(path))
+
+
+def _library(name, text, flags, *more):
+    """Compile, unless the same was compiled before."""
+    stamp = hashlib.sha256("\0".join([_version(), text, *flags, *more]).encode()).hexdigest()[:20]
+    target = _folder() / f"{name}-{stamp}.so"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=_folder()) as place:
+            source, made = Path(place, "source.cpp"), Path(place, "made.so")
+            source.write_text(text)
+            inputs = [] if name == "runtime" else ["-x", "c++", str(source)]
+            done = subprocess.run([COMPILER, *flags, *inputs, "-o", str(made)], capture_output=True, text=True)
+            if done.returncode:
+                raise BuildError(done.stderr)
+            made.replace(target)
+    return target
+
+
+def _folder():
+    global folder
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="emulation-"))
+    return folder
+
+
+@lru_cache
+def _version():
+    return subprocess.run([COMPILER, "--version"], capture_output=True, text=True, check=True).stdout
