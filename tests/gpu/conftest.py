@@ -24,8 +24,9 @@ def emulated(monkeypatch):
             pytest.fail(f"no C++ compiler ({build.COMPILER}): CI must run the CUDA sources")
         pytest.skip(f"no C++ compiler ({build.COMPILER}) to run the CUDA sources with")
     with installed() as cupy:
-        import solvers._backend
         import solvers.kernels.gpu._device as launches
+
+        import solvers._backend
 
         _clean(launches, solvers._backend)
         monkeypatch.setattr(launches, "THREADS", 64)

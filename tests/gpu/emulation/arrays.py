@@ -68,7 +68,8 @@ class ndarray:
 
     def __array__(self, *_, **__):
         raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array "
+            "explicitly."
         )
 
     # Transfers.
@@ -195,6 +196,10 @@ def _in_place(name):
     return forward
 
 
+def _unary(function):
+    return lambda self: on_device(function(self._array))
+
+
 def _reduction(name):
     def reduce(self, axis=None, **options):
         return on_device(getattr(self._array, name)(axis=axis, **options))
@@ -209,10 +214,9 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
 for _name in ("eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "xor"):
     setattr(ndarray, f"__{_name.rstrip('_')}__", _operator(_name))
 for _name in ("neg", "abs", "invert", "pos"):
-    setattr(ndarray, f"__{_name}__", lambda self, _f=getattr(operator, _name): on_device(_f(self._array)))
+    setattr(ndarray, f"__{_name}__", _unary(getattr(operator, _name)))
 for _name in ("sum", "min", "max", "any", "all", "mean", "argmax", "argmin", "prod"):
     setattr(ndarray, _name, _reduction(_name))
 for _name in ("conj", "conjugate"):
     setattr(ndarray, _name, lambda self: on_device(self._array.conj()))
-for _name in ("dot",):
-    setattr(ndarray, _name, ndarray.__matmul__)
+ndarray.dot = ndarray.__matmul__

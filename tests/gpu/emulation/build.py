@@ -6,14 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
 COMPILER = os.environ.get("CXX") or "g++"
 _COMMON = ["-std=c++17", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-fvisibility=hidden", "-ffp-contract=off"]
 _KERNEL = ["-O1", "-g1", "-fno-gnu-unique", "-Wno-unknown-pragmas", f"-I{HERE}", "-include", "emulation.h"]
-#: What each mode adds. `checked`: the sanitizers' instrumentation only, reporting to checker.cpp, not to their libraries.
+#: What each mode adds. `checked`: the sanitizers' instrumentation, reporting to checker.cpp, not to their libraries.
 MODES = {
     "fast": [],
     "checked": [
@@ -59,12 +59,13 @@ def runtime():
     return library
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernels(code, expressions, mode):
     """The library with these instances, loaded."""
     runtime()
     cases = "\n".join(
-        f'    case {i}: *kernel = emulation::describe("{each}", &{each}); return 0;' for i, each in enumerate(expressions)
+        f'    case {i}: *kernel = emulation::describe("{each}", &{each}); return 0;'
+        for i, each in enumerate(expressions)
     )
     text = f'{code}\n#line 1 "glue"\n{_GLUE.format(cases=cases)}'
     header = (HERE / "emulation.h").read_text()

@@ -35,7 +35,6 @@ class _Settings:
 
     def reset(self):
         self.mode, self.schedule, self.seed = "fast", "forward", 0
-        self.threads_per_processor = 2048  # what one multiprocessor holds at once
         self.launches = 0
         self.kernels = []  # the expression of every launch, in order
 
@@ -142,7 +141,7 @@ class RawKernel:
         if blocks < 1 or not 1 <= threads <= 1024:
             raise EmulationError(f"{self._name}: a grid of {blocks} blocks of {threads} threads is invalid")
         if self._bound and threads > self._bound[0]:
-            raise EmulationError(f"{self._name}: {threads} threads a block, but __launch_bounds__ says {self._bound[0]}")
+            raise EmulationError(f"{self._name}: {threads} threads, but __launch_bounds__ says {self._bound[0]}")
         most = memory.device.multiprocessors * (self._bound[1] if self._bound else 1)
         if self._together and blocks > most:
             raise EmulationError(f"{self._name}: {blocks} blocks cannot run at once, only {most}")

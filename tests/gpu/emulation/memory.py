@@ -42,7 +42,8 @@ class _Block:
 
     def __init__(self, size):
         if device.live + size > device.total:
-            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {device.live:,} bytes).")
+            used = f"allocated so far: {device.live:,} bytes"
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes ({used}).")
         if GUARD:
             whole = np.full(size + 2 * GUARD + _ALIGNMENT, _POISON, np.uint8)
             start = GUARD + -(whole.ctypes.data + GUARD) % _ALIGNMENT

@@ -8,11 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-from . import memory
+from . import memory, sparse
 from .arrays import ndarray, on_device
 from .launch import RawKernel, RawModule
-
-_CUBLAS_NAMES = ("cupyx", "cupyx.scipy", "cupyx.scipy.sparse", "cupyx.scipy.sparse.linalg")
 
 
 class Device:
@@ -126,6 +124,25 @@ def _lifted(function):
     return call
 
 
+class _OnHost:
+    """An array that says it is CUDA's, as NumPy may read it."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+    def __dlpack__(self, **_):
+        return self._array.__dlpack__()
+
+
+def _from_dlpack(array):
+    if array.__dlpack_device__()[0] not in (2, 13):
+        raise ValueError("the array does not live on a CUDA device")
+    return ndarray._of(np.from_dlpack(_OnHost(array)))
+
+
 def _joined(function):
     def call(arrays, *rest, **options):
         return on_device(function([array._array for array in arrays], *rest, **options))
@@ -133,15 +150,18 @@ def _joined(function):
     return call
 
 
+_LIFTED = (
+    "abs absolute add all allclose any arange argmax array_equal conj count_nonzero diag diff dot exp eye flatnonzero "
+    "full_like hypot imag isfinite isinf isnan linspace log matmul max maximum min minimum multiply ones_like outer "
+    "real repeat sign sqrt subtract sum tile tril triu vdot where zeros_like"
+).split()
+
+
 def _contents():
     names = ("float32", "float64", "complex64", "complex128", "int8", "int32", "int64", "uint32", "uint64", "bool_")
-    made = {name: getattr(np, name) for name in (*names, "dtype", "inf", "nan", "pi", "newaxis", "finfo", "result_type")}
-    made |= {name: _lifted(getattr(np, name)) for name in (
-        "isfinite", "isnan", "isinf", "abs", "absolute", "sqrt", "exp", "log", "hypot", "maximum", "minimum", "conj", "real",
-        "imag", "sum", "max", "min", "any", "all", "dot", "vdot", "matmul", "arange", "linspace", "eye", "diag", "where",
-        "count_nonzero", "nonzero", "zeros_like", "ones_like", "outer", "triu", "tril", "flatnonzero", "argmax", "diff",
-        "repeat", "tile", "allclose", "array_equal", "sign", "add", "multiply", "subtract", "full_like", "isscalar",
-    )}  # fmt: skip
+    names += ("dtype", "inf", "nan", "pi", "newaxis", "finfo", "result_type", "isscalar")
+    made = {name: getattr(np, name) for name in names}
+    made |= {name: _lifted(getattr(np, name)) for name in _LIFTED}
     made |= {name: _joined(getattr(np, name)) for name in ("stack", "concatenate", "vstack", "hstack", "column_stack")}
     made |= {
         "ndarray": ndarray,
@@ -154,7 +174,7 @@ def _contents():
         "asarray": _asarray,
         "ascontiguousarray": lambda a, dtype=None: _asarray(a, dtype, order="C"),
         "asnumpy": _asnumpy,
-        "from_dlpack": lambda a: on_device(np.from_dlpack(a)),
+        "from_dlpack": _from_dlpack,
         "is_available": lambda: memory.device.devices > 0,
         "get_default_memory_pool": lambda: _pool,
         "get_array_module": lambda *arrays: sys.modules["cupy"] if any(map(_is_ours, arrays)) else np,
@@ -180,14 +200,24 @@ def _runtime():
     return {
         "memGetInfo": mem_get_info,
         "getDeviceCount": lambda: memory.device.devices,
-        "getDeviceProperties": lambda i: {"name": b"Emulated device", "multiProcessorCount": memory.device.multiprocessors,
-                                          "totalGlobalMem": memory.device.total, "major": 9, "minor": 0},
+        "getDeviceProperties": _properties,
         "driverGetVersion": lambda: 13000,
         "runtimeGetVersion": lambda: 13000,
         "getDevice": lambda: 0,
         "deviceSynchronize": lambda: None,
         "CUDARuntimeError": CUDARuntimeError,
-    }  # fmt: skip
+    }
+
+
+def _properties(_):
+    processors, total = memory.device.multiprocessors, memory.device.total
+    return {
+        "name": b"Emulated device",
+        "multiProcessorCount": processors,
+        "totalGlobalMem": total,
+        "major": 9,
+        "minor": 0,
+    }
 
 
 def modules():
@@ -207,13 +237,7 @@ def modules():
         "cupy.cuda.memory": {"OutOfMemoryError": memory.OutOfMemoryError},
         "cupy.cuda.runtime": _runtime(),
     }
-    contents |= {name: {} for name in _CUBLAS_NAMES}
-    try:
-        from . import sparse
-    except ImportError:
-        pass
-    else:
-        contents |= sparse.contents()
+    contents |= {"cupyx": {}, "cupyx.scipy": {}} | sparse.contents()
     made = {}
     for name, values in contents.items():
         module = made[name] = ModuleType(name)
