@@ -34,6 +34,7 @@ template <class S> __device__ inline S lanes_sum(S sum, int width) {
 }
 
 // first: int32 indptr (n + 1,), second: int32 indices, third: data; extra: how many lanes share a row, a power of two.
+// Indices are unsigned 32-bit ones inside: they may pass 2^31 by a step.
 template <class T> struct Csr {
     using entry = T;
     // Entries: a longer row is summed by the whole warp, so that none waits for it.
@@ -41,71 +42,57 @@ template <class T> struct Csr {
     const int* indptr;
     const int* indices;
     const T* data;
-    long long n;
-    int lanes;
+    unsigned n, lanes;
 
     __device__ Csr(const void* first, const void* second, const void* third, long long n, long long extra)
-        : indptr((const int*)first), indices((const int*)second), data((const T*)third), n(n), lanes(int(extra)) {}
+        : indptr((const int*)first), indices((const int*)second), data((const T*)third), n(unsigned(n)),
+          lanes(unsigned(extra)) {}
 
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
-        // Loads in flight hide the latency of memory: two rows at a time, two entries of each, as registers allow.
-        constexpr int TOGETHER = sizeof(S) <= sizeof(double) ? 2 : 1;
-        const int lane = threadIdx.x % WARP, member = lane % lanes, group = lane / lanes, groups = WARP / lanes;
-        const long long tile = TOGETHER * groups;
-        for (long long base = first_row() / WARP * tile; base < n; base += row_stride() / WARP * tile) {
-            unsigned begin[TOGETHER], end[TOGETHER], long_rows[TOGETHER];
-#pragma unroll
-            for (int r = 0; r < TOGETHER; ++r) {
-                const long long i = base + r * groups + group;
-                begin[r] = i < n ? indptr[i] : 0;
-                end[r] = i < n ? indptr[i + 1] : 0;
-            }
-            S sums[TOGETHER];
-            bool is_long[TOGETHER];
-#pragma unroll
-            for (int r = 0; r < TOGETHER; ++r) {
-                is_long[r] = lanes < WARP && end[r] - begin[r] > LONG;
-                long_rows[r] = lanes < WARP ? __ballot_sync(FULL_WARP, is_long[r]) : 0u;
-                if (is_long[r]) end[r] = begin[r];
-            }
-            first_entries<TOGETHER>(x, begin, end, member, sums);
-#pragma unroll
-            for (int r = 0; r < TOGETHER; ++r) {
-                const unsigned rest = begin[r] + member + 2u * lanes;
-                if (rest < end[r]) sums[r] = sums[r] + strided<S>(x, rest, end[r], lanes);
-                sums[r] = lanes_sum(sums[r], lanes);
-                const long long i = base + r * groups + group;
-                if (member == 0 && i < n && !is_long[r]) f(i, sums[r]);
-                if (long_rows[r]) each_long_row<S>(x, f, base + r * groups, long_rows[r]);
+        const unsigned lane = threadIdx.x % WARP, rows = WARP / lanes, stride = unsigned(row_stride()) / WARP * rows;
+        for (unsigned base = unsigned(first_row()) / WARP * rows; base < n; base += stride) {
+            unsigned i = base + lane / lanes, step = lanes;
+            unsigned k = i < n ? indptr[i] : 0, end = i < n ? indptr[i + 1] : 0;
+            const bool is_long = lanes < WARP && end - k > LONG;
+            bool mine = lane % lanes == 0 && i < n && !is_long;
+            unsigned waiting = __ballot_sync(FULL_WARP, is_long && lane % lanes == 0);
+            if (is_long) end = k;
+            k += lane % lanes;
+            S sum = first_entries<S>(x, k, end);
+            while (true) {
+                sum = lanes_sum(sum + strided<S>(x, k, end, step), step);
+                if (mine) f((long long)i, sum);
+                if (waiting == 0) break;
+                i = base + (__ffs(waiting) - 1) / lanes;
+                waiting &= waiting - 1;
+                k = indptr[i] + lane, end = indptr[i + 1], step = WARP;
+                sum = S{};
+                mine = lane == 0;
             }
         }
     }
 
   private:
-    // The first two entries that each lane has in its rows; all are loaded before the first is needed.
-    template <int N, class S, class X>
-    __device__ void first_entries(X x, const unsigned (&begin)[N], const unsigned (&end)[N], int member,
-                                  S (&sums)[N]) const {
+    // The first entries that a lane has in its row, as many as registers allow: all are loaded before one is needed,
+    // which hides the latency of memory. k moves on.
+    template <class S, class X> __device__ S first_entries(X x, unsigned& k, unsigned end) const {
         using value = decltype(x(0));
-        int columns[N][2];
-        T entries[N][2];
-        value values[N][2];
+        constexpr int N = sizeof(S) <= sizeof(double) ? 4 : 2;
+        int columns[N];
+        T entries[N];
+        value values[N];
 #pragma unroll
-        for (int r = 0; r < N; ++r)
+        for (int e = 0; e < N; ++e) {
+            columns[e] = k + e * lanes < end ? indices[k + e * lanes] : 0;
+            entries[e] = k + e * lanes < end ? data[k + e * lanes] : T{};
+        }
 #pragma unroll
-            for (int e = 0; e < 2; ++e) {
-                const unsigned k = begin[r] + member + e * lanes;
-                columns[r][e] = k < end[r] ? indices[k] : 0;
-                entries[r][e] = k < end[r] ? data[k] : T{};
-            }
+        for (int e = 0; e < N; ++e) values[e] = k + e * lanes < end ? x(columns[e]) : value{};
+        S sum{};
 #pragma unroll
-        for (int r = 0; r < N; ++r)
-#pragma unroll
-            for (int e = 0; e < 2; ++e)
-                values[r][e] = begin[r] + member + e * lanes < end[r] ? x(columns[r][e]) : value{};
-#pragma unroll
-        for (int r = 0; r < N; ++r)
-            sums[r] = plus_product(plus_product(S{}, entries[r][0], values[r][0]), entries[r][1], values[r][1]);
+        for (int e = 0; e < N; ++e) sum = plus_product(sum, entries[e], values[e]);
+        k += N * lanes;
+        return sum;
     }
 
     // The entries k, k + step, ... before end, in two sums that do not wait for each other.
@@ -117,16 +104,6 @@ template <class T> struct Csr {
         }
         if (k < end) s = plus_product(s, data[k], x(indices[k]));
         return s + t;
-    }
-
-    template <class S, class X, class F> __device__ void each_long_row(X x, F& f, long long base, unsigned rows) const {
-        const int lane = threadIdx.x % WARP;
-        for (int group = 0; group < WARP / lanes; ++group) {
-            if (!(rows >> (group * lanes) & 1u)) continue;
-            const long long i = base + group;
-            const S sum = lanes_sum(strided<S>(x, indptr[i] + lane, indptr[i + 1], WARP), WARP);
-            if (lane == 0) f(i, sum);
-        }
     }
 };
 
