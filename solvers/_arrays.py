@@ -110,7 +110,7 @@ def _untouched(x):
 
 
 def _to_numpy(x):
-    return x if isinstance(x, np.ndarray) else x.get()
+    return x.get() if hasattr(x, "get") else x
 
 
 def _where(name, value):
