@@ -26,6 +26,7 @@ __all__ = [
     "device_of",
     "empty",
     "forget",
+    "reads",
     "real_type",
     "to_device",
     "to_host",
@@ -48,13 +49,14 @@ SOURCES: list["Source"] = []
 
 @dataclass
 class _Count:
-    """What was allocated since the last ``forget``."""
+    """What was allocated, or came back to the host, since the last ``forget``."""
 
     number: int = 0
     bytes: int = 0
 
 
 allocations = _Count()
+reads = _Count()
 _functions = {}
 _processors = {}
 
@@ -126,7 +128,7 @@ def forget():
     """Drop what was compiled and counted; a test that changes the device under us calls it."""
     _functions.clear()
     _processors.clear()
-    allocations.number = allocations.bytes = 0
+    allocations.number = allocations.bytes = reads.number = reads.bytes = 0
 
 
 def blocks(n):
@@ -193,7 +195,9 @@ def copy_to_device(values, dtype):
 
 
 def to_host(array):
-    """The values as a NumPy array."""
+    """The values as a NumPy array; the host waits for them."""
+    reads.number += 1
+    reads.bytes += array.nbytes
     return array.get()
 
 
