@@ -1,6 +1,7 @@
 """The way through for every iterative method: validate, solve, wrap up."""
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -45,16 +46,17 @@ def solve(
             adjust(system)
         if counts_own:
             system.maxiter, each.maxiter = each.maxiter, sys.maxsize
-    records = many(systems, limits) if many is not None and len(systems) > 1 else None
-    if records is None:
-        records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
-    if hermitian:
-        for system, record in zip(systems, records):
-            _name_the_cause(system, record)
-    if len(shape) == 1:
-        result = _one_result(name, systems[0], records[0], limits[0])
-    else:
-        result = _many_result(name, systems, records, limits, shape)
+    with systems[0].kernels.device_of(systems[0].b) if systems else nullcontext():
+        records = many(systems, limits) if many is not None and len(systems) > 1 else None
+        if records is None:
+            records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
+        if hermitian:
+            for system, record in zip(systems, records):
+                _name_the_cause(system, record)
+        if len(shape) == 1:
+            result = _one_result(name, systems[0], records[0], limits[0])
+        else:
+            result = _many_result(name, systems, records, limits, shape)
     if hasattr(callback, "on_end"):
         callback.on_end(result)
     return result
