@@ -32,6 +32,7 @@ def emulated(monkeypatch):
         monkeypatch.setattr(launches, "THREADS", 64)
         yield cupy
         _clean(launches, solvers._backend)
+    solvers._backend.forget()
 
 
 def _clean(launches, backend):
@@ -39,6 +40,7 @@ def _clean(launches, backend):
     device.reset()
     launches.forget()
     backend.kernels.cache_clear()
+    backend.forget()
 
 
 @pytest.fixture

@@ -236,6 +236,7 @@ def modules():
         "cupy.cuda": cuda,
         "cupy.cuda.memory": {"OutOfMemoryError": memory.OutOfMemoryError},
         "cupy.cuda.runtime": _runtime(),
+        "cupy.cuda.nvrtc": {"getVersion": lambda: (13, 0)},
     }
     contents |= {"cupyx": {}, "cupyx.scipy": {}} | sparse.contents()
     made = {}
