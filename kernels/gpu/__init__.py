@@ -2,6 +2,7 @@
 
 from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
+from .cg import cg_chunk, judge
 from .products import matvec, residual
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import axpy, difference, inner, largest, multiply, scale, step_direction, step_iterate
@@ -13,6 +14,7 @@ __all__ = [
     "MOST_ENTRIES",
     "Stencil",
     "axpy",
+    "cg_chunk",
     "combine",
     "copy_to_device",
     "csr",
@@ -24,6 +26,7 @@ __all__ = [
     "inner",
     "is_ready",
     "is_valid_csr",
+    "judge",
     "largest",
     "matvec",
     "multiply",
