@@ -34,7 +34,10 @@ def _dispatching(function):
 
 
 def _elsewhere(function, args, kwargs):
-    given = inspect.signature(function).bind(*args, **kwargs).arguments
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError:
+        return function(*args, **kwargs)  # Python's own words are better
     arrays = {name: source(value) for name, value in given.items() if name in _ARRAYS}
     if _backend.pick(**arrays) == "cpu":
         return function(*args, **kwargs)

@@ -200,6 +200,18 @@ def aslinearoperator(A):
     return LinearOperator(A.shape, lambda x: A @ x, lambda x: adjoint @ x, dtype=A.dtype)
 
 
+class SuperLU:
+    """SciPy's factors, for right-hand sides of the device."""
+
+    __module__ = "cupyx.scipy.sparse.linalg._solve"
+
+    def __init__(self, factors):
+        self._factors, self.shape = factors, factors.shape
+
+    def solve(self, rhs, trans="N"):
+        return on_device(self._factors.solve(_scipy(rhs), trans))
+
+
 def _as_cupyx(name, signature):
     """SciPy's function of that name with CuPy's parameters, for arrays of the device only."""
     parameters = inspect.signature(eval(f"lambda {signature}: None"))  # the table below
@@ -220,6 +232,8 @@ def _as_cupyx(name, signature):
         answer = twin(first, **given)
         if name == "factorized":
             return lambda b: _ours(answer(_scipy(b)))
+        if name in ("splu", "spilu"):
+            return SuperLU(answer)
         return _ours(answer)
 
     call.__signature__, call.__name__, call.__qualname__ = parameters, name, name
@@ -260,7 +274,7 @@ def contents():
     for name in ("eye", "identity", "diags", "random", "kron", "eye_array", "diags_array"):
         own[name] = _constructor(name)
     functions = {name: _as_cupyx(name, signature) for name, signature in _SIGNATURES.items()}
-    functions |= {"LinearOperator": LinearOperator, "aslinearoperator": aslinearoperator}
+    functions |= {"LinearOperator": LinearOperator, "SuperLU": SuperLU, "aslinearoperator": aslinearoperator}
     return {"cupyx.scipy.sparse": own, "cupyx.scipy.sparse.linalg": functions}
 
 
