@@ -11,8 +11,18 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 COMPILER = os.environ.get("CXX") or "g++"
-_COMMON = ["-std=c++17", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-fvisibility=hidden", "-ffp-contract=off"]
-_KERNEL = ["-O1", "-g1", "-fno-gnu-unique", "-Wno-unknown-pragmas", f"-I{HERE}", "-include", "emulation.h"]
+_COMMON = ["-std=c++17", "-fPIC", "-U_FORTIFY_SOURCE", "-fvisibility=hidden", "-ffp-contract=off"]
+_KERNEL = [
+    "-O1",
+    "-g1",
+    "-gdwarf-4",  # GCC 12 and binutils disagree on the files of version 5
+    "-fno-gnu-unique",
+    "-fno-threadsafe-statics",
+    "-Wno-unknown-pragmas",
+    f"-I{HERE}",
+    "-include",
+    "emulation.h",
+]
 #: What each mode adds. `checked`: the sanitizers' instrumentation, reporting to checker.cpp, not to their libraries.
 MODES = {
     "fast": [],
@@ -67,7 +77,8 @@ def kernels(code, expressions, mode):
         f'    case {i}: *kernel = emulation::describe("{each}", &{each}); return 0;'
         for i, each in enumerate(expressions)
     )
-    text = f'{code}\n#line 1 "glue"\n{_GLUE.format(cases=cases)}'
+    # A source that begins with #line would lose that first line in the debugging information.
+    text = f'\n{code}\n#line 1 "glue"\n{_GLUE.format(cases=cases)}'
     header = (HERE / "emulation.h").read_text()
     path = _library(f"kernels-{mode}", text, [*_COMMON, *_KERNEL, *MODES[mode]], header)
     return ctypes.PyDLL(str(path))
@@ -81,12 +92,21 @@ def _library(name, text, flags, *more):
         with tempfile.TemporaryDirectory(dir=_folder()) as place:
             source, made = Path(place, "source.cpp"), Path(place, "made.so")
             source.write_text(text)
-            inputs = [] if name == "runtime" else ["-x", "c++", str(source)]
-            done = subprocess.run([COMPILER, *flags, *inputs, "-o", str(made)], capture_output=True, text=True)
-            if done.returncode:
-                raise BuildError(done.stderr)
+            if name == "runtime":
+                _compile(*flags, "-shared", "-o", str(made))
+            else:
+                # In two steps: the linker is not told of the thread sanitizer, whose library it would add.
+                _compile(*flags, "-c", "-x", "c++", str(source), "-o", str(source.with_suffix(".o")))
+                link = ["-fsanitize=address"] if "-fsanitize=address" in flags else []
+                _compile("-shared", *link, str(source.with_suffix(".o")), "-o", str(made))
             made.replace(target)
     return target
+
+
+def _compile(*arguments):
+    done = subprocess.run([COMPILER, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(done.stderr)
 
 
 def _folder():

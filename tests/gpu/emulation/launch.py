@@ -2,6 +2,9 @@
 
 import ctypes
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 
@@ -160,10 +163,20 @@ class RawKernel:
         settings.kernels.append(self._name)
         error = build.runtime().emulation_launch(ctypes.byref(launch))
         if error is not None:
-            raise EmulationError(f"{self._name}: {error.decode()}")
+            raise EmulationError(f"{self._name}: {_with_lines(error.decode(), library._name)}")
         for array in args:
             if isinstance(array, ndarray):
                 memory.check_guards(array._array, self._name)
+
+
+def _with_lines(message, library):
+    """The message with file and line in place of the addresses of instructions."""
+
+    def line(found):
+        done = subprocess.run(["addr2line", "-e", library, found[1]], capture_output=True, text=True)
+        return f"at {Path(done.stdout.split(' ')[0].strip()).name}" if done.returncode == 0 else found[0]
+
+    return re.sub(r"@(0x[0-9a-f]+)", line, message) if shutil.which("addr2line") else message
 
 
 def _buffers(args, constant):
@@ -195,7 +208,7 @@ def _check_argument(kernel, position, type_, value):
             return
         if not isinstance(value, ndarray):
             raise EmulationError(f"{where}: a cupy.ndarray or a null pointer is expected, got {type(value).__name__}")
-        if dtype is None or value.dtype != dtype:
+        if "void" not in name and (dtype is None or value.dtype != dtype):
             raise EmulationError(f"{where}: got an array of {value.dtype}")
         if not value.flags.c_contiguous:
             raise EmulationError(f"{where}: the array is not C-contiguous")

@@ -62,6 +62,7 @@ std::string at(Site site);
 namespace checker {
 void begin();
 void end();
+void resumed();
 void barrier(unsigned block);
 void warp(unsigned block, unsigned first_thread, unsigned mask);
 void fence();

@@ -133,6 +133,7 @@ void enter_block(unsigned number) {
 
 void run(Fiber& fiber) {
     running = &fiber;
+    checker::resumed();
     enter_block(fiber.block);
     threadIdx.x = fiber.thread;
     blockIdx.x = fiber.block;
@@ -390,6 +391,7 @@ const char* emulation_launch(const Launch* description) {
             if (failure.empty()) run_blocks(block, 1, random);
     }
     checker::end();
+    launch = nullptr;
     for (Fiber* fiber : fibers)
         if (!failure.empty()) fiber->started = false;  // it stands in the middle of the kernel
     return failure.empty() ? nullptr : failure.c_str();
