@@ -3,6 +3,7 @@
 from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
 from .cg import cg_chunk, judge
+from .cg_many import LANES, cg_chunk_many
 from .products import matvec, residual
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import axpy, difference, inner, largest, multiply, scale, step_direction, step_iterate
@@ -11,10 +12,12 @@ __all__ = [
     "CSR",
     "Dense",
     "Diagonals",
+    "LANES",
     "MOST_ENTRIES",
     "Stencil",
     "axpy",
     "cg_chunk",
+    "cg_chunk_many",
     "combine",
     "copy_to_device",
     "csr",

@@ -36,12 +36,12 @@ __global__ BOUNDS void cg_chunk(int storage, const void* first, const void* seco
         flag = judge_step(forms, alpha, sign, share);
         if (flag != RUNNING) break;
         double squares[2] = {};
-        update_residual(own, d, R(alpha), q, r, squares);
+        update_residual<AT_ONCE<T>>(own, d, R(alpha), q, r, squares);
         grid_sums(squares, sizes, arrived);
         const double norm = sqrt(squares[0]), rho_next = squares[1], beta = rho_next / rho;
         flag = is_finite(norm) ? judge_end(norm, threshold, rho_next, rho) : NONFINITE;
         // Else x and p stay the last finite ones.
-        if (is_finite(norm)) update_iterate(own, d, R(alpha), R(beta), r, x, p);
+        if (is_finite(norm)) update_iterate<AT_ONCE<T>>(own, d, R(alpha), R(beta), r, x, p);
         rho = rho_next;
         sign = forms[0] > 0.0 ? 1.0 : -1.0;
         if (first_row() == 0) report[5 + taken] = norm;

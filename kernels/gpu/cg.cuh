@@ -58,65 +58,54 @@ __device__ inline int judge_end(double norm, double threshold, double rho_next, 
     return rho_next == 0.0 || (rho_next > 0.0) != (rho > 0.0) ? INDEFINITE : RUNNING;
 }
 
-// r -= alpha q in U rows, all loads first; adds |r|^2 and d |r|^2 to the sums.
+// r -= alpha q, U rows at a time, all loads first; adds |r|^2 and d |r|^2 to the sums.
 template <int U, class T, class R>
-__device__ inline void update_residual(const own_rows& own, long long row, const R* d, R alpha, const T* q, T* r,
-                                       double (&sums)[2]) {
-    T before[U], change[U];
-    R weights[U];
-#pragma unroll
-    for (int u = 0; u < U; ++u) {
-        const long long i = row + u * own.stride;
-        before[u] = r[i * own.width];
-        change[u] = q[i * own.width];
-        weights[u] = weight(d, i);
-    }
-#pragma unroll
-    for (int u = 0; u < U; ++u) {
-        const T after = before[u] - alpha * change[u];
-        r[(row + u * own.stride) * own.width] = after;
-        const double size = square(after);
-        sums[0] += size;
-        sums[1] += size * weights[u];
-    }
-}
-
-template <class T, class R>
 __device__ inline void update_residual(const own_rows& own, const R* d, R alpha, const T* q, T* r, double (&sums)[2]) {
-    constexpr int U = AT_ONCE<T>;
+    const long long step = own.stride * own.width;
     long long row = own.first;
-    for (; row + (U - 1) * own.stride < own.n; row += U * own.stride)
-        update_residual<U>(own, row, d, alpha, q, r, sums);
 #pragma unroll 1
-    for (; row < own.n; row += own.stride) update_residual<1>(own, row, d, alpha, q, r, sums);
+    for (; row + (U - 1) * own.stride < own.n; row += U * own.stride) {
+        T residual[U], change[U];
+        R weights[U];
+        const long long at = row * own.width;
+#pragma unroll
+        for (int u = 0; u < U; ++u) {
+            residual[u] = r[at + u * step];
+            change[u] = q[at + u * step];
+            weights[u] = weight(d, row + u * own.stride);
+        }
+#pragma unroll
+        for (int u = 0; u < U; ++u) {
+            residual[u] = residual[u] - alpha * change[u];
+            r[at + u * step] = residual[u];
+            const double size = square(residual[u]);
+            sums[0] += size;
+            sums[1] += size * weights[u];
+        }
+    }
+    if constexpr (U > 1) update_residual<1>(own_rows{row, own.stride, own.n, own.width}, d, alpha, q, r, sums);
 }
 
-// x += alpha p and p = d r + beta p in U rows, all loads first.
+// x += alpha p and p = d r + beta p, U rows at a time, all loads first.
 template <int U, class T, class R>
-__device__ inline void update_iterate(const own_rows& own, long long row, const R* d, R alpha, R beta, const T* r, T* x,
-                                      T* p) {
-    T iterate[U], direction[U], residual[U];
-#pragma unroll
-    for (int u = 0; u < U; ++u) {
-        const long long i = row + u * own.stride;
-        iterate[u] = x[i * own.width];
-        direction[u] = p[i * own.width];
-        residual[u] = weight(d, i) * r[i * own.width];
-    }
-#pragma unroll
-    for (int u = 0; u < U; ++u) {
-        const long long at = (row + u * own.stride) * own.width;
-        x[at] = iterate[u] + alpha * direction[u];
-        p[at] = residual[u] + beta * direction[u];
-    }
-}
-
-template <class T, class R>
 __device__ inline void update_iterate(const own_rows& own, const R* d, R alpha, R beta, const T* r, T* x, T* p) {
-    constexpr int U = AT_ONCE<T>;
+    const long long step = own.stride * own.width;
     long long row = own.first;
-    for (; row + (U - 1) * own.stride < own.n; row += U * own.stride)
-        update_iterate<U>(own, row, d, alpha, beta, r, x, p);
 #pragma unroll 1
-    for (; row < own.n; row += own.stride) update_iterate<1>(own, row, d, alpha, beta, r, x, p);
+    for (; row + (U - 1) * own.stride < own.n; row += U * own.stride) {
+        T iterate[U], direction[U], residual[U];
+        const long long at = row * own.width;
+#pragma unroll
+        for (int u = 0; u < U; ++u) {
+            iterate[u] = x[at + u * step];
+            direction[u] = p[at + u * step];
+            residual[u] = weight(d, row + u * own.stride) * r[at + u * step];
+        }
+#pragma unroll
+        for (int u = 0; u < U; ++u) {
+            x[at + u * step] = iterate[u] + alpha * direction[u];
+            p[at + u * step] = residual[u] + beta * direction[u];
+        }
+    }
+    if constexpr (U > 1) update_iterate<1>(own_rows{row, own.stride, own.n, own.width}, d, alpha, beta, r, x, p);
 }

@@ -72,6 +72,14 @@ template <class T> struct Csr {
         }
     }
 
+    // The sum of row i by one thread, where lanes is 1.
+    template <class S, class X> __device__ S row(X x, long long i) const {
+        unsigned k = indptr[i];
+        const unsigned end = indptr[i + 1];
+        const S sum = first_entries<S>(x, k, end);
+        return sum + strided<S>(x, k, end, 1u);
+    }
+
   private:
     // The first entries that a lane has in its row, as many as registers allow: all are loaded before one is needed,
     // which hides the latency of memory. k moves on.
@@ -119,19 +127,22 @@ template <class T> struct Diagonals {
         : offsets((const long long*)first), data((const T*)third), n(n), count(int(extra)) {}
 
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
+        for (long long i = first_row(); i < n; i += row_stride()) f(i, row<S>(x, i));
+    }
+
+    // The sum of row i by one thread.
+    template <class S, class X> __device__ S row(X x, long long i) const {
         using value = decltype(x(0));
-        for (long long i = first_row(); i < n; i += row_stride()) {
-            S sum{};
+        S sum{};
 #pragma unroll 4
-            for (int d = 0; d < count; ++d) {
-                const long long j = i + offsets[d];
-                const bool inside = j >= 0 && j < n;
-                const T a = inside ? data[d * n + i] : T{};
-                const value b = inside ? x(j) : value{};
-                sum = plus_product(sum, a, b);
-            }
-            f(i, sum);
+        for (int d = 0; d < count; ++d) {
+            const long long j = i + offsets[d];
+            const bool inside = j >= 0 && j < n;
+            const T a = inside ? data[d * n + i] : T{};
+            const value b = inside ? x(j) : value{};
+            sum = plus_product(sum, a, b);
         }
+        return sum;
     }
 };
 
@@ -160,36 +171,45 @@ template <class T> struct Dense {
             if (lane == 0) f(i, s);
         }
     }
+
+    // The sum of row i by one thread.
+    template <class S, class X> __device__ S row(X x, long long i) const {
+        S sum{};
+#pragma unroll 4
+        for (long long j = 0; j < n; ++j) sum = plus_product(sum, data[i * n + j], x(j));
+        return sum;
+    }
 };
 
 // third: the weights of the centre and of the neighbours along z, y and x; extra: the grid's ny in the upper half and
 // its nx in the lower one (nz is n / (ny nx)); zero outside the grid. n < 2^31: divisions of 64 bits are slow.
 template <class T> struct Stencil {
     using entry = T;
-    const T* weights;
-    long long n;
-    unsigned nx, ny;
+    T centre, wz, wy, wx;
+    unsigned size, nx, ny;
 
     __device__ Stencil(const void*, const void*, const void* third, long long n, long long extra)
-        : weights((const T*)third), n(n), nx(unsigned(extra & 0xffffffff)), ny(unsigned(extra >> 32)) {}
+        : centre(((const T*)third)[0]), wz(((const T*)third)[1]), wy(((const T*)third)[2]), wx(((const T*)third)[3]),
+          size(unsigned(n)), nx(unsigned(extra & 0xffffffff)), ny(unsigned(extra >> 32)) {}
 
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
+        for (unsigned i = unsigned(first_row()); i < size; i += unsigned(row_stride())) f((long long)i, row<S>(x, i));
+    }
+
+    // The sum of row i by one thread.
+    template <class S, class X> __device__ S row(X x, unsigned i) const {
         using value = decltype(x(0));
-        const T centre = weights[0], wz = weights[1], wy = weights[2], wx = weights[3];
-        const unsigned size = unsigned(n), plane = nx * ny;
-        for (unsigned i = unsigned(first_row()); i < size; i += unsigned(row_stride())) {
-            const unsigned line = i / nx, column = i - line * nx, above = line % ny;
-            const value here = x(i);
-            const value west = column > 0 ? x(i - 1) : value{}, east = column + 1 < nx ? x(i + 1) : value{};
-            const value south = above > 0 ? x(i - nx) : value{}, north = above + 1 < ny ? x(i + nx) : value{};
-            const value back = i >= plane ? x(i - plane) : value{}, front = i + plane < size ? x(i + plane) : value{};
-            S s = plus_product(S{}, centre, here), t = plus_product(S{}, wx, west);
-            s = plus_product(s, wy, south);
-            t = plus_product(t, wx, east);
-            s = plus_product(s, wy, north);
-            t = plus_product(t, wz, back);
-            s = plus_product(s, wz, front);
-            f(i, s + t);
-        }
+        const unsigned plane = nx * ny, line = i / nx, column = i - line * nx, above = line % ny;
+        const value here = x(i);
+        const value west = column > 0 ? x(i - 1) : value{}, east = column + 1 < nx ? x(i + 1) : value{};
+        const value south = above > 0 ? x(i - nx) : value{}, north = above + 1 < ny ? x(i + nx) : value{};
+        const value back = i >= plane ? x(i - plane) : value{}, front = i + plane < size ? x(i + plane) : value{};
+        S s = plus_product(S{}, centre, here), t = plus_product(S{}, wx, west);
+        s = plus_product(s, wy, south);
+        t = plus_product(t, wx, east);
+        s = plus_product(s, wy, north);
+        t = plus_product(t, wz, back);
+        s = plus_product(s, wz, front);
+        return s + t;
     }
 };
