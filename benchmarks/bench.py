@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 
-from . import _threads, machine, options, per_iteration, plot, report, startup
+from . import _threads, gpu, machine, options, per_iteration, per_iteration_gpu, plot, report, startup
 from ._registry import UsageError, present
 from .run import run
 
@@ -15,6 +15,10 @@ _EXPLAINED = (
     "more. ratio: seconds of {settings.baseline} (where it does not apply: SciPy's method of the same name) "
     "with the same preconditioner / seconds, set-up not counted; above 1 is faster."
 )
+_EXPLAINED_GPU = (
+    " Data is moved before the clock starts; what runs on the GPU is timed by the device's events. vs cpu: seconds "
+    "of ours on the CPU (cpu:NAME) / seconds of ours on the GPU."
+)
 
 
 def bench(args, argv):
@@ -23,6 +27,8 @@ def bench(args, argv):
     options.check_outputs(args)
     if args.startup:
         return _startup(args, argv)
+    if args.per_iteration and args.backend == "gpu":
+        return _per_iteration_gpu(args, argv)
     if args.per_iteration:
         return _worker(threads[0], argv) if args.worker else _per_iteration(args, argv)
     if len(threads) > 1:
@@ -34,9 +40,12 @@ def bench(args, argv):
 
 def _run(settings, args, argv, threads):
     """Print rows as they finish; an interrupt keeps and writes those that did."""
-    table = report.Table()
+    on_gpu = settings.backend == "gpu"
+    table = report.Table(on_gpu)
     print(f"{machine.one_line()}\nthreads: {threads}")
-    print(report.wrap(_EXPLAINED.format(settings=settings)))
+    if on_gpu:
+        print(gpu.one_line())
+    print(report.wrap(_EXPLAINED.format(settings=settings) + _EXPLAINED_GPU * on_gpu))
     print(table.heading(), flush=True)
     rows, code = [], 0
     try:
@@ -58,7 +67,8 @@ def _finish(rows, table, settings, args, argv, threads):
     print(report.summary(rows))
     if table.notes():
         print(table.notes())
-    about = _about(argv, threads) | {"settings": {"rtol": settings.rtol, "maxiter": settings.maxiter}}
+    about = _about(argv, threads, settings.backend == "gpu")
+    about["settings"] = {"rtol": settings.rtol, "maxiter": settings.maxiter}
     if args.json:
         report.write_json(args.json, rows, **about)
     if args.csv:
@@ -69,8 +79,9 @@ def _finish(rows, table, settings, args, argv, threads):
         print(f"written: {path}")
 
 
-def _about(argv, threads):
-    return {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
+def _about(argv, threads, on_gpu=False):
+    about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
+    return about | ({"gpu": gpu.describe()} if on_gpu else {})
 
 
 class _Progress:
@@ -120,6 +131,28 @@ def _per_iteration(args, argv):
         code = 130
     if args.json:
         report.write_json(args.json, rows, **_about(argv, threads))
+    return code
+
+
+def _per_iteration_gpu(args, argv):
+    import solvers
+
+    with solvers.backend("gpu"):
+        pass  # refused here, before any work, where there is none
+    print(f"{machine.one_line()}\n{gpu.one_line()}")
+    print(report.wrap(per_iteration_gpu.EXPLAINED))
+    print(per_iteration_gpu.heading(), flush=True)
+    rows, code = [], 0
+    try:
+        for row in per_iteration_gpu.measure_all(args.quick):
+            rows.append(row)
+            print(per_iteration_gpu.line(row), flush=True)
+    except KeyboardInterrupt:
+        code = 130
+    print(per_iteration_gpu.notes(rows))
+    if args.json:
+        report.write_json(args.json, rows, **_about(argv, None, on_gpu=True))
+        print(f"written: {args.json}")
     return code
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``solvers bench``, ``solvers list``, ``solvers info``."""
+"""The command line: ``solvers bench``, ``solvers test-gpu``, ``solvers list``, ``solvers info``."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import sys
 import textwrap
 
+from . import parity
 from ._registry import UsageError
 from .methods import METHODS
 from .preconditioners import PRECONDITIONERS
@@ -29,7 +30,10 @@ _CHOOSING = (
 
 
 def main(argv=None) -> int:
-    """Run the command line; return its exit code: 0, 2 for a command that cannot be run, 130 after Ctrl-C."""
+    """Run the command line.
+
+    Returns its exit code: 0, 1 where a test failed, 2 for a command that cannot be run, 130 after Ctrl-C.
+    """
     from solvers import BackendUnavailable, InvalidInput
 
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -57,6 +61,7 @@ def _parser():
     parser.set_defaults(run=lambda args, argv: parser.print_help() or 0)
     commands = parser.add_subparsers(title="commands")
     _add_bench(commands.add_parser("bench", help="problems x methods x preconditioners, with ratios to a baseline"))
+    parity.add_arguments(commands.add_parser("test-gpu", help="every GPU kernel and method beside the CPU's"))
     listing = commands.add_parser("list", help="what is registered")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_list)
@@ -94,7 +99,7 @@ def _add_how(group):
     group.add_argument("--dtype", choices=("float32", "float64", "complex64", "complex128"))
     group.add_argument("--threads", type=_positive_list, help="of our kernels, BLAS and OpenMP; default 1")
     group.add_argument("--repeats", type=_positive, default=3, help="solves per row, of which the median; default 3")
-    group.add_argument("--baseline", default="scipy:cg", help="the method that ratios refer to, or none")
+    group.add_argument("--baseline", help="what ratios refer to, or none; default scipy:cg, on the GPU cupyx:cg")
     group.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="where our methods run")
 
 

@@ -1,4 +1,4 @@
-"""The named methods: ours, SciPy's and PyAMG's, each as it is called by a user.
+"""The named methods: ours, SciPy's, PyAMG's and CuPy's, each as it is called by a user.
 
 A method has two halves. ``solve`` is what the clock sees: the library's own call and nothing else.
 ``read`` turns its answer into counts; where the library does not count (SciPy), that is a second run
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._registry import Registry
+from . import gpu
+from ._registry import Registry, present
 from .preconditioners import ruge_stuben, smoothed_aggregation
 
 __all__ = ["METHODS", "Method", "Outcome", "Task", "method"]
@@ -56,7 +57,8 @@ class Method:
     """A registered method.
 
     ``setup(problem)`` of a standalone method takes the place of a preconditioner; ``criterion`` says
-    what the library tests where that is not ``||b - A x|| <= rtol ||b||``.
+    what the library tests where that is not ``||b - A x|| <= rtol ||b||``; ``backend`` is where it runs,
+    where the run's settings do not decide.
     """
 
     name: str
@@ -69,13 +71,22 @@ class Method:
     real: bool = False
     criterion: str = ""
     setup: Callable | None = None
+    backend: str = ""
 
     @property
     def package(self):
         return "pyamg" if self.library == "pyamg" else ""
 
+    def runs_on(self, backend):
+        """``"gpu"`` or ``"cpu"``: ours run where the settings say, others where they are made for."""
+        return self.backend or ("gpu" if self.library == "solvers" and backend == "gpu" else "cpu")
+
     def unsuitable(self, problem):
-        """Say why it cannot take this problem, or return an empty string."""
+        """Say why it cannot take this problem here, or return an empty string."""
+        if self.library == "cupyx" and (why := gpu.missing(with_cupyx=True)):
+            return f"needs a GPU: {why.rstrip('.')}"
+        if self.library == "solvers" and self.backend == "cpu" and not present("numba"):
+            return "needs numba"
         if self.needs == "spd" and not problem.spd:
             return "needs a positive definite matrix"
         if self.needs == "symmetric" and not problem.symmetric:
@@ -104,10 +115,10 @@ def restarts(task, restart=20):
 def _read_ours(entry, task, result):
     norms = None
     if task.history:
-        norms = (result.residuals / (np.linalg.norm(task.b) or 1.0)).tolist()
+        norms = (result.residuals / (np.linalg.norm(gpu.on_host(task.b)) or 1.0)).tolist()
     message = "" if result.converged else result.message
     return Outcome(
-        result.x,
+        gpu.on_host(result.x),
         result.converged,
         str(result.status),
         int(result.iterations),
@@ -266,3 +277,43 @@ for _name, _setup in {"sa": smoothed_aggregation, "rs": ruge_stuben}.items():
         read=_read_multigrid,
         setup=_setup,
     )(_multigrid)
+
+
+# ---- CuPy's ----------------------------------------------------------------------------------------
+
+
+def _cupyx(task, name, callback=None, **options):
+    import cupyx.scipy.sparse.linalg as cla
+
+    tolerance = {"tol" if name == "minres" else "rtol": task.rtol}
+    return getattr(cla, name)(task.A, task.b, M=task.M, callback=callback, **tolerance, **options)
+
+
+def _read_cupyx(entry, task, answer):
+    """Iterations are counted in a second run; its products are not counted: cg applies A in a way of its own."""
+    x, info = answer
+    steps = []
+    entry.solve(task, callback=lambda _: steps.append(None))
+    status = "converged" if info == 0 else "maxiter"
+    message = "" if info >= 0 else f"CuPy returned info = {info}."
+    return Outcome(gpu.on_host(x), info == 0, status, len(steps), None, None, message)
+
+
+def _register_cupyx(name, needs="", limit=lambda task: {"maxiter": task.maxiter}):
+    @method(
+        f"cupyx:{name}",
+        "linalg",
+        "cupyx",
+        f"cupyx.scipy.sparse.linalg.{name}, on the GPU",
+        read=_read_cupyx,
+        needs=needs,
+        backend="gpu",
+    )
+    def solve(task, callback=None):
+        return _cupyx(task, name, callback, **limit(task))
+
+
+_register_cupyx("cg", needs="spd")
+_register_cupyx("minres", needs="symmetric")
+_register_cupyx("bicgstab")
+_register_cupyx("gmres", limit=lambda task: {"maxiter": task.maxiter, "restart": 20})

@@ -9,7 +9,7 @@ from .plan import Settings, problem_loader
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 
-__all__ = ["check_outputs", "settings"]
+__all__ = ["check_outputs", "check_writable", "settings"]
 
 _DEFAULT = "poisson2d,poisson3d,anisotropic,jump,elasticity,convection_diffusion2d"
 # Problem and size of --quick: real matrices first, then enough points that an iteration costs something.
@@ -34,14 +34,19 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def check_outputs(args):
     """Refuse before any work what could not be written after it."""
-    for path in filter(None, (args.json, args.csv, args.plot)):
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
-            raise UsageError(f"{path} cannot be written: {folder} must be a folder that you can write to.")
+    check_writable(filter(None, (args.json, args.csv, args.plot)))
     if args.plot:
         if not args.plot.endswith(_PICTURES):
             raise UsageError(f"--plot must end in {', '.join(_PICTURES)}, got {args.plot!r}.")
         need("matplotlib", "--plot")
+
+
+def check_writable(paths):
+    """Refuse files in folders that are not there, or not ours to write to."""
+    for path in paths:
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
+            raise UsageError(f"{path} cannot be written: {folder} must be a folder that you can write to.")
 
 
 def settings(args):
@@ -58,7 +63,7 @@ def settings(args):
         rtol=_rtol(args),
         maxiter=args.maxiter,
         repeats=args.repeats,
-        baseline="none" if args.baseline == "none" else METHODS.find(args.baseline).name,
+        baseline=_baseline(args),
         backend=args.backend,
         history=bool(args.plot),
         **({"seconds_per_row": _QUICK_SECONDS_PER_ROW} if args.quick else {}),
@@ -98,6 +103,12 @@ def _installed(entries):
     for entry in entries:
         need(entry.package, f"{entry.name!r}")
     return entries
+
+
+def _baseline(args):
+    if args.baseline is None:
+        return "cupyx:cg" if args.backend == "gpu" else "scipy:cg"
+    return "none" if args.baseline == "none" else METHODS.find(args.baseline).name
 
 
 def _rtol(args):

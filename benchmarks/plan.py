@@ -1,12 +1,12 @@
 """What a run consists of: the settings, and which methods go with which problem and preconditioner."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._registry import UsageError, present
 from .methods import METHODS
 from .problems import make_problem
 
-__all__ = ["Settings", "baseline_of", "plan", "problem_loader"]
+__all__ = ["Settings", "baseline_of", "on_cpu", "plan", "problem_loader"]
 
 # Without --methods, a problem is given to the methods made for its kind.
 _FAMILY = {
@@ -39,6 +39,8 @@ def plan(problem, settings):
     does not suit the problem, comes once.
     """
     chosen = settings.methods or _family(problem)
+    if settings.backend == "gpu":
+        chosen = [each for m in chosen for each in (*_twin(m), m)]
     unsuited = [m for m in chosen if m.unsuitable(problem)]
     suited = [m for m in chosen if m not in unsuited]
     alone = [m for m in suited if m.setup]
@@ -60,13 +62,24 @@ def _family(problem):
     return [METHODS[name] for name in _FAMILY[kind] if present(METHODS[name].package)]
 
 
+def _twin(method):
+    """Ours on the CPU, beside ours on the GPU."""
+    ours = method.library == "solvers" and not method.backend
+    return [replace(method, name=on_cpu(method.name), summary=f"{method.summary}, on the CPU", backend="cpu")] * ours
+
+
+def on_cpu(name):
+    """What that method is called where it runs on the CPU in a run on the GPU."""
+    return f"cpu:{name}"
+
+
 def _with_baselines(methods, problem, settings):
     found = [baseline_of(m, problem, settings) for m in methods]
     return list(dict.fromkeys([*filter(None, found), *methods]))
 
 
 def baseline_of(method, problem, settings):
-    """The method that ``method`` is measured against: the chosen one, or SciPy's of the same name.
+    """The method that ``method`` is measured against: the chosen one, or its library's of the same name.
 
     The second stands in on problems that the chosen one does not suit, so that gmres is not compared
     with conjugate gradients that cannot be run, nor bicgstab with gmres.
@@ -74,7 +87,8 @@ def baseline_of(method, problem, settings):
     if settings.baseline == "none":
         return None
     name = method.name.rpartition(":")[2]
-    candidates = [METHODS.find(settings.baseline), METHODS.get(f"scipy:{name}")]
+    library = settings.baseline.partition(":")[0] if settings.backend == "gpu" else "scipy"
+    candidates = [METHODS.find(settings.baseline), METHODS.get(f"{library}:{name}")]
     return next((m for m in candidates if m and not m.unsuitable(problem)), None)
 
 

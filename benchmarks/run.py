@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
+from . import gpu
 from ._registry import UsageError, need
 from .methods import Task
-from .plan import baseline_of, plan
+from .plan import baseline_of, on_cpu, plan
 from .preconditioners import PRECONDITIONERS, prepare_package
 
 __all__ = ["FALSE_SUCCESS", "Row", "run", "true_residual"]
@@ -49,6 +51,8 @@ class Row:
     repeats: int = 0
     baseline: str = ""
     residuals: list | None = field(default=None, repr=False)
+    ratio_cpu: float | None = None
+    backend: str = "cpu"
 
     def to_dict(self):
         """The row as plain values; the residual curve is left out where none was recorded."""
@@ -83,7 +87,7 @@ def _group(problem, preconditioner, methods, settings):
     """All methods with one preconditioner: it is set up once, and its seconds stand in each row."""
     ready = _set_up(preconditioner, problem)
     task = Task(problem, ready.M, settings.rtol, settings.maxiter, settings.backend)
-    finished = {}
+    finished, tasks = {}, {"cpu": task}
     for entry in methods:
         row = _blank(problem, preconditioner, entry)
         row.setup_seconds, row.status, row.message = ready.seconds, ready.status, ready.message
@@ -91,11 +95,12 @@ def _group(problem, preconditioner, methods, settings):
         if why:
             row.status, row.message, row.setup_seconds = "skipped", f"{why}.", None
         elif not ready.status:
-            _fill(row, entry, task, settings)
+            _fill(row, entry, tasks, settings)
         finished[entry.name] = row
         reference = baseline_of(entry, problem, settings)
         row.baseline = reference.name if reference else ""
         row.ratio = _ratio(row, finished.get(row.baseline))
+        row.ratio_cpu = _ratio(row, finished.get(on_cpu(entry.name)))
         yield row
 
 
@@ -128,13 +133,17 @@ def _set_up(entry, problem):
     return _Ready(M, None if M is None else time.perf_counter() - start)
 
 
-def _fill(row, entry, task, settings):
-    """Run one method and write down what came of it.
+def _fill(row, entry, tasks, settings):
+    """Run one method and write down what came of it; ``tasks``: the task where it was moved to already.
 
     Whatever a library raises, ours included, becomes the status of the row: the others still run.
     """
+    row.backend = entry.runs_on(settings.backend)
     try:
         with _quiet():
+            if row.backend not in tasks:
+                tasks[row.backend] = gpu.moved(tasks["cpu"])
+            task = replace(tasks[row.backend], backend=row.backend if settings.backend == "gpu" else settings.backend)
             if entry.setup:
                 task, row.setup_seconds = _set_up_alone(entry, task)
             answer, row.seconds, row.repeats = _timed(entry, task, settings)
@@ -145,7 +154,8 @@ def _fill(row, entry, task, settings):
         row.status, row.message = "failed", _sentence(error)
         return
     row.iterations, row.matvecs, row.residuals = outcome.iterations, outcome.matvecs, outcome.residuals
-    row.residual, limit = true_residual(task.A, outcome.x, task.b, task.rtol)
+    given = tasks["cpu"]
+    row.residual, limit = true_residual(given.A, outcome.x, given.b, given.rtol)
     row.status, row.message = _verdict(outcome, row.residual, limit, entry.criterion)
 
 
@@ -164,15 +174,21 @@ def _timed(entry, task, settings):
     Solves of microseconds are repeated beyond ``repeats``: a median of three of them is noise.
     """
     need(entry.package, f"The method {entry.name!r}")
+    clock = gpu.timed if entry.runs_on(settings.backend) == "gpu" else _timed_here
     entry.solve(replace(task, maxiter=2))
     seconds = []
     while not seconds or _again(len(seconds), sum(seconds), settings):
-        start = time.perf_counter()
-        answer = entry.solve(task)
-        seconds.append(time.perf_counter() - start)
+        answer, spent = clock(partial(entry.solve, task))
+        seconds.append(spent)
         if answer[1] != 0:
             break  # A failure has no ratio, and often took the longest.
     return answer, statistics.median(seconds), len(seconds)
+
+
+def _timed_here(run):
+    start = time.perf_counter()
+    answer = run()
+    return answer, time.perf_counter() - start
 
 
 def _again(count, spent, settings):

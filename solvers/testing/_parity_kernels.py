@@ -180,13 +180,15 @@ def _largest(target, n, dtype):
     spoiled, endless = v.copy(), v.copy()
     spoiled[n // 2], endless[-1] = np.nan, np.inf
 
+    given = v, far, spoiled, endless, v[:0]
+
     def run(kernels):
-        return tuple(kernels.largest(kernels.copy_to_device(given, dtype)) for given in (v, far, spoiled, endless, v[:0]))
+        return tuple(kernels.largest(kernels.copy_to_device(each, dtype)) for each in given)
 
     values = run(target.kernels)
     assert all(type(value) is float for value in values), [type(value).__name__ for value in values]
     assert np.isnan(values[2]) and values[3] == np.inf and values[4] == 0.0, values[2:]
-    most = [float(np.abs(given.astype(wide(dtype))).max()) for given in (v, far)]
+    most = [float(np.abs(each.astype(wide(dtype))).max()) for each in (v, far)]
     compare(target, lambda kernels: run(kernels)[:2], [(value, _bound(dtype, 1, value)) for value in most])
 
 
