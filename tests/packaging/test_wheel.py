@@ -100,7 +100,7 @@ def test_the_licence_is_named_and_carried(metadata, names):
 
 
 def test_the_extras_are_those_of_the_design(metadata):
-    assert {*metadata.get_all("Provides-Extra")} == {"gpu", "learned", "deep", "bench", "test", "docs"}
+    assert {*metadata.get_all("Provides-Extra")} == {"gpu", "gpu-cuda12", "learned", "deep", "bench", "test", "docs"}
 
 
 def test_the_core_needs_numpy_scipy_numba_and_pyamg_only(metadata):
@@ -110,11 +110,51 @@ def test_the_core_needs_numpy_scipy_numba_and_pyamg_only(metadata):
 
 
 @pytest.mark.parametrize(
-    "extra, some", [("bench", {"pot", "matplotlib"}), ("test", {"pytest", "hypothesis"}), ("gpu", {"cupy-cuda13x"})]
+    "extra, some",
+    [
+        ("bench", {"pot", "matplotlib"}),
+        ("test", {"pytest", "hypothesis", "cupy-cuda13x", "nvidia-cuda-nvrtc"}),
+        ("gpu", {"cupy-cuda13x"}),
+        ("gpu-cuda12", {"cupy-cuda12x"}),
+    ],
 )
 def test_an_extra_brings_what_it_is_for(metadata, extra, some):
     marked = [r for r in metadata.get_all("Requires-Dist") if re.search(rf"extra == ['\"]{extra}['\"]", r)]
     assert some <= {re.match(r"[\w-]+", r)[0].lower() for r in marked}
+
+
+def test_cupy_brings_its_cuda_libraries_where_kernels_run_and_not_where_they_are_compiled(metadata):
+    needed = [r for r in metadata.get_all("Requires-Dist") if r.startswith("cupy")]
+    assert {r.partition(";")[0].strip() for r in needed if "gpu" in r} == {
+        "cupy-cuda13x[ctk]<15,>=14.2",
+        "cupy-cuda12x[ctk]<15,>=14.2",
+    }
+    (compiled,) = (r for r in needed if "extra == " in r and "gpu" not in r)
+    assert "[ctk]" not in compiled and "darwin" in compiled  # there is no CuPy for macOS
+
+
+def test_no_core_requirement_needs_a_gpu(metadata):
+    assert [r for r in metadata.get_all("Requires-Dist") if re.match("cupy|nvidia", r) and "extra" not in r] == []
+
+
+def test_the_cuda_sources_are_in_the_wheel_beside_what_launches_them(names, tracked):
+    in_repository = {in_wheel(name) for name in tracked if name.startswith("kernels/gpu/")}
+    in_archive = {name for name in names if name.startswith("solvers/kernels/gpu/")}
+    assert in_archive == in_repository
+    assert {"solvers/kernels/gpu/common.cuh", "solvers/kernels/gpu/_device.py"} <= in_archive
+
+
+def test_the_installed_package_reads_every_cuda_source(python, unpacked):
+    script = """
+import solvers.kernels.gpu
+from solvers.kernels.gpu import _device
+print(_device.__file__)
+print(min(len(source.code) for source in _device.SOURCES), "cupy" in __import__("sys").modules)
+"""
+    where, read = python("-c", script, path=[unpacked]).splitlines()
+    assert where.startswith(str(unpacked))
+    shortest, cupy_loaded = read.split()
+    assert int(shortest) > 1000 and cupy_loaded == "False"
 
 
 def test_the_console_script_is_solvers(read):
