@@ -71,9 +71,10 @@ def run(steps, problem, limits):
         if residual <= limits.threshold and (math.isfinite(residual) or limits.threshold == math.inf):
             status = Status.CONVERGED
             break
-        if status is Status.NONFINITE or not math.isfinite(residual):
+        if status in (Status.NONFINITE, Status.DIVERGED) or not math.isfinite(residual):
             residual = problem.last_finite(residual)
-            status = Status.CONVERGED if residual <= limits.threshold else Status.NONFINITE
+            lost = Status.DIVERGED if status is Status.DIVERGED else Status.NONFINITE
+            status = Status.CONVERGED if residual <= limits.threshold else lost
             break
         if best is not None and residual > 0.5 * best[0]:
             if best[0] < residual:

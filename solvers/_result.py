@@ -38,6 +38,10 @@ class Status(StrEnum):
     NONFINITE = "nonfinite", (
         "A NaN or an infinity came up in a product with `A` or `M`; look for it there, or rescale the system."
     )
+    DIVERGED = "diverged", (
+        "The residual grew without bound: this iteration does not converge for this matrix; lower `omega`, or use cg, "
+        "minres or gmres."
+    )
     STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
 
     def __new__(cls, name, sentence):
@@ -58,6 +62,7 @@ _INFO = {
     Status.NOT_HERMITIAN: -11,
     Status.NONFINITE: -12,
     Status.INCONSISTENT: -13,
+    Status.DIVERGED: -14,
 }
 
 

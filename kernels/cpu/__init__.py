@@ -5,8 +5,32 @@ from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .products import matvec, residual
+from .relaxation import (
+    Sweep,
+    diagonal,
+    jacobi_chunk,
+    order_by_colours,
+    order_by_levels,
+    sor_chunk,
+    split_rows,
+    ssor_chunk,
+    sweep,
+)
+from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
-from .vectors import axpy, difference, inner, largest, multiply, scale, step_direction, step_iterate
+from .vectors import (
+    axpy,
+    difference,
+    gather,
+    inner,
+    largest,
+    multiply,
+    reciprocal,
+    scale,
+    scatter,
+    step_direction,
+    step_iterate,
+)
 
 __all__ = [
     "CSR",
@@ -15,6 +39,7 @@ __all__ = [
     "LANES",
     "MOST_ENTRIES",
     "Stencil",
+    "Sweep",
     "axpy",
     "cg_chunk",
     "cg_chunk_many",
@@ -23,22 +48,36 @@ __all__ = [
     "csr",
     "dense",
     "device_of",
+    "diagonal",
     "diagonals",
     "difference",
     "empty",
+    "gather",
     "inner",
     "is_ready",
     "is_valid_csr",
+    "jacobi_chunk",
     "judge",
     "largest",
     "matvec",
     "multiply",
+    "order_by_colours",
+    "order_by_levels",
     "project",
+    "reciprocal",
     "residual",
     "scale",
+    "scatter",
+    "sor_chunk",
+    "split_rows",
+    "ssor_cg_chunk",
+    "ssor_cg_start",
+    "ssor_chunk",
+    "ssor_solve",
     "stencil",
     "step_direction",
     "step_iterate",
+    "sweep",
     "to_device",
     "to_host",
     "zeros",

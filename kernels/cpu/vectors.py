@@ -13,12 +13,15 @@ __all__ = [
     "axpy",
     "difference",
     "form",
+    "gather",
     "inner",
     "largest",
     "multiply",
     "narrow",
     "quotient",
+    "reciprocal",
     "scale",
+    "scatter",
     "square",
     "step_direction",
     "step_iterate",
@@ -98,6 +101,21 @@ def scale(alpha, x, y):
 def multiply(d, x, y):
     """y = d x entry by entry, d real; d, x, y have shape (n,)."""
     np.multiply(d, x, out=y)
+
+
+def gather(x, order, y):
+    """y = x[order]; x and y have shape (n,), order holds integers below n."""
+    np.take(x, order, out=y, mode="clip")
+
+
+def scatter(x, order, y):
+    """y[order] = x; x and y have shape (n,), order is a permutation."""
+    y[order] = x
+
+
+def reciprocal(x, y):
+    """y = 1 / x entry by entry; x and y have shape (n,)."""
+    np.divide(x.dtype.type(1), x, out=y)
 
 
 def difference(b, y, r):

@@ -13,20 +13,30 @@ from ._bicgstab import bicgstab
 from ._cg import cg
 from ._gmres import gmres
 from ._minres import minres
+from ._omega import omega_optimal
 from ._operator import PreparedOperator
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
+from ._sor import gauss_seidel, jacobi, sor
+from ._ssor import SSORPreconditioner, ssor, ssor_cg
 
 #: Names of this module that do not do what SciPy does.
 OURS = (
     "LinearResult",
     "PreparedOperator",
+    "SSORPreconditioner",
     "StencilOperator",
     "bicgstab",
     "cg",
+    "gauss_seidel",
     "gmres",
+    "jacobi",
     "minres",
+    "omega_optimal",
     "prepare",
+    "sor",
+    "ssor",
+    "ssor_cg",
     "stencil",
 )
 # The other functions are SciPy's, and go to CuPy's where the GPU is asked for; classes are SciPy's own objects.

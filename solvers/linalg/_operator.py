@@ -24,14 +24,18 @@ class Matrix:
     n : int
     dtype : numpy.dtype or None
         One of float32, float64, complex64, complex128; None where only a product would tell.
+    csr, dense, stencil : sparse matrix, array, (shape, weights)
+        What it came as; None for the others.
+    sweeps : dict
+        What ``sweep_of`` made of it.
     """
 
-    __slots__ = ("n", "dtype", "_name", "_csr", "_dense", "_stencil", "_apply", "_operands")
+    __slots__ = ("n", "dtype", "_name", "csr", "dense", "stencil", "_apply", "_operands", "sweeps")
 
     def __init__(self, n, dtype, name="A", csr=None, dense=None, stencil=None, apply=None):
         self.n, self.dtype, self._name = n, dtype, name
-        self._csr, self._dense, self._stencil, self._apply = csr, dense, stencil, apply
-        self._operands = {}
+        self.csr, self.dense, self.stencil, self._apply = csr, dense, stencil, apply
+        self._operands, self.sweeps = {}, {}
 
     @property
     def explicit(self):
@@ -47,13 +51,13 @@ class Matrix:
         if key not in self._operands:
             kernels = _backend.kernels(backend)
             operand = self._make(dtype, kernels)
-            self._operands[key] = kernels.diagonals(operand) if many_products and self._csr is not None else operand
+            self._operands[key] = kernels.diagonals(operand) if many_products and self.csr is not None else operand
         return self._operands[key]
 
     @property
     def sparse(self):
         """Whether it came as a sparse matrix."""
-        return self._csr is not None
+        return self.csr is not None
 
     def csr_operand(self, dtype, backend):
         """The kernels' CSR form, also where ``operand`` is stored by diagonals."""
@@ -68,12 +72,12 @@ class Matrix:
         eps = np.finfo(dtype).eps
         if self.n == 0:
             return True
-        if self._stencil is not None:
-            return not np.any(self._stencil[1].imag)
-        if issparse(self._csr):
-            return bool(abs(self._csr - self._csr.conj().T).max() <= 8 * eps * abs(self._csr).max())
-        if isinstance(self._dense, np.ndarray):
-            return bool(np.abs(self._dense - self._dense.conj().T).max() <= 8 * eps * np.abs(self._dense).max())
+        if self.stencil is not None:
+            return not np.any(self.stencil[1].imag)
+        if issparse(self.csr):
+            return bool(abs(self.csr - self.csr.conj().T).max() <= 8 * eps * abs(self.csr).max())
+        if isinstance(self.dense, np.ndarray):
+            return bool(np.abs(self.dense - self.dense.conj().T).max() <= 8 * eps * np.abs(self.dense).max())
         return self._seems_hermitian(dtype, eps, backend)
 
     def _seems_hermitian(self, dtype, eps, backend):
@@ -93,21 +97,21 @@ class Matrix:
         return y
 
     def _make(self, dtype, kernels):
-        entries = 0 if self._csr is None else self._csr.nnz
+        entries = 0 if self.csr is None else self.csr.nnz
         if max(self.n, entries) > kernels.MOST_ENTRIES:
             raise InvalidInput(
                 f"`{self._name}` must have at most {kernels.MOST_ENTRIES} rows and stored entries on this backend, got "
                 f"{max(self.n, entries)}; use solvers.backend('cpu')."
             )
-        if self._csr is not None:
+        if self.csr is not None:
             return self._make_csr(dtype, kernels)
-        if self._dense is not None:
-            return kernels.dense(kernels.to_device(self._dense, dtype))
-        shape, weights = self._stencil
+        if self.dense is not None:
+            return kernels.dense(kernels.to_device(self.dense, dtype))
+        shape, weights = self.stencil
         return kernels.stencil(shape, weights.astype(dtype))
 
     def _make_csr(self, dtype, kernels):
-        A = self._csr
+        A = self.csr
         check_indices(A, self._name)
         index = np.int32 if max(A.nnz, self.n) <= np.iinfo(np.int32).max else np.int64
         return kernels.csr(

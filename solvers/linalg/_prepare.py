@@ -119,5 +119,5 @@ def stencil(shape, weights):
 
 
 def _conjugate(matrix):
-    shape, weights = matrix._stencil
+    shape, weights = matrix.stencil
     return Matrix(matrix.n, matrix.dtype, stencil=(shape, weights.conj()))

@@ -13,7 +13,7 @@ class LinearResult(Result, tuple):
     x : ndarray, shape (n,) or (n, k)
     info : int
         0 if converged; the number of iterations for a limit; -10 breakdown, -11 indefinite or not
-        Hermitian, -12 not finite, -13 inconsistent. For several right-hand sides, that of the worst.
+        Hermitian, -12 not finite, -13 inconsistent, -14 diverged. For several right-hand sides, that of the worst.
     """
 
     def __new__(cls, values, **fields):

@@ -29,7 +29,7 @@ class _Problem:
     """What all right-hand sides share.
 
     ``preconditioner`` is (diagonal, None), (None, function) or (None, None); ``leave`` turns an array of the
-    backend into the kind that b is.
+    backend into the kind that b is; ``few_products`` says that the method's work is not in products with A.
     """
 
     backend: str
@@ -38,9 +38,10 @@ class _Problem:
     matrix: Matrix
     dtype: np.dtype
     preconditioner: tuple
+    few_products: bool
 
 
-def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
+def linear_system(A, b, x0, M, tolerances, callback, default_maxiter, few_products=False):
     """Check everything a user passed; returns the systems (one per column), the shape of x, and their limits."""
     backend = _backend.pick(A=source(A), b=b, x0=x0, M=source(M))
     kernels, leave = _backend.kernels(backend), leaving(b)
@@ -51,7 +52,7 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter):
         b, shape = _right_hand_sides(b, matrix.n)
         dtype = _working_dtype(matrix, b)
         preconditioner = _preconditioner(A, M, matrix.n, dtype, backend, leave)
-        problem = _Problem(backend, kernels, leave, matrix, dtype, preconditioner)
+        problem = _Problem(backend, kernels, leave, matrix, dtype, preconditioner, few_products)
         _refuse_host_code(problem, b)
         x0 = _starting_guess(x0, shape, dtype)
         rtol, atol = _checks.tolerance("rtol", tolerances[0]), _checks.tolerance("atol", tolerances[1])

@@ -17,7 +17,7 @@ __all__ = ["solve"]
 
 def solve(
     steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None,
-    counts_own=False, hermitian=False,
+    counts_own=False, hermitian=False, few_products=False,
 ):
     """Validate, solve and wrap up.
 
@@ -34,13 +34,17 @@ def solve(
         Adds to each system what only this method knows.
     counts_own : bool
         Whether the method itself counts up to ``system.maxiter``.
+    few_products : bool
+        Whether the work is not in products with A.
     hermitian : bool
         Whether the method needs a Hermitian A: where it fails, A is looked at, for the better name of the failure.
     """
     if not isinstance(callback, Observers):
         _checks.function("callback", callback)
     tolerances = rtol, atol, maxiter
-    systems, shape, limits = linear_system(A, b, x0, M, tolerances, callback, default_maxiter)
+    systems, shape, limits = linear_system(
+        A, b, x0, M, tolerances, callback, default_maxiter, few_products
+    )
     for system, each in zip(systems, limits):
         if adjust is not None:
             adjust(system)

@@ -31,6 +31,8 @@ class System:
         The norm of b - A x where the method has just recomputed it itself.
     leave : function (array) -> array
         Turns an array of this backend into the kind that the user sent.
+    sweep : (Sweep, order)
+        The sorted matrix of methods that sweep over its rows.
     settings, maxiter, outer : objects that a method keeps here; ``outer`` is what SciPy's ``info`` counts
         where that is not the iterations.
     """
@@ -41,7 +43,8 @@ class System:
             problem.backend, problem.kernels, problem.dtype, problem.leave
         )  # fmt: skip
         self.diagonal, self._apply_M = problem.preconditioner
-        many_products = self._apply_M is None  # with a real preconditioner there will be few
+        # With a real preconditioner there will be few.
+        many_products = self._apply_M is None and not problem.few_products
         self.operand = matrix.operand(self.dtype, self.backend, many_products) if matrix.explicit else None
         self.fused = self.operand is not None and self._apply_M is None
         self.x_is_zero = x is None
@@ -52,7 +55,7 @@ class System:
         self.shift = 0.0
         self.n_matvec = 0
         self.certified = None
-        self.outer = self.settings = self.maxiter = None
+        self.outer = self.settings = self.maxiter = self.sweep = None
         self.eps = float(np.finfo(self.dtype).eps)
 
     @property

@@ -1,0 +1,397 @@
+"""Sweeps over the rows of a matrix: successive over-relaxation, in an order whose stages are independent.
+
+Row after row, a sweep waits for the answer of the row before: it is bound by latency, not by memory. Rows
+sorted by *stages*, none of which is coupled to another row of its stage, do not wait: the same sweep is 2 to
+4 times as fast on one thread, and threads can share a stage. Stages are levels, which keep the natural order
+(the sweep does what it does row by row, in another sequence), or colours, which are fewer.
+
+The matrix, the vectors and the diagonal that kernels get here are sorted so; ``stages`` holds where each
+stage begins. A sweep reads x and writes y, so that it computes, on its way, the residual of x, and the last
+iterate is at hand when its norm turns out to be small enough.
+"""
+
+from collections import namedtuple
+from functools import partial
+
+import numpy as np
+from numba import uint64
+
+from ._jit import jit
+from ._team import BLOCK, barrier, block_count, launch, total
+from .products import apply
+from .storage import shares, work
+from .vectors import narrow, square
+
+__all__ = [
+    "Sweep",
+    "diagonal",
+    "jacobi_chunk",
+    "order_by_colours",
+    "order_by_levels",
+    "sor_chunk",
+    "split_rows",
+    "ssor_chunk",
+    "sweep",
+]
+
+# The strict triangles and the diagonal, sorted by stages; 1 / diagonal; where blocks begin (blocks + 1,), and which
+# block a stage begins with (stages + 1,).
+Sweep = namedtuple("Sweep", "lower upper diagonal inverse edges first")
+
+
+def order_by_levels(indptr, indices):
+    """Sort rows into levels that keep their natural order wherever two are coupled, in either direction.
+
+    Parameters
+    ----------
+    indptr, indices : unsigned integers, as in CSR
+
+    Returns
+    -------
+    order : ndarray of int64, shape (n,)
+        ``order[i]`` is the row that comes at place i.
+    stages : ndarray of int64, shape (stages + 1,)
+    """
+    level = np.zeros(indptr.size - 1, np.int64)
+    _find_levels(indptr, indices, level)
+    return _by_stage(level)
+
+
+def order_by_colours(indptr, indices, transposed_indptr, transposed_indices):
+    """Sort rows into colours, none of which is coupled within: the first that is free, row by row.
+
+    Parameters
+    ----------
+    indptr, indices, transposed_indptr, transposed_indices : unsigned integers
+        The pattern of the matrix as CSR and that of its transpose.
+
+    Returns
+    -------
+    order, stages : as ``order_by_levels``
+    """
+    colour = np.full(indptr.size - 1, -1, np.int64)
+    _find_colours(indptr, indices, transposed_indptr, transposed_indices, colour)
+    return _by_stage(colour)
+
+
+def _by_stage(stage):
+    stages = np.zeros((int(stage.max()) if stage.size else 0) + 2, np.int64)
+    order = np.empty(stage.size, np.int64)
+    _sort_by_stage(stage, stages, order)
+    return order, stages
+
+
+@jit
+def _sort_by_stage(stage, stages, order):
+    """Count, then place: ``stages`` gets where each begins."""
+    for i in range(stage.size):
+        stages[stage[i] + 1] += 1
+    for s in range(1, stages.size):
+        stages[s] += stages[s - 1]
+    at = stages.copy()
+    for i in range(stage.size):
+        order[at[stage[i]]] = i
+        at[stage[i]] += 1
+
+
+@jit
+def _find_levels(indptr, indices, level):
+    one = uint64(1)
+    for i in range(uint64(level.size)):
+        here = level[i]
+        for k in range(uint64(indptr[i]), uint64(indptr[i + one])):
+            j = uint64(indices[k])
+            if j < i:
+                here = max(here, level[j] + 1)
+        level[i] = here
+        for k in range(uint64(indptr[i]), uint64(indptr[i + one])):
+            j = uint64(indices[k])
+            if j > i:
+                level[j] = max(level[j], here + 1)
+
+
+@jit
+def _find_colours(indptr, indices, transposed_indptr, transposed_indices, colour):
+    taken_by = np.full(colour.size + 1, -1, np.int64)
+    for i in range(colour.size):
+        for k in range(indptr[i], indptr[i + 1]):
+            if colour[indices[k]] >= 0:
+                taken_by[colour[indices[k]]] = i
+        for k in range(transposed_indptr[i], transposed_indptr[i + 1]):
+            if colour[transposed_indices[k]] >= 0:
+                taken_by[colour[transposed_indices[k]]] = i
+        free = 0
+        while taken_by[free] == i:
+            free += 1
+        colour[i] = free
+
+
+def split_rows(indptr, indices, order):
+    """The pattern with rows and columns in another order, below and above the diagonal.
+
+    Parameters
+    ----------
+    indptr, indices : unsigned integers, as in CSR
+    order : ndarray of int64, shape (n,)
+
+    Returns
+    -------
+    lower, upper : (indptr, indices, entries)
+        The strict triangles of ``A[order][:, order]`` and where their entries came from: ``data[entries]`` are they.
+    """
+    place = np.empty(order.size, indices.dtype)
+    place[order] = np.arange(order.size, dtype=indices.dtype)
+    sizes = np.zeros((2, order.size + 1), np.int64)
+    _count_triangles(indptr, indices, order, place, sizes)
+    np.cumsum(sizes, axis=1, out=sizes)
+    triangles = tuple(
+        (ends.astype(indptr.dtype), np.empty(ends[-1], indices.dtype), np.empty(ends[-1], np.int64)) for ends in sizes
+    )
+    _split_rows(indptr, indices, order, place, *triangles)
+    return triangles
+
+
+@jit
+def _count_triangles(indptr, indices, order, place, sizes):
+    one = uint64(1)
+    for i in range(uint64(order.size)):
+        row = uint64(order[i])
+        below, above = 0, 0
+        for k in range(uint64(indptr[row]), uint64(indptr[row + one])):
+            j = uint64(place[uint64(indices[k])])
+            below += j < i
+            above += j > i
+        sizes[0, i + one], sizes[1, i + one] = below, above
+
+
+@jit
+def _split_rows(indptr, indices, order, place, lower, upper):
+    one = uint64(1)
+    lower_columns, lower_entries, upper_columns, upper_entries = lower[1], lower[2], upper[1], upper[2]
+    below, above = uint64(0), uint64(0)
+    for i in range(uint64(order.size)):
+        row = uint64(order[i])
+        for k in range(uint64(indptr[row]), uint64(indptr[row + one])):
+            j = uint64(place[uint64(indices[k])])
+            if j < i:
+                lower_columns[below], lower_entries[below] = j, k
+                below += one
+            elif j > i:
+                upper_columns[above], upper_entries[above] = j, k
+                above += one
+
+
+def diagonal(A, order):
+    """The diagonal of a CSR matrix, its rows in another order; entries given twice add up, absent ones are 0."""
+    d = np.zeros(order.size, A.data.dtype)
+    _diagonal(A.indptr, A.indices, A.data, order, d)
+    return d
+
+
+@jit
+def _diagonal(indptr, indices, data, order, d):
+    for i in range(order.size):
+        row = order[i]
+        for k in range(indptr[row], indptr[row + 1]):
+            if indices[k] == row:
+                d[i] += data[k]
+
+
+def sweep(lower, upper, diagonal, stages):
+    """Put together what the sweeps read.
+
+    Parameters
+    ----------
+    lower, upper : CSR
+        The strict triangles, sorted.
+    diagonal : ndarray, shape (n,)
+        Without zeros.
+    stages : ndarray of int64, shape (stages + 1,)
+    """
+    # A stage is cut into blocks, whose sums are added in block order: threads do not change an answer.
+    counts = -(-np.diff(stages) // BLOCK)
+    first = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    edges = np.repeat(stages[:-1], counts) + BLOCK * (np.arange(first[-1]) - np.repeat(first[:-1], counts))
+    edges = np.append(edges, stages[-1]).astype(np.int64)
+    return Sweep(lower, upper, diagonal, (1 / diagonal).astype(diagonal.dtype), edges, first)
+
+
+def sor_chunk(S, b, x, y, omega, norms, threshold, steps):
+    """Take up to ``steps`` sweeps of successive over-relaxation, fewer where the residual falls to the threshold.
+
+    x_i += omega / a_ii (b - sum over j < i of a_ij x_j (new) - sum over j >= i of a_ij x_j (old))_i
+
+    Parameters
+    ----------
+    S : Sweep of n rows
+    b, x, y : ndarray, shape (n,)
+        Right-hand side, iterate (updated) and work space.
+    omega : float
+    norms : ndarray of float64, shape (>= steps,)
+        Receives the norm of b - A x after each sweep.
+
+    Returns
+    -------
+    taken : int
+        Sweeps completed; the last norm may be no finite number.
+    """
+    return share_out(_sor_chunk, S, 2, S, b, x, y, omega, norms, threshold, steps, False)
+
+
+def ssor_chunk(S, b, x, y, omega, norms, threshold, steps):
+    """``sor_chunk`` with a sweep forward and one backward in each step."""
+    return share_out(_sor_chunk, S, 2, S, b, x, y, omega, norms, threshold, steps, True)
+
+
+def jacobi_chunk(A, inverse, b, x, y, omega, norms, threshold, steps):
+    """Take up to ``steps`` damped Jacobi steps x += omega D^-1 (b - A x), fewer where the residual falls far enough.
+
+    Parameters
+    ----------
+    A : CSR, Diagonals, Dense or Stencil of n rows
+    inverse, b, x, y : ndarray, shape (n,)
+        1 / diagonal, right-hand side, iterate (updated) and work space.
+    omega, norms, threshold, steps : as ``sor_chunk``
+
+    Returns
+    -------
+    taken : int
+    """
+    blocks = block_count(x.size)
+    parts = np.empty((2, blocks))
+    arguments = A, inverse, b, x, y, omega, norms, threshold, steps, parts
+    return launch(_jacobi_chunk, work(A) + 4 * x.size, blocks, partial(shares, A), *arguments)
+
+
+@jit
+def _jacobi_chunk(A, inverse, b, x, y, omega, norms, threshold, steps, parts, flags, share, member, team):
+    old, new, taken, w = x, y, 0, narrow(x, omega)
+    begin, end = share[member], share[member + 1]
+    for step in range(steps + 1):
+        for block in range(begin, end):
+            lo = block * BLOCK
+            hi = min(lo + BLOCK, x.size)
+            out = new[lo:hi]
+            apply(A, old, out, lo, hi)
+            squares = 0.0
+            for i in range(hi - lo):
+                rest = b[lo + i] - out[i]
+                squares += square(rest)
+                out[i] = old[lo + i] + w * inverse[lo + i] * rest
+            parts[step % 2, block] = squares
+        if barrier(flags, team):
+            return taken
+        norm = np.sqrt(total(parts[step % 2]))
+        if step > 0:
+            taken = step
+            if member == 0:
+                norms[step - 1] = norm
+            if step == steps or norm <= threshold or not np.isfinite(norm):
+                break
+        old, new = new, old
+    if taken % 2 == 1 and member == 0:
+        x[:] = y
+    return taken
+
+
+def share_out(kernel, S, sums, *arguments):
+    """Run a kernel that walks through the stages; it gets memory for that many sums over all blocks."""
+    stages, blocks = S.first.size - 1, S.edges.size - 1
+    entries = S.lower.data.size + S.upper.data.size + 8 * S.diagonal.size
+    parts = np.zeros((sums, max(1, blocks)))
+    # A team meets after each stage: what counts is the work of one.
+    return launch(kernel, 4 * entries // max(4, stages), blocks, partial(_nothing, blocks), *arguments, parts)
+
+
+def _nothing(blocks, team):
+    """The stages are shared out one by one."""
+    return np.array([0] * team + [blocks], dtype=np.int64)
+
+
+@jit
+def _sor_chunk(S, b, x, y, omega, norms, threshold, steps, symmetric, parts, flags, share, member, team):
+    stages = S.first.size - 1
+    old, new, taken = x, y, 0
+    for step in range(steps + 1):
+        sums = parts[step % 2]
+        for stage in range(stages):
+            first, count = S.first[stage], S.first[stage + 1] - S.first[stage]
+            for block in range(first + count * member // team, first + count * (member + 1) // team):
+                lo, hi = S.edges[block], S.edges[block + 1]
+                if step == steps:
+                    sums[block] = _measure(S, b, old, lo, hi)
+                else:
+                    sums[block] = _relax(S, narrow(x, omega), b, old, new, lo, hi)
+            if barrier(flags, team):
+                return taken
+        norm = np.sqrt(total(sums))
+        if step > 0:
+            taken = step
+            if member == 0:
+                norms[step - 1] = norm
+            if step == steps or norm <= threshold or not np.isfinite(norm):
+                break
+        if symmetric:
+            for back in range(stages):
+                stage = stages - 1 - back
+                first, count = S.first[stage], S.first[stage + 1] - S.first[stage]
+                for block in range(first + count * member // team, first + count * (member + 1) // team):
+                    _relax_in_place(S, narrow(x, omega), b, new, S.edges[block], S.edges[block + 1])
+                if barrier(flags, team):
+                    return taken
+        old, new = new, old
+    if taken % 2 == 1 and member == 0:
+        x[:] = y
+    return taken
+
+
+@jit
+def _relax(S, omega, b, x, y, lo, hi):
+    """Rows lo to hi of a sweep from x to y; returns the squared norm of their residual at x."""
+    lower, upper, diagonal, inverse = S.lower, S.upper, S.diagonal, S.inverse
+    one = uint64(1)
+    k, m = uint64(lower.indptr[uint64(lo)]), uint64(upper.indptr[uint64(lo)])
+    squares = 0.0
+    for i in range(uint64(lo), uint64(hi)):
+        here = x[i]
+        rest, change = b[i] - diagonal[i] * here, x.dtype.type(0)
+        end = uint64(upper.indptr[i + one])
+        while m < end:
+            rest -= upper.data[m] * x[uint64(upper.indices[m])]
+            m += one
+        end = uint64(lower.indptr[i + one])
+        while k < end:
+            j = uint64(lower.indices[k])
+            rest -= lower.data[k] * x[j]
+            change += lower.data[k] * (y[j] - x[j])
+            k += one
+        squares += square(rest)
+        y[i] = here + omega * inverse[i] * (rest - change)
+    return squares
+
+
+@jit
+def _measure(S, b, x, lo, hi):
+    lower, upper = S.lower, S.upper
+    squares = 0.0
+    for i in range(lo, hi):
+        rest = b[i] - S.diagonal[i] * x[i]
+        for k in range(lower.indptr[i], lower.indptr[i + 1]):
+            rest -= lower.data[k] * x[lower.indices[k]]
+        for k in range(upper.indptr[i], upper.indptr[i + 1]):
+            rest -= upper.data[k] * x[upper.indices[k]]
+        squares += square(rest)
+    return squares
+
+
+@jit
+def _relax_in_place(S, omega, b, x, lo, hi):
+    lower, upper = S.lower, S.upper
+    one = uint64(1)
+    for i in range(uint64(lo), uint64(hi)):
+        rest = b[i] - S.diagonal[i] * x[i]
+        for k in range(uint64(lower.indptr[i]), uint64(lower.indptr[i + one])):
+            rest -= lower.data[k] * x[uint64(lower.indices[k])]
+        for k in range(uint64(upper.indptr[i]), uint64(upper.indptr[i + one])):
+            rest -= upper.data[k] * x[uint64(upper.indices[k])]
+        x[i] += omega * S.inverse[i] * rest

@@ -1,0 +1,220 @@
+"""Relaxation: successive over-relaxation (Young 1954, https://doi.org/10.2307/1990745), Gauss-Seidel and Jacobi.
+
+What differs from other libraries: rows are sorted into stages whose rows do not wait for each other, which keeps
+the natural order's iterates and takes a fraction of its time; the residual of every iterate is had on the way;
+omega is honoured in symmetric sweeps too; the true residual is recomputed before "converged" is said.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _checks
+from .._errors import InvalidInput
+from .._result import Status
+from ._omega import Adaptive
+from ._result import LinearResult
+from ._solve import solve
+from ._sweeps import ORDERINGS, diagonal_of, sweep_of
+
+__all__ = ["gauss_seidel", "jacobi", "sor"]
+
+# The residual has grown by this factor: it will not come back.
+_HOPELESS = 1e12
+
+
+def sor(
+    A,
+    b: ArrayLike,
+    x0: ArrayLike | None = None,
+    *,
+    omega: float | str = "auto",
+    symmetric: bool = False,
+    ordering: str = "natural",
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback=None,
+) -> LinearResult:
+    """Solve A x = b by successive over-relaxation.
+
+    x_i <- x_i + omega / a_ii (b_i - sum over j of a_ij x_j), row after row, with the newest x_j at hand.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array, shape (n, n)
+        Real or complex, without zeros on its diagonal. The iteration converges for every omega in (0, 2) where
+        A is Hermitian positive definite.
+    b : array_like, shape (n,), (n, 1) or (n, k)
+        One right-hand side, or k of them, solved one after the other.
+    x0 : array_like, shape of b, optional
+        Starting guess; zero by default.
+    omega : float in (0, 2), or "auto"
+        1 is Gauss-Seidel. "auto" starts from 1 and adapts while it solves (Hageman & Young 1981, chapter 9).
+        ``omega_optimal`` computes Young's value; ``TunedSOR`` learns it over a sequence of systems.
+    symmetric : bool, default False
+        Whether each iteration is a sweep forward and one backward.
+    ordering : {"natural", "colored", "reversed"}
+        The order of the rows. "colored" sweeps over sets of uncoupled rows, which threads and GPUs share.
+    rtol, atol : float, default 1e-5 and 0
+        The tolerance: ``norm(b - A @ x) <= max(atol, rtol * norm(b))``.
+    maxiter : int, default 10 n
+        Most iterations.
+    callback : callable, or object with ``on_chunk``, optional
+        Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+
+    Returns
+    -------
+    x, info : LinearResult
+        SciPy's pair with the attributes of ``solvers.Result``; the status DIVERGED where the residual grew.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: see ``cg``; and for a zero on the diagonal.
+
+    Notes
+    -----
+    An iteration reads the matrix once (twice if symmetric) and needs no other product; memory is the matrix once
+    more, sorted, and 3 vectors. As a solver on its own it needs many iterations: ``ssor_cg`` needs far fewer.
+
+    References
+    ----------
+    .. [1] D. M. Young, Iterative methods for solving partial difference equations of elliptic type, Trans.
+       Amer. Math. Soc. 76 (1954) 92-111, https://doi.org/10.2307/1990745
+    .. [2] L. A. Hageman, D. M. Young, Applied Iterative Methods, Academic Press, 1981.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> A = linalg.stencil((20, 20), [4, -1, -1])
+    >>> [linalg.sor(A, np.ones(400), omega=omega).iterations for omega in (1.0, 1.7)]
+    [507, 76]
+    """
+    settings = _Settings("sor", omega, symmetric, ordering)
+    return _relax("sor", settings, A, b, x0, rtol, atol, maxiter, callback)
+
+
+def gauss_seidel(
+    A,
+    b: ArrayLike,
+    x0: ArrayLike | None = None,
+    *,
+    symmetric: bool = False,
+    ordering: str = "natural",
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback=None,
+) -> LinearResult:
+    """Solve A x = b by the Gauss-Seidel iteration, which is ``sor`` with omega = 1.
+
+    The parameters, the result and the errors are those of ``sor``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> linalg.gauss_seidel(np.array([[4.0, 1.0], [1.0, 3.0]]), np.ones(2)).converged
+    True
+    """
+    settings = _Settings("sor", 1.0, symmetric, ordering)
+    return _relax("gauss_seidel", settings, A, b, x0, rtol, atol, maxiter, callback)
+
+
+def jacobi(
+    A,
+    b: ArrayLike,
+    x0: ArrayLike | None = None,
+    *,
+    omega: float = 1.0,
+    rtol: float = 1e-5,
+    atol: float = 0.0,
+    maxiter: int | None = None,
+    callback=None,
+) -> LinearResult:
+    """Solve A x = b by the damped Jacobi iteration x <- x + omega D^-1 (b - A x).
+
+    It converges for omega = 1 where A is strictly diagonally dominant. omega is any number > 0; the other
+    parameters, the result and the errors are those of ``sor``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> linalg.jacobi(np.array([[4.0, 1.0], [1.0, 3.0]]), np.ones(2)).converged
+    True
+    """
+    return _relax("jacobi", _Settings("jacobi", omega), A, b, x0, rtol, atol, maxiter, callback)
+
+
+class _Settings:
+    """What an iteration needs beyond the system."""
+
+    def __init__(self, method, omega, symmetric=False, ordering="natural"):
+        self.method = method
+        self.symmetric = _checks.flag("symmetric", symmetric)
+        self.ordering = _checks.choice("ordering", ordering, ORDERINGS)
+        most = np.inf if method == "jacobi" else 2.0
+        if omega == "auto":
+            self.omega = None
+            return
+        if isinstance(omega, str):
+            raise InvalidInput(f"`omega` must be a number or 'auto', got {omega!r}.")
+        self.omega = _checks.number("omega", omega)
+        if not 0.0 < self.omega < most:
+            demand = "> 0 and finite" if method == "jacobi" else "> 0 and < 2, outside of which nothing converges"
+            raise InvalidInput(f"`omega` must be {demand}, got {self.omega!r}.")
+
+
+def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
+    def adjust(system):
+        system.settings = settings
+        if settings.method == "jacobi":
+            system.sweep = diagonal_of(system.matrix, system.dtype, system.backend), None
+        else:
+            system.sweep = sweep_of(system.matrix, system.dtype, system.backend, settings.ordering)
+
+    steps = _jacobi_steps if settings.method == "jacobi" else _steps
+    few = settings.method != "jacobi"
+    return solve(steps, name, A, b, x0, None, rtol, atol, maxiter, callback, adjust=adjust, few_products=few)
+
+
+def _steps(system, control):
+    """Chunks of sweeps over the sorted rows."""
+    kernels, settings = system.kernels, system.settings
+    sweep, order = system.sweep
+    b, x, y = (system.empty() for _ in range(3))
+    first = system.residual(y)
+    yield [first], None
+    chunk = kernels.ssor_chunk if settings.symmetric else kernels.sor_chunk
+    rule = Adaptive() if settings.omega is None else None
+    kernels.gather(system.b, order, b)
+    kernels.gather(system.x, order, x)
+    last = first
+    while True:
+        steps = control.max_steps if rule is None else min(control.max_steps, rule.steps)
+        omega = settings.omega if rule is None else rule.omega
+        norms = np.empty(steps)
+        taken = chunk(sweep, b, x, y, omega, norms, control.threshold, steps)
+        kernels.scatter(x, order, system.x)
+        system.n_matvec += taken
+        if rule is not None:
+            rule.observe(last, norms[:taken])
+        last = norms[taken - 1]
+        yield norms[:taken], Status.DIVERGED if last > _HOPELESS * first else None
+
+
+def _jacobi_steps(system, control):
+    kernels, omega = system.kernels, system.settings.omega
+    inverse, y = system.empty(), system.empty()
+    kernels.reciprocal(system.sweep[0], inverse)
+    first = system.residual(y)
+    yield [first], None
+    while True:
+        norms = np.empty(control.max_steps)
+        taken = kernels.jacobi_chunk(
+            system.operand, inverse, system.b, system.x, y, omega, norms, control.threshold, control.max_steps
+        )
+        system.n_matvec += taken
+        yield norms[:taken], Status.DIVERGED if norms[taken - 1] > _HOPELESS * first else None

@@ -1,0 +1,138 @@
+"""A matrix as the sweeps read it: its triangles, with rows sorted into stages that are independent.
+
+The order and the triangles belong to the pattern, and the last few patterns are kept: a simulation changes the
+entries of its matrix from step to step, and its pattern never.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+from .. import _backend
+from .._errors import InvalidInput, UnsupportedType
+from ._operator import Matrix
+
+__all__ = ["ORDERINGS", "diagonal_of", "sweep_of"]
+
+ORDERINGS = ("natural", "reversed", "colored")
+
+
+@dataclass(eq=False, slots=True)
+class _Pattern:
+    """The order of a pattern's rows, and where the entries of its triangles come from; on the host."""
+
+    ordering: str
+    indptr: np.ndarray
+    indices: np.ndarray
+    order: np.ndarray
+    stages: np.ndarray
+    lower: tuple
+    upper: tuple
+
+    def is_of(self, ordering, indptr, indices):
+        return (
+            self.ordering == ordering
+            and np.array_equal(self.indptr, indptr)
+            and np.array_equal(self.indices, indices)
+        )
+
+
+_MOST_PATTERNS = 4
+_patterns: list[_Pattern] = []
+_lock = threading.Lock()
+
+
+def sweep_of(matrix, dtype, backend, ordering):
+    """The kernels' ``Sweep`` of a matrix and the order of its rows; kept with the matrix.
+
+    Raises
+    ------
+    UnsupportedType
+        If the entries are not at hand.
+    InvalidInput
+        If an entry of the diagonal is zero.
+    """
+    key = dtype, backend, ordering
+    if key not in matrix.sweeps:
+        kernels = _backend.kernels(backend)
+        A = _csr(matrix, dtype, backend)
+        pattern = _pattern_of(A.indptr, A.indices, ordering, kernels)
+        d = _without_zeros(kernels.diagonal(A, pattern.order), pattern.order, kernels)
+        lower, upper = (kernels.CSR(p, j, A.data[entries]) for p, j, entries in (pattern.lower, pattern.upper))
+        matrix.sweeps[key] = kernels.sweep(lower, upper, d, pattern.stages), pattern.order
+    return matrix.sweeps[key]
+
+
+def diagonal_of(matrix, dtype, backend):
+    """The diagonal of a matrix in its own order, refused where it has a zero."""
+    kernels = _backend.kernels(backend)
+    order = np.arange(matrix.n)
+    return _without_zeros(kernels.diagonal(_csr(matrix, dtype, backend), order), order, kernels)
+
+
+def _csr(matrix, dtype, backend):
+    if not matrix.explicit:
+        raise UnsupportedType(
+            "`A` must have its entries at hand for relaxation, got an operator; pass a sparse or dense array, or use "
+            "cg, minres or gmres."
+        )
+    if not matrix.sparse:
+        matrix = Matrix(matrix.n, matrix.dtype, csr=_sparse(matrix))
+    return matrix.csr_operand(dtype, backend)
+
+
+def _sparse(matrix):
+    """The CSR array of a dense matrix or a stencil."""
+    if matrix.stencil is None:
+        return scipy.sparse.csr_array(matrix.dense)
+    shape, weights = matrix.stencil
+    lines = [
+        scipy.sparse.diags_array([w, w], offsets=[-1, 1], shape=(length, length))
+        for length, w in zip(shape, weights[1:])
+    ]
+    A = lines[0]
+    for line in lines[1:]:
+        A = scipy.sparse.kronsum(line, A)
+    return scipy.sparse.csr_array(A + weights[0] * scipy.sparse.eye_array(matrix.n))
+
+
+def _pattern_of(indptr, indices, ordering, kernels):
+    with _lock:
+        for pattern in reversed(_patterns):
+            if pattern.is_of(ordering, indptr, indices):
+                return pattern
+    pattern = _new_pattern(indptr, indices, ordering, kernels)
+    with _lock:
+        _patterns.append(pattern)
+        del _patterns[:-_MOST_PATTERNS]
+    return pattern
+
+
+def _new_pattern(indptr, indices, ordering, kernels):
+    if ordering == "colored":
+        n = indptr.size - 1
+        ones = np.ones(indices.size, np.int8)
+        signed = indices.view(np.int32 if indices.dtype.itemsize == 4 else np.int64)
+        ends = indptr.view(signed.dtype)
+        transposed = scipy.sparse.csr_array((ones, signed, ends), shape=(n, n)).T.tocsr()
+        order, stages = kernels.order_by_colours(
+            indptr, indices, transposed.indptr.view(indptr.dtype), transposed.indices.view(indices.dtype)
+        )
+    else:
+        order, stages = kernels.order_by_levels(indptr, indices)
+        if ordering == "reversed":
+            order, stages = order[::-1].copy(), stages[-1] - stages[::-1]
+    lower, upper = kernels.split_rows(indptr, indices, order)
+    return _Pattern(ordering, indptr.copy(), indices.copy(), order, stages, lower, upper)
+
+
+def _without_zeros(d, order, kernels):
+    zeros = np.flatnonzero(kernels.to_host(d) == 0)
+    if zeros.size:
+        raise InvalidInput(
+            f"`A` must have no zero on its diagonal for relaxation, got {zeros.size}, the first in row "
+            f"{int(order[zeros].min())}; permute its rows, or use gmres or minres."
+        )
+    return d
