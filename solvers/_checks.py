@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 
+from ._arrays import kinds
 from ._errors import InvalidInput, UnsupportedType
 
 __all__ = ["choice", "count", "finite", "flag", "function", "number", "real_array", "shape_is", "tolerance"]
@@ -75,7 +76,10 @@ def function(name, value):
 
 
 def real_array(name, value):
-    """Anything array-like of numbers, as an ndarray of a float or complex dtype; never a copy without need."""
+    """Anything array-like of numbers, as an array of a float or complex dtype; never a copy without need.
+
+    CuPy's arrays stay where they are, all else becomes NumPy's.
+    """
     if type(value) is not np.ndarray:
         value = _as_array(name, value)
     if value.dtype.char in "dfDF":
@@ -96,6 +100,8 @@ def _as_array(name, value):
         raise UnsupportedType(f"`{name}` must be a dense array, got a sparse one; pass {name}.toarray().")
     if value is None or isinstance(value, str | bytes | dict | set):
         raise _wrong_kind(name, "an array of numbers", value)
+    if kinds[type(value)] == "gpu" and hasattr(value, "flags"):
+        return value
     try:
         return np.asarray(value)
     except (ValueError, TypeError):
