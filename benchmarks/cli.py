@@ -167,12 +167,19 @@ def _info(args, argv):
     found = {name: version or "not installed" for name, version in machine.versions().items()}
     _section("versions", found)
     _section("machine", {"cpu": machine.cpu_model(), "threads": f"{solvers.get_threads()} of {machine.cores()}"})
-    _section("backends", {name: reason or "available" for name, reason in solvers.backends().items()})
+    _section("backends", {name: reason or _available(name) for name, reason in solvers.backends().items()})
     _section("kernel cache", {"folder": machine.kernel_cache()})
     print("how to choose a method")
     for case, choice, remark in _CHOOSING:
         print(f"  {case:<30}{choice:<12}{remark}")
     return 0
+
+
+def _available(name):
+    """The GPU says which one it is."""
+    from . import gpu
+
+    return f"available: {gpu.one_line()}" if name == "gpu" else "available"
 
 
 def _section(title, entries):

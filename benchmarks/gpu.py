@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-__all__ = ["copy_bandwidth", "describe", "missing", "move", "moved", "one_line", "on_host", "timed"]
+__all__ = ["can_move", "copy_bandwidth", "describe", "missing", "move", "moved", "one_line", "on_host", "timed"]
 
 _COPY_BYTES = 2**30
 
@@ -48,6 +48,13 @@ def one_line():
         f"{d['device']}, {d['memory_bytes'] / 1e9:.0f} GB, compute capability {d['compute_capability']}; "
         f"driver {d['driver']}, CUDA {d['runtime']}, cupy {d['cupy']}"
     )
+
+
+def can_move(M):
+    """Whether a preconditioner is none, an array or a sparse matrix."""
+    from scipy import sparse
+
+    return M is None or isinstance(M, np.ndarray) or sparse.issparse(M)
 
 
 def move(value):

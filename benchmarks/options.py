@@ -95,7 +95,7 @@ def _sized(entries, sizes):
 def _preconditioners(args):
     if args.preconditioners is not None:
         return _installed(PRECONDITIONERS.select(args.preconditioners))
-    quick = PRECONDITIONERS.select(_QUICK_PRECONDITIONERS) if args.quick else []
+    quick = PRECONDITIONERS.select(_QUICK_PRECONDITIONERS) if args.quick and args.backend != "gpu" else []
     return [entry for entry in quick if present(entry.package)]
 
 

@@ -91,7 +91,7 @@ def _group(problem, preconditioner, methods, settings):
     for entry in methods:
         row = _blank(problem, preconditioner, entry)
         row.setup_seconds, row.status, row.message = ready.seconds, ready.status, ready.message
-        why = entry.unsuitable(problem)
+        why = entry.unsuitable(problem) or _stays_here(entry, ready.M, settings)
         if why:
             row.status, row.message, row.setup_seconds = "skipped", f"{why}.", None
         elif not ready.status:
@@ -102,6 +102,12 @@ def _group(problem, preconditioner, methods, settings):
         row.ratio = _ratio(row, finished.get(row.baseline))
         row.ratio_cpu = _ratio(row, finished.get(on_cpu(entry.name)))
         yield row
+
+
+def _stays_here(entry, M, settings):
+    """Say why a preconditioner cannot go with a method to the GPU, or return an empty string."""
+    on_gpu = entry.runs_on(settings.backend) == "gpu"
+    return "needs a preconditioner that is a matrix: this one runs on the CPU" if on_gpu and not gpu.can_move(M) else ""
 
 
 def _blank(problem, preconditioner, entry):

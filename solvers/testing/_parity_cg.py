@@ -180,6 +180,9 @@ def check_many(target, n, dtype):
             for j in range(2):
                 gap = np.abs(norms[: counts[j], j] - want[: counts[j], j])
                 assert (gap <= tolerance[j]).all(), f"{who}: norms of column {j} off by {gap.max():.1e}"
+                left = np.linalg.norm(R[:, j].astype(wide(dtype)) - A.astype(wide(dtype)) @ X[:, j])
+                off = abs(left - want[counts[j] - 1, j])
+                assert off <= tolerance[j], f"{who}: the residual of column {j}'s x is off by {off:.1e}"
 
 
 def _advance(kernels, A, d, R, thresholds, steps):

@@ -43,6 +43,8 @@ def test_the_promised_methods_and_preconditioners_are_registered():
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_method_solves_a_problem_made_for_it(name):
     row = next(row for row in rows_of("poisson2d", [name], rtol=1e-6) if row.method == name)
+    if row.status == "skipped" and METHODS[name].backend == "gpu":
+        pytest.skip(row.message)
     assert row.status in ("converged", FALSE_SUCCESS if name == "scipy:minres" else "converged")
     assert row.iterations > 0 and row.seconds > 0
     assert row.residual < 1e-4
