@@ -261,6 +261,13 @@ def test_reads_and_writes_outside_are_errors_with_their_line(start, emulated, na
     assert "own.cu:1" in str(error.value)
 
 
+def test_arrays_that_overlap_are_one_memory(start, emulated, schedule):
+    settings.mode = "checked"
+    a = emulated.zeros(65)
+    with pytest.raises(EmulationError, match="race: "):
+        start(_body("a[t] = t; out[t] = 1;"), 1, 64, a[:64], a[1:])
+
+
 def test_what_the_read_only_cache_serves_must_not_be_written(start, emulated):
     settings.mode = "checked"
     code = "__global__ void f(const double* __restrict__ a, double* out) { out[threadIdx.x] = a[threadIdx.x]; }"

@@ -60,7 +60,7 @@ def available():
 @lru_cache
 def runtime():
     """The scheduler and the checker, loaded so that kernels find them."""
-    sources = [HERE / "scheduler.cpp", HERE / "checker.cpp"]
+    sources = [HERE / name for name in ("scheduler.cpp", "checker.cpp", "hooks.cpp")]
     text = "".join(path.read_text() for path in [*sources, HERE / "runtime.h"])
     flags = [*_COMMON, "-fvisibility=default", "-O2", "-Wall", "-Wextra"]
     path = _library("runtime", text, [*flags, *map(str, sources)])

@@ -1,7 +1,6 @@
-// Races and bounds. The compiler's thread sanitizer calls the functions at the end of this file for every access of a
-// kernel to memory; its own library is not there. Races are found by vector clocks, one per thread: an access must be
-// ordered after the conflicting ones by __syncthreads, __syncwarp, or atomics between fences, whatever order the
-// schedule happened to run them in. The memory model is that of C++ with relaxed atomics and fences.
+// Races and bounds, from every access of a kernel to memory (hooks.cpp). Races are found by vector clocks, one per
+// thread: an access must be ordered after the conflicting ones by __syncthreads, __syncwarp, or atomics between fences,
+// whatever order the schedule happened to run them in. The memory model is that of C++ with relaxed atomics and fences.
 
 #include "runtime.h"
 
@@ -71,11 +70,17 @@ struct Word {  // four bytes
 };
 
 struct Region {
-    std::vector<Word> words;
+    const char *start = nullptr, *end = nullptr;
+    std::vector<Word> words;  // none until the first access
+
+    Word& at(const char* p) {
+        if (words.empty()) words.resize((end - start) / 4 + 1);
+        return words[(p - start) / 4];
+    }
 };
 
 std::vector<Thread> threads;
-std::vector<Region> arguments;  // as launch->buffers
+std::vector<Region> arguments;  // the buffers of the launch; those that overlap are one
 std::vector<Region> shared;     // by block
 std::unordered_map<const void*, Clock> handed_on;  // what the atomics of an address carry
 uint64_t steps = 0;
@@ -120,8 +125,6 @@ uint32_t place_of(const void* instruction) {
     }
     return uint32_t(static_cast<const char*>(instruction) - static_cast<const char*>(base) - 1);
 }
-
-enum Sort { READ, WRITE, ATOMIC };
 
 [[noreturn]] void race(Sort sort, const char* before, Access other, const std::string& where, uint32_t place) {
     static const char* const verbs[] = {"reads ", "writes ", "changes by an atomic "};
@@ -172,6 +175,48 @@ void check(Word& word, Sort sort, const char* p, int buffer, uint32_t place) {
                   line_of(place));
 }
 
+void check_writable(const char* p, int found, uint32_t place) {
+    for (int i = 0; i < launch->buffer_count; ++i) {
+        const auto& each = launch->buffers[i];
+        if (each.constant && p >= each.start && p < each.start + each.bytes)
+            runtime::fail("writes " + name_of(p, found) + ", which is read through the non-coherent cache" + line_of(place));
+    }
+}
+
+// Buffers that overlap, such as an array and its first rows, share their words.
+void lay_out_arguments() {
+    arguments.clear();
+    for (int i = 0; i < launch->buffer_count; ++i) {
+        const auto& buffer = launch->buffers[i];
+        arguments.emplace_back();
+        arguments.back().start = buffer.start;
+        arguments.back().end = buffer.start + buffer.bytes;
+    }
+    std::sort(arguments.begin(), arguments.end(), [](const Region& a, const Region& b) { return a.start < b.start; });
+    size_t kept = 0;
+    for (size_t i = 1; i < arguments.size(); ++i) {
+        if (arguments[i].start < arguments[kept].end)
+            arguments[kept].end = std::max(arguments[kept].end, arguments[i].end);
+        else
+            std::swap(arguments[++kept], arguments[i]);
+    }
+    if (!arguments.empty()) arguments.resize(kept + 1);
+}
+
+Region& region_of(const char* p, int buffer) {
+    if (buffer >= 0) {
+        size_t i = arguments.size() - 1;
+        while (arguments[i].start > p) --i;
+        return arguments[i];
+    }
+    Region& own = shared[runtime::current_block()];
+    own.start = runtime::shared.start;
+    own.end = own.start + runtime::shared.bytes;
+    return own;
+}
+
+}  // namespace
+
 void access(const void* address, size_t size, Sort sort, const void* instruction) {
     const char* p = static_cast<const char*>(address);
     if (!launch || !launch->checked || runtime::on_own_stack(p)) return;
@@ -179,23 +224,18 @@ void access(const void* address, size_t size, Sort sort, const void* instruction
     if (++steps > PATIENCE) runtime::fail("runs on and on" + line_of(place));
     if (size <= 16 && reinterpret_cast<uintptr_t>(p) % size) runtime::fail("misaligned address" + line_of(place));
     int found = -2;
-    const char* start = nullptr;
     const auto& block = runtime::shared;
-    if (p >= block.start && p + size <= block.start + block.bytes) found = -1, start = block.start;
+    if (p >= block.start && p + size <= block.start + block.bytes) found = -1;
     for (int i = 0; found == -2 && i < launch->buffer_count; ++i) {
         const auto& each = launch->buffers[i];
-        if (p >= each.start && p + size <= each.start + each.bytes) found = i, start = each.start;
+        if (p >= each.start && p + size <= each.start + each.bytes) found = i;
     }
     if (found == -2) outside(p, size, sort, place);
-    if (found >= 0 && sort != READ && launch->buffers[found].constant)
-        runtime::fail("writes " + name_of(p, found) + ", which is read through the non-coherent cache" + line_of(place));
-    auto& words = (found < 0 ? shared[runtime::current_block()] : arguments[found]).words;
-    if (words.empty()) words.resize((found < 0 ? block.bytes : launch->buffers[found].bytes) / 4 + 1);
-    for (size_t word = (p - start) / 4; word <= (p + size - 1 - start) / 4; ++word)
-        check(words[word], sort, start + 4 * word, found, place);
+    if (found >= 0 && sort != READ) check_writable(p, found, place);
+    Region& region = region_of(p, found);
+    for (const char* word = p - (p - region.start) % 4; word < p + size; word += 4)
+        check(region.at(word), sort, word, found, place);
 }
-
-}  // namespace
 
 void begin() {
     if (!launch->checked) return;
@@ -203,7 +243,7 @@ void begin() {
     threads.assign(count, Thread());
     const auto nothing = std::make_shared<const Clock>(count);
     for (Thread& thread : threads) thread.known = nothing;
-    arguments = std::vector<Region>(launch->buffer_count);
+    lay_out_arguments();
     shared = std::vector<Region>(launch->blocks);
     handed_on.clear();
     steps = 0;
@@ -248,59 +288,20 @@ void fence() {
 void atomic(const void* address, unsigned size) {
     if (!launch->checked) return;
     access(address, size, ATOMIC, nullptr);
+    const auto carried = handed_on.find(address);
+    if (carried != handed_on.end()) join(threads[self()].brought, carried->second);
+}
+
+// Only an atomic that changes the number hands on what came before its thread's fence: C++ would let one that adds
+// zero do so too, but a source that needs this does not say what it means.
+void publish(const void* address) {
+    if (!launch->checked) return;
     const uint32_t me = self();
-    Thread& thread = threads[me];
+    const Thread& thread = threads[me];
+    if (!thread.released) return;
     Clock& carried = handed_on[address];
-    if (!carried.empty()) join(thread.brought, carried);
-    if (thread.released) {
-        join(carried, *thread.released);
-        carried[me] = std::max(carried[me], thread.released_at);
-    }
+    join(carried, *thread.released);
+    carried[me] = std::max(carried[me], thread.released_at);
 }
 
 }  // namespace checker
-
-using checker::access;
-
-// What instrumented code calls. The undefined-behaviour sanitizer's data begin with the place in the source.
-struct Place {
-    const char* file;
-    uint32_t line, column;
-};
-
-namespace {
-void undefined(const char* what, const void* data) {
-    if (!runtime::launch) return;
-    const auto place = static_cast<const Place*>(data);
-    runtime::fail(what, {place->file, int(place->line)});
-}
-}  // namespace
-
-extern "C" {
-void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
-#define SIZED(N)                                                                                                \
-    void __tsan_read##N(void* p) { access(p, N, checker::READ, __builtin_return_address(0)); }                  \
-    void __tsan_write##N(void* p) { access(p, N, checker::WRITE, __builtin_return_address(0)); }                \
-    void __tsan_unaligned_read##N(void* p) { access(p, N, checker::READ, __builtin_return_address(0)); }        \
-    void __tsan_unaligned_write##N(void* p) { access(p, N, checker::WRITE, __builtin_return_address(0)); }
-SIZED(1)
-SIZED(2)
-SIZED(4)
-SIZED(8)
-SIZED(16)
-void __tsan_read_range(void* p, size_t n) { access(p, n, checker::READ, __builtin_return_address(0)); }
-void __tsan_write_range(void* p, size_t n) { access(p, n, checker::WRITE, __builtin_return_address(0)); }
-#define UNDEFINED(NAME, WHAT) \
-    void __ubsan_handle_##NAME(void* data, ...) { undefined(WHAT, data); }
-UNDEFINED(out_of_bounds, "an index is out of the bounds of its array")
-UNDEFINED(add_overflow, "a signed sum overflows")
-UNDEFINED(sub_overflow, "a signed difference overflows")
-UNDEFINED(mul_overflow, "a signed product overflows")
-UNDEFINED(negate_overflow, "a negation overflows")
-UNDEFINED(divrem_overflow, "a division by zero, or one that overflows")
-UNDEFINED(shift_out_of_bounds, "a shift by more than the width of the type")
-UNDEFINED(type_mismatch_v1, "a misaligned address, or null")
-UNDEFINED(builtin_unreachable, "code that was said to be unreachable")
-}

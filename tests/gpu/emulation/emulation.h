@@ -28,7 +28,7 @@ extern const emulation_index threadIdx, blockIdx, blockDim, gridDim;
 void emulation_barrier(const char* file, int line);
 void emulation_fence();
 void emulation_pause(const char* file, int line);
-void emulation_progress();
+void emulation_changed(const void* address);
 void emulation_atomic(const void* address, unsigned size, const char* file, int line);
 unsigned long long emulation_exchange(int kind, unsigned mask, unsigned long long value, int source, const char* file,
                                       int line);
@@ -90,7 +90,7 @@ template <class T, class Change>
 EMULATION_QUIET inline T atomically(T* address, const char* file, int line, Change change) {
     emulation_atomic(address, sizeof(T), file, line);
     const T old = *address, value = change(old);
-    if (__builtin_memcmp(&old, &value, sizeof(T))) emulation_progress();
+    if (__builtin_memcmp(&old, &value, sizeof(T))) emulation_changed(address);
     *address = value;
     return old;
 }

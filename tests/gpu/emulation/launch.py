@@ -38,6 +38,7 @@ class _Settings:
 
     def reset(self):
         self.mode, self.schedule, self.seed = "fast", "forward", 0
+        self.whole_sources = True  # compile every instance of a source at once
         self.launches = 0
         self.kernels = []  # the expression of every launch, in order
 
@@ -104,7 +105,7 @@ def _instances(code, name):
     from solvers.kernels.gpu import _device
 
     for source in _device.SOURCES:
-        if source.code == code and name in source.expressions:
+        if settings.whole_sources and source.code == code and name in source.expressions:
             return tuple(source.expressions)
     return (name,)
 

@@ -67,4 +67,8 @@ void barrier(unsigned block);
 void warp(unsigned block, unsigned first_thread, unsigned mask);
 void fence();
 void atomic(const void* address, unsigned size);
+void publish(const void* address);  // by the last atomic
+// An access by the running thread, at that instruction (or null).
+enum Sort { READ, WRITE, ATOMIC };
+void access(const void* address, size_t size, Sort sort, const void* instruction);
 }  // namespace checker

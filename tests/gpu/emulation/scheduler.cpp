@@ -326,7 +326,10 @@ void emulation_barrier(const char* file, int line) {
 
 void emulation_fence() { checker::fence(); }
 
-void emulation_progress() { progressed = true; }
+void emulation_changed(const void* address) {
+    progressed = true;
+    checker::publish(address);
+}
 
 void emulation_pause(const char* file, int line) {
     running->site = {file, line};
