@@ -4,6 +4,7 @@ from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_ho
 from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
+from .ilu import ilu0
 from .products import matvec, residual
 from .relaxation import (
     Sweep,
@@ -15,6 +16,7 @@ from .relaxation import (
     split_rows,
     ssor_chunk,
     sweep,
+    sweep_from,
 )
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
@@ -53,6 +55,7 @@ __all__ = [
     "difference",
     "empty",
     "gather",
+    "ilu0",
     "inner",
     "is_ready",
     "is_valid_csr",
@@ -78,6 +81,7 @@ __all__ = [
     "step_direction",
     "step_iterate",
     "sweep",
+    "sweep_from",
     "to_device",
     "to_host",
     "zeros",

@@ -19,7 +19,7 @@ from numba import uint64
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, launch, total
 from .products import apply
-from .storage import shares, work
+from .storage import CSR, shares, work
 from .vectors import narrow, square
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "split_rows",
     "ssor_chunk",
     "sweep",
+    "sweep_from",
 ]
 
 # The strict triangles and the diagonal, sorted by stages; 1 / diagonal; where blocks begin (blocks + 1,), and which
@@ -214,6 +215,13 @@ def sweep(lower, upper, diagonal, stages):
     edges = np.repeat(stages[:-1], counts) + BLOCK * (np.arange(first[-1]) - np.repeat(first[:-1], counts))
     edges = np.append(edges, stages[-1]).astype(np.int64)
     return Sweep(lower, upper, diagonal, (1 / diagonal).astype(diagonal.dtype), edges, first)
+
+
+def sweep_from(S, dtype):
+    """A Sweep made by the CPU kernels, in the memory of this backend and with entries of that dtype."""
+    lower, upper = (CSR(t.indptr, t.indices, t.data.astype(dtype, copy=False)) for t in (S.lower, S.upper))
+    diagonal, inverse = (d.astype(dtype, copy=False) for d in (S.diagonal, S.inverse))
+    return S._replace(lower=lower, upper=upper, diagonal=diagonal, inverse=inverse)
 
 
 def sor_chunk(S, b, x, y, omega, norms, threshold, steps):

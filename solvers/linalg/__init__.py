@@ -18,10 +18,12 @@ from ._operator import PreparedOperator
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
 from ._sor import gauss_seidel, jacobi, sor
-from ._ssor import SSORPreconditioner, ssor, ssor_cg
+from ._ssor import ssor_cg
+from ._triangular import IncompleteCholesky, SSORPreconditioner, incomplete_cholesky, ssor
 
 #: Names of this module that do not do what SciPy does.
 OURS = (
+    "IncompleteCholesky",
     "LinearResult",
     "PreparedOperator",
     "SSORPreconditioner",
@@ -30,6 +32,7 @@ OURS = (
     "cg",
     "gauss_seidel",
     "gmres",
+    "incomplete_cholesky",
     "jacobi",
     "minres",
     "omega_optimal",

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from .. import _backend
+from .. import _backend, _checks
 from .._errors import InvalidInput
 from ._operator import analyse
 from ._sweeps import diagonal_of
 
-__all__ = ["Adaptive", "for_ssor", "omega_of", "omega_optimal"]
+__all__ = ["Adaptive", "for_ssor", "in_range", "omega_of", "omega_optimal"]
 
 
 def young(beta):
@@ -102,6 +102,15 @@ def for_ssor(omega):
     and the iterations change little around it.
     """
     return max(1.0, 2.0 - 2.2 * (2.0 - omega))
+
+
+def in_range(omega):
+    """Refuse what is neither "auto" nor a number in (0, 2)."""
+    if isinstance(omega, str):
+        if omega != "auto":
+            raise InvalidInput(f"`omega` must be a number or 'auto', got {omega!r}.")
+    elif not 0.0 < _checks.number("omega", omega) < 2.0:
+        raise InvalidInput(f"`omega` must be > 0 and < 2, outside of which nothing converges, got {omega!r}.")
 
 
 class Adaptive:

@@ -194,6 +194,8 @@ def _preconditioner(A, M, n, dtype, backend, leave):
     if _is_function(M):
         return None, Matrix(n, dtype, apply=_bridge("M", M, leave)).product
     matrix = analyse(M, "M")
+    if hasattr(M, "on_backend") and matrix.n == n:
+        return None, partial(_own_product, M, backend)
     if matrix.n != n:
         raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
     if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
@@ -207,7 +209,7 @@ def _preconditioner(A, M, n, dtype, backend, leave):
 
 
 def _is_black_box(apply):
-    return apply is not None and getattr(apply, "func", None) is not _explicit_product
+    return apply is not None and getattr(apply, "func", None) not in (_explicit_product, _own_product)
 
 
 def _diagonal_of(M, dtype):
@@ -229,6 +231,11 @@ def _diagonal_of(M, dtype):
             return None
         diagonal = diagonal.real
     return np.ascontiguousarray(diagonal, dtype=np.finfo(dtype).dtype)
+
+
+def _own_product(M, backend, r):
+    """A preconditioner of this library works on either backend."""
+    return M.on_backend(r, backend)
 
 
 def _explicit_product(matrix, backend, r):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
-from ._omega import Adaptive
+from ._omega import Adaptive, in_range
 from ._result import LinearResult
 from ._solve import solve
 from ._sweeps import ORDERINGS, diagonal_of, sweep_of
@@ -155,16 +155,13 @@ class _Settings:
         self.method = method
         self.symmetric = _checks.flag("symmetric", symmetric)
         self.ordering = _checks.choice("ordering", ordering, ORDERINGS)
-        most = np.inf if method == "jacobi" else 2.0
-        if omega == "auto":
-            self.omega = None
-            return
-        if isinstance(omega, str):
-            raise InvalidInput(f"`omega` must be a number or 'auto', got {omega!r}.")
-        self.omega = _checks.number("omega", omega)
-        if not 0.0 < self.omega < most:
-            demand = "> 0 and finite" if method == "jacobi" else "> 0 and < 2, outside of which nothing converges"
-            raise InvalidInput(f"`omega` must be {demand}, got {self.omega!r}.")
+        if method == "jacobi":
+            self.omega = _checks.number("omega", omega)
+            if not 0.0 < self.omega < np.inf:
+                raise InvalidInput(f"`omega` must be > 0 and finite, got {self.omega!r}.")
+        else:
+            in_range(omega)
+            self.omega = None if isinstance(omega, str) else float(omega)
 
 
 def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):

@@ -1,4 +1,4 @@
-"""Symmetric successive over-relaxation as a preconditioner, and conjugate gradients with it.
+"""Conjugate gradients preconditioned by symmetric successive over-relaxation.
 
 ``ssor_cg`` is ``cg`` with ``ssor`` as M, by Eisenstat's trick (1981, https://doi.org/10.1137/0902001), which does
 without products with A. What differs from the paper: the norm of the true residual, not of the transformed one, is
@@ -9,93 +9,17 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator
 
-from .. import _backend, _checks
-from .._errors import InvalidInput
 from .._result import Status
-from ._omega import for_ssor, omega_of
-from ._operator import analyse
+from ._omega import in_range
 from ._result import LinearResult
 from ._solve import solve
-from ._sweeps import ORDERINGS, sweep_of
+from ._sweeps import sweep_of
+from ._triangular import omega_for_ssor
 
-__all__ = ["SSORPreconditioner", "ssor", "ssor_cg"]
+__all__ = ["ssor_cg"]
 
 _FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
-
-
-class SSORPreconditioner(LinearOperator):
-    """What ``ssor`` returns: the product with the inverse of the SSOR matrix.
-
-    Attributes
-    ----------
-    omega : float
-    """
-
-    def __init__(self, matrix, omega, ordering):
-        super().__init__(matrix.dtype, (matrix.n, matrix.n))
-        self.omega = omega
-        self._sorted, self._ordering = matrix, ordering
-
-    def on_backend(self, r, backend):
-        """The product with a vector in the memory of that backend."""
-        kernels = _backend.kernels(backend)
-        sweep, order = sweep_of(self._sorted, r.dtype, backend, self._ordering)
-        s, z = kernels.empty(r.shape, r.dtype), kernels.empty(r.shape, r.dtype)
-        kernels.gather(r, order, s)
-        kernels.ssor_solve(sweep, self.omega, s, s)
-        kernels.scatter(s, order, z)
-        return z
-
-    def _matvec(self, v):
-        dtype = np.result_type(self.dtype, v.dtype)
-        return self.on_backend(np.ascontiguousarray(np.ravel(v), dtype=dtype), "cpu")
-
-    def _adjoint(self):
-        return self
-
-    def __repr__(self):
-        return f"<SSOR preconditioner, {self.shape[0]}x{self.shape[1]}, omega {self.omega:g}>"
-
-
-def ssor(A, omega: float | str = "auto", *, ordering: str = "natural") -> SSORPreconditioner:
-    """Make the symmetric over-relaxation preconditioner of a Hermitian A.
-
-    M^-1 = (2 - omega)/omega K^-H D K^-1 with K = D/omega + L, D the diagonal and L the lower triangle of A.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array, shape (n, n)
-        Hermitian, with a positive diagonal.
-    omega : float in (0, 2), or "auto"
-        "auto" estimates it by Lanczos steps, see ``omega_optimal``.
-    ordering : {"natural", "colored", "reversed"}
-        Keep "natural" where it preconditions: with colours, conjugate gradients need several times the iterations.
-
-    Returns
-    -------
-    SSORPreconditioner
-        A LinearOperator of shape (n, n) for ``M=`` of any solver, SciPy's too.
-
-    Raises
-    ------
-    InvalidInput
-        If omega is not in (0, 2), or the diagonal has a zero.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import linalg
-    >>> A = linalg.stencil((50, 50), [4, -1, -1])
-    >>> [linalg.cg(A, np.ones(2500), M=M).iterations for M in (None, linalg.ssor(A, 1.8))]
-    [73, 18]
-    """
-    matrix = analyse(A)
-    backend = _backend.pick(A=A)
-    _checks.choice("ordering", ordering, ORDERINGS)
-    sweep_of(matrix, matrix.dtype, backend, ordering)
-    return SSORPreconditioner(matrix, _omega(omega, matrix, matrix.dtype, backend), ordering)
 
 
 def ssor_cg(
@@ -156,27 +80,14 @@ def ssor_cg(
     >>> linalg.ssor_cg(A, np.ones(2500), omega=1.8).iterations
     18
     """
-    _in_range(omega)
+    in_range(omega)
 
     def adjust(system):
         system.sweep = sweep_of(system.matrix, system.dtype, system.backend, "natural")
-        system.settings = _omega(omega, system.matrix, system.dtype, system.backend)
+        system.settings = omega_for_ssor(omega, system.matrix, system.dtype, system.backend)
 
     options = dict(adjust=adjust, few_products=True, hermitian=True)
     return solve(_steps, "ssor_cg", A, b, x0, None, rtol, atol, maxiter, callback, **options)
-
-
-def _in_range(omega):
-    if isinstance(omega, str):
-        if omega != "auto":
-            raise InvalidInput(f"`omega` must be a number or 'auto', got {omega!r}.")
-    elif not 0.0 < _checks.number("omega", omega) < 2.0:
-        raise InvalidInput(f"`omega` must be > 0 and < 2, outside of which M is not definite, got {omega!r}.")
-
-
-def _omega(omega, matrix, dtype, backend):
-    _in_range(omega)
-    return for_ssor(omega_of(matrix, dtype, backend)) if isinstance(omega, str) else float(omega)
 
 
 def _steps(system, control):

@@ -14,7 +14,7 @@ from .. import _backend
 from .._errors import InvalidInput, UnsupportedType
 from ._operator import Matrix
 
-__all__ = ["ORDERINGS", "diagonal_of", "sweep_of"]
+__all__ = ["ORDERINGS", "diagonal_of", "sweep_of", "without_duplicates"]
 
 ORDERINGS = ("natural", "reversed", "colored")
 
@@ -70,6 +70,15 @@ def diagonal_of(matrix, dtype, backend):
     kernels = _backend.kernels(backend)
     order = np.arange(matrix.n)
     return _without_zeros(kernels.diagonal(_csr(matrix, dtype, backend), order), order, kernels)
+
+
+def without_duplicates(matrix):
+    """The same matrix, no entry of which is given twice."""
+    if matrix.csr is None or getattr(matrix.csr, "has_canonical_format", True):
+        return matrix
+    A = matrix.csr.copy()
+    A.sum_duplicates()
+    return Matrix(matrix.n, matrix.dtype, csr=A)
 
 
 def _csr(matrix, dtype, backend):
