@@ -15,6 +15,7 @@ from ._gmres import gmres
 from ._minres import minres
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
+from ._polynomial import ChebyshevPreconditioner, chebyshev
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
 from ._sor import gauss_seidel, jacobi, sor
@@ -23,6 +24,7 @@ from ._triangular import IncompleteCholesky, SSORPreconditioner, incomplete_chol
 
 #: Names of this module that do not do what SciPy does.
 OURS = (
+    "ChebyshevPreconditioner",
     "IncompleteCholesky",
     "LinearResult",
     "PreparedOperator",
@@ -30,6 +32,7 @@ OURS = (
     "StencilOperator",
     "bicgstab",
     "cg",
+    "chebyshev",
     "gauss_seidel",
     "gmres",
     "incomplete_cholesky",

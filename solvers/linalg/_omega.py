@@ -9,7 +9,7 @@ from .._errors import InvalidInput
 from ._operator import analyse
 from ._sweeps import diagonal_of
 
-__all__ = ["Adaptive", "for_ssor", "in_range", "omega_of", "omega_optimal"]
+__all__ = ["Adaptive", "for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of"]
 
 
 def young(beta):
@@ -57,24 +57,32 @@ def omega_optimal(A, *, steps: int = 30) -> float:
 
 def omega_of(matrix, dtype, backend, steps=30):
     """``omega_optimal`` of an analysed matrix."""
+    low, high = spectrum_of(matrix, dtype, backend, steps)
+    return young(min(max(1.0 - low, high - 1.0), 1.0 - 1e-15))
+
+
+def spectrum_of(matrix, dtype, backend, steps=30):
+    """The smallest and the largest eigenvalue of D^-1 A, from within, by Lanczos steps from a random vector."""
     kernels = _backend.kernels(backend)
     d = kernels.to_host(diagonal_of(matrix, dtype, backend))
     if np.any(d.real <= 0):
         raise InvalidInput(
-            f"`A` must have a positive diagonal for an estimate of omega, got {d.real.min()!r}; pass a number."
+            f"`A` must have a positive diagonal for an estimate of its spectrum, got {d.real.min()!r}; use gmres or "
+            "minres, or give the numbers that are estimated here."
         )
     weights = kernels.to_device(1 / np.sqrt(d.real), np.finfo(dtype).dtype)
-    return young(_jacobi_radius(matrix.operand(dtype, backend), weights, dtype, kernels, min(steps, matrix.n)))
+    T = _tridiagonal(matrix.operand(dtype, backend), weights, dtype, kernels, min(steps, matrix.n))
+    ritz = np.linalg.eigvalsh(T) if np.isfinite(T).all() and T.size else np.ones(1)
+    return float(ritz[0]), float(ritz[-1])
 
 
-def _jacobi_radius(operand, weights, dtype, kernels, steps):
-    """The largest magnitude of an eigenvalue of I - D^-1/2 A D^-1/2, by Lanczos steps from a random vector."""
+def _tridiagonal(operand, weights, dtype, kernels, steps):
+    """Lanczos' matrix of D^-1/2 A D^-1/2."""
     n = weights.size
     start = np.random.default_rng(0).standard_normal(n).astype(dtype)
     v = kernels.copy_to_device(start / np.linalg.norm(start), dtype)
     last, u, w = kernels.zeros(n, dtype), kernels.empty(n, dtype), kernels.empty(n, dtype)
-    alphas, betas = [], []
-    beta = 0.0
+    alphas, betas, beta = [], [], 0.0
     for _ in range(steps):
         kernels.multiply(weights, v, u)
         kernels.matvec(operand, u, w)
@@ -89,10 +97,7 @@ def _jacobi_radius(operand, weights, dtype, kernels, steps):
             break
         last, v, w = v, w, last
         kernels.scale(dtype.type(1.0 / beta), v, v)
-    if not np.isfinite(alphas).all():
-        return 0.0
-    T = np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
-    return min(float(np.abs(1.0 - np.linalg.eigvalsh(T)).max()), 1.0 - 1e-15)
+    return np.diag(alphas) + np.diag(betas[:-1], 1) + np.diag(betas[:-1], -1)
 
 
 def for_ssor(omega):
