@@ -176,10 +176,13 @@ def _info(args, argv):
 
 
 def _available(name):
-    """The GPU says which one it is."""
+    """The GPU says which one it is, and what the functions that are cupyx's lack there."""
     from . import gpu
 
-    return f"available: {gpu.one_line()}" if name == "gpu" else "available"
+    if name != "gpu":
+        return "available"
+    lacking = gpu.missing(with_cupyx=True)
+    return f"available: {gpu.one_line()}" + (f"; but spsolve, eigsh and the like are not: {lacking}" if lacking else "")
 
 
 def _section(title, entries):

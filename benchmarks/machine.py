@@ -7,7 +7,9 @@ from importlib import metadata
 
 __all__ = ["cores", "cpu_model", "describe", "kernel_cache", "one_line", "versions"]
 
-_PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy-cuda13x", "torch")
+_PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy", "torch")
+# One library, built for several versions of CUDA.
+_ALSO_CALLED = {"cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy")}
 
 
 def versions():
@@ -16,11 +18,15 @@ def versions():
 
     found = {"solvers": solvers.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
+        found[name] = next(filter(None, map(_version, _ALSO_CALLED.get(name, (name,)))), None)
     return found
+
+
+def _version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def cpu_model():

@@ -198,10 +198,7 @@ def _no_driver(runtime, error):
     except runtime.CUDARuntimeError:
         version = 0
     if version == 0:
-        return (
-            "cupy finds no NVIDIA driver; install the driver and check nvidia-smi (the Python side is there: "
-            f"{_INSTALL})."
-        )
+        return f"there is no NVIDIA driver; install it, check it with nvidia-smi, and {_INSTALL} for CUDA's libraries."
     return (
         f"the NVIDIA driver is too old for this cupy (it knows CUDA {version // 1000}.{version % 1000 // 10}); update "
         "the driver, or pip uninstall cupy-cuda13x and pip install 'adaptive-solvers[gpu-cuda12]'."

@@ -238,7 +238,7 @@ def test_a_complete_machine_lacks_nothing(machine):
         ({"cupy": None}, ["cupy is not installed", "pip install 'adaptive-solvers[gpu]'"]),
         (
             {"devices": _CUDARuntimeError("cudaErrorInsufficientDriver: ..."), "driver": 0},
-            ["no NVIDIA driver", "nvidia-smi"],
+            ["no NVIDIA driver", "nvidia-smi", "pip install 'adaptive-solvers[gpu]'"],
         ),
         (
             {"devices": _CUDARuntimeError("cudaErrorInsufficientDriver: ..."), "driver": 12040},

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -176,12 +177,23 @@ def test_the_functions_leave_what_they_get_alone(emulated):
 
 
 def test_without_cublas_the_missing_part_is_named(sent, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse.linalg", None)
     solvers._backend.forget()
     with pytest.raises(solvers.BackendUnavailable, match="`spsolve` .* cuBLAS, cuSPARSE or cuSOLVER cannot be loaded"):
         linalg.spsolve(sent(A), sent(b))
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["with cublas", "without"])
+def test_info_names_the_device_and_what_cupyx_lacks(emulated, monkeypatch, capsys, there):
+    from solvers.__main__ import main
+
+    if not there:
+        monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse.linalg", None)
+    solvers._backend.forget()
+    assert main(["info"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "gpu available: Emulated device" in out
+    assert ("spsolve, eigsh and the like are not: cuBLAS" in out) != there
 
 
 def test_the_answer_to_foreign_arrays_of_the_device_is_foreign(sent, emulated):
