@@ -27,6 +27,9 @@ template <class S, class T, class X> __device__ inline S plus_product(S sum, T a
     return sum + convert<S>(a) * convert<S>(b);
 }
 
+// N below is how many entries of a row a thread loads before it needs the first. That hides the latency of memory: a
+// multiprocessor must have some 24 KB on their way, and holds 1024 threads. More would spill registers.
+
 // The sum over `width` neighbouring lanes (a power of two); the first of them gets it. All lanes call it together.
 template <class S> __device__ inline S lanes_sum(S sum, int width) {
     for (int offset = width / 2; offset > 0; offset /= 2) sum = sum + shuffle_down(sum, offset, width);
@@ -50,23 +53,24 @@ template <class T> struct Csr {
 
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
         const unsigned lane = threadIdx.x % WARP, rows = WARP / lanes, stride = unsigned(row_stride()) / WARP * rows;
-        for (unsigned base = unsigned(first_row()) / WARP * rows; base < n; base += stride) {
-            unsigned i = base + lane / lanes, step = lanes;
-            unsigned k = i < n ? indptr[i] : 0, end = i < n ? indptr[i + 1] : 0;
-            const bool is_long = lanes < WARP && end - k > LONG;
+        unsigned base = unsigned(first_row()) / WARP * rows, i = base + lane / lanes;
+        unsigned begin = i < n ? indptr[i] : 0, end = i < n ? indptr[i + 1] : 0;
+        for (; base < n; base += stride) {
+            i = base + lane / lanes;
+            const bool is_long = lanes < WARP && end - begin > LONG;
             bool mine = lane % lanes == 0 && i < n && !is_long;
             unsigned waiting = __ballot_sync(FULL_WARP, is_long && lane % lanes == 0);
-            if (is_long) end = k;
-            k += lane % lanes;
-            S sum = first_entries<S>(x, k, end);
+            unsigned k = begin + lane % lanes, stop = is_long ? k : end, step = lanes;
+            // The limits of the next row are on their way while this one is summed.
+            begin = i + stride < n ? indptr[i + stride] : 0;
+            end = i + stride < n ? indptr[i + stride + 1] : 0;
             while (true) {
-                sum = lanes_sum(sum + strided<S>(x, k, end, step), step);
+                const S sum = lanes_sum(strided<S>(x, k, stop, step), step);
                 if (mine) f((long long)i, sum);
                 if (waiting == 0) break;
                 i = base + (__ffs(waiting) - 1) / lanes;
                 waiting &= waiting - 1;
-                k = indptr[i] + lane, end = indptr[i + 1], step = WARP;
-                sum = S{};
+                k = indptr[i] + lane, stop = indptr[i + 1], step = WARP;
                 mine = lane == 0;
             }
         }
@@ -74,44 +78,33 @@ template <class T> struct Csr {
 
     // The sum of row i by one thread, where lanes is 1.
     template <class S, class X> __device__ S row(X x, long long i) const {
-        unsigned k = indptr[i];
-        const unsigned end = indptr[i + 1];
-        const S sum = first_entries<S>(x, k, end);
-        return sum + strided<S>(x, k, end, 1u);
+        return strided<S>(x, unsigned(indptr[i]), unsigned(indptr[i + 1]), 1u);
     }
 
   private:
-    // The first entries that a lane has in its row, as many as registers allow: all are loaded before one is needed,
-    // which hides the latency of memory. k moves on.
-    template <class S, class X> __device__ S first_entries(X x, unsigned& k, unsigned end) const {
-        using value = decltype(x(0));
-        constexpr int N = sizeof(S) <= sizeof(double) ? 4 : 2;
-        int columns[N];
-        T entries[N];
-        value values[N];
-#pragma unroll
-        for (int e = 0; e < N; ++e) {
-            columns[e] = k + e * lanes < end ? indices[k + e * lanes] : 0;
-            entries[e] = k + e * lanes < end ? data[k + e * lanes] : T{};
-        }
-#pragma unroll
-        for (int e = 0; e < N; ++e) values[e] = k + e * lanes < end ? x(columns[e]) : value{};
-        S sum{};
-#pragma unroll
-        for (int e = 0; e < N; ++e) sum = plus_product(sum, entries[e], values[e]);
-        k += N * lanes;
-        return sum;
-    }
-
-    // The entries k, k + step, ... before end, in two sums that do not wait for each other.
+    // The entries k, k + step, ... before end. Some are loaded at a time before the first is needed; where there are
+    // fewer, the first stands in for them, so that no load waits for a branch.
     template <class S, class X> __device__ S strided(X x, unsigned k, unsigned end, unsigned step) const {
-        S s{}, t{};
-        for (; k + step < end; k += 2 * step) {
-            s = plus_product(s, data[k], x(indices[k]));
-            t = plus_product(t, data[k + step], x(indices[k + step]));
+        constexpr int N = sizeof(S) <= 8 ? 4 : 2;
+        S sum{};
+#pragma unroll 1
+        for (; k < end; k += N * step) {
+            int columns[N];
+            T entries[N];
+            decltype(x(0)) values[N];
+#pragma unroll
+            for (int e = 0; e < N; ++e) {
+                const unsigned at = k + e * step < end ? k + e * step : k;
+                columns[e] = indices[at];
+                entries[e] = data[at];
+            }
+#pragma unroll
+            for (int e = 0; e < N; ++e) values[e] = x(columns[e]);
+#pragma unroll
+            for (int e = 0; e < N; ++e)
+                if (e == 0 || k + e * step < end) sum = plus_product(sum, entries[e], values[e]);
         }
-        if (k < end) s = plus_product(s, data[k], x(indices[k]));
-        return s + t;
+        return sum;
     }
 };
 
@@ -132,15 +125,24 @@ template <class T> struct Diagonals {
 
     // The sum of row i by one thread.
     template <class S, class X> __device__ S row(X x, long long i) const {
-        using value = decltype(x(0));
+        constexpr int N = sizeof(S) <= 8 ? 5 : 3;
         S sum{};
-#pragma unroll 4
-        for (int d = 0; d < count; ++d) {
-            const long long j = i + offsets[d];
-            const bool inside = j >= 0 && j < n;
-            const T a = inside ? data[d * n + i] : T{};
-            const value b = inside ? x(j) : value{};
-            sum = plus_product(sum, a, b);
+#pragma unroll 1
+        for (int d = 0; d < count; d += N) {
+            bool there[N];
+            T entries[N];
+            decltype(x(0)) values[N];
+#pragma unroll
+            for (int e = 0; e < N; ++e) {
+                const int at = d + e < count ? d + e : d;
+                const unsigned j = unsigned(i) + unsigned(offsets[at]);  // a negative one is a large one
+                there[e] = d + e < count && j < unsigned(n);
+                entries[e] = data[at * n + i];
+                values[e] = x(there[e] ? j : unsigned(i));
+            }
+#pragma unroll
+            for (int e = 0; e < N; ++e)
+                if (there[e]) sum = plus_product(sum, entries[e], values[e]);
         }
         return sum;
     }
@@ -158,25 +160,34 @@ template <class T> struct Dense {
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
         const int lane = threadIdx.x % WARP;
         for (long long i = first_row() / WARP; i < n; i += row_stride() / WARP) {
-            const T* row = data + i * n;
-            S s{}, t{};
-            long long j = lane;
-#pragma unroll 2
-            for (; j + WARP < n; j += 2 * WARP) {
-                s = plus_product(s, row[j], x(j));
-                t = plus_product(t, row[j + WARP], x(j + WARP));
-            }
-            if (j < n) s = plus_product(s, row[j], x(j));
-            s = lanes_sum(s + t, WARP);
+            const S s = lanes_sum(strided<S>(x, data + i * n, lane, WARP), WARP);
             if (lane == 0) f(i, s);
         }
     }
 
     // The sum of row i by one thread.
     template <class S, class X> __device__ S row(X x, long long i) const {
+        return strided<S>(x, data + i * n, 0, 1);
+    }
+
+  private:
+    template <class S, class X> __device__ S strided(X x, const T* entries, int first, int step) const {
+        constexpr int N = 32 / sizeof(S);
         S sum{};
-#pragma unroll 4
-        for (long long j = 0; j < n; ++j) sum = plus_product(sum, data[i * n + j], x(j));
+#pragma unroll 1
+        for (long long j = first; j < n; j += N * step) {
+            T entry[N];
+            decltype(x(0)) values[N];
+#pragma unroll
+            for (int e = 0; e < N; ++e) {
+                const long long at = j + e * step < n ? j + e * step : j;
+                entry[e] = entries[at];
+                values[e] = x(at);
+            }
+#pragma unroll
+            for (int e = 0; e < N; ++e)
+                if (e == 0 || j + e * step < n) sum = plus_product(sum, entry[e], values[e]);
+        }
         return sum;
     }
 };
@@ -193,7 +204,15 @@ template <class T> struct Stencil {
           size(unsigned(n)), nx(unsigned(extra & 0xffffffff)), ny(unsigned(extra >> 32)) {}
 
     template <class S, class X, class F> __device__ void each_row(X x, F f) const {
-        for (unsigned i = unsigned(first_row()); i < size; i += unsigned(row_stride())) f((long long)i, row<S>(x, i));
+        // Most of what a row reads is in the cache, one entry is not: two rows at a time keep the memory busy.
+        constexpr unsigned N = sizeof(S) <= 8 ? 2 : 1;
+        const unsigned stride = unsigned(row_stride());
+        for (unsigned i = unsigned(first_row()); i < size; i += N * stride) {
+            const unsigned j = N == 2 && i + stride < size ? i + stride : i;
+            const S sum = row<S>(x, i), other = N == 2 ? row<S>(x, j) : sum;
+            f((long long)i, sum);
+            if (j != i) f((long long)j, other);
+        }
     }
 
     // The sum of row i by one thread.
