@@ -1,0 +1,159 @@
+"""What the planted bugs are found by: every source run once, against plain NumPy, each check a function of the kernels.
+
+A check runs under whatever mode, schedule and number of threads is set; it says nothing, or raises.
+"""
+
+import numpy as np
+
+__all__ = ["CHECKS"]
+
+_N = 900  # 15 blocks' worth of rows at 64 threads a block, on the 8 that there are
+
+
+def _numbers(shape, seed):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def _close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def _send(gpu, *arrays):
+    return [gpu.copy_to_device(array, array.dtype) for array in arrays]
+
+
+def vectors(gpu):
+    x, y, d = _numbers((3, _N), 1)
+    X, Y, D, R = _send(gpu, x, y, d, y)
+    gpu.axpy(np.float64(2.5), X, Y)
+    _close(gpu.to_host(Y), y + 2.5 * x)
+    gpu.multiply(D, X, R)
+    _close(gpu.to_host(R), d * x)
+    _close(gpu.difference(X, D, R), np.linalg.norm(x - d))
+    _close(gpu.inner(X, D), x @ d)
+    _close(gpu.largest(X), abs(x).max())
+
+
+def basis(gpu):
+    """Rows that fill no group of the kernels, and more than one."""
+    V, w, h = _numbers((19, 500), 2), _numbers(500, 3), _numbers(19, 4)
+    on_device = _send(gpu, V, w)
+    _close(gpu.project(*on_device), V @ w)
+    gpu.combine(h, *on_device)
+    _close(gpu.to_host(on_device[1]), w + h @ V)
+
+
+def _sparse(n, seed=5):
+    """About six entries a row, none in some, and more than a warp sums at once in one; as parts of CSR and as array."""
+    array = np.where(_numbers((n, n), seed) > 2.5, _numbers((n, n), seed + 1), 0.0)
+    array[::7] = 0.0
+    array[n // 2] = _numbers(n, seed + 2)
+    row, column = np.nonzero(array)
+    return np.searchsorted(row, np.arange(n + 1)).astype(np.int32), column.astype(np.int32), array[row, column], array
+
+
+def _bands(n):
+    offsets = np.array([-30, -1, 0, 1, 30])
+    data = np.full((5, n), np.nan)
+    array = np.zeros((n, n))
+    for held, k in zip(data, offsets):
+        values = np.full(n - abs(k), 4.5 if k == 0 else -1.0)
+        held[max(0, -k) : min(n, n - k)] = values
+        array += np.diag(values, k)
+    return offsets, data, array
+
+
+def _grid(shape, weights):
+    """The constant stencil as an array."""
+    n = int(np.prod(shape))
+    at, array = np.arange(n).reshape(shape), weights[0] * np.eye(n)
+    for axis, weight in enumerate(weights[1:]):
+        low, high = np.delete(at, -1, axis).ravel(), np.delete(at, 0, axis).ravel()
+        array[low, high] += weight
+        array[high, low] += weight
+    return array
+
+
+def _operands(gpu):
+    """Every storage: (operand, the array that it stands for)."""
+    *parts, array = _sparse(1100)
+    yield gpu.csr(*_send(gpu, *parts)), array
+    offsets, data, array = _bands(_N)
+    yield gpu.Diagonals(*_send(gpu, offsets, data)), array
+    array = _numbers((250, 250), 6)
+    yield gpu.dense(*_send(gpu, array)), array
+    weights = np.array([6.0, -1.0, -1.1, -1.2])
+    yield gpu.stencil((5, 7, 11), weights), _grid((5, 7, 11), weights)
+
+
+def products(gpu):
+    for operand, array in _operands(gpu):
+        x, b = _numbers((2, len(array)), 7)
+        X, B, Y, R = _send(gpu, x, b, np.full_like(x, np.nan), np.full_like(x, np.nan))
+        gpu.matvec(operand, X, Y)
+        _close(gpu.to_host(Y), array @ x)
+        _close(gpu.residual(operand, X, B, R), np.linalg.norm(b - array @ x))
+        _close(gpu.to_host(R), b - array @ x)
+
+
+def storage(gpu):
+    offsets, _, array = _bands(_N)
+    row, column = np.nonzero(array)
+    indptr, indices = np.searchsorted(row, np.arange(_N + 1)).astype(np.int32), column.astype(np.int32)
+    good = _send(gpu, indptr, indices)
+    assert gpu.is_valid_csr(*good, indices.size)
+    assert not gpu.is_valid_csr(*_send(gpu, indptr, np.full_like(indices, _N)), indices.size)
+    found = gpu.diagonals(gpu.csr(*good, *_send(gpu, array[row, column])))
+    assert type(found) is gpu.Diagonals
+    _close(gpu.to_host(found.offsets), offsets)
+    for held, k in zip(gpu.to_host(found.data), offsets):
+        _close(held[max(0, -k) : min(_N, _N - k)], np.diag(array, k))
+
+
+def _steps(array, d, b, steps):
+    """x, r, p and the norms of r after some iterations of conjugate gradients."""
+    x, r, norms = np.zeros_like(b), b.copy(), []
+    p = d * r
+    for _ in range(steps):
+        alpha = (r @ (d * r)) / (p @ array @ p)
+        x, before, r = x + alpha * p, r @ (d * r), r - alpha * (array @ p)
+        p = d * r + (r @ (d * r)) / before * p
+        norms.append(np.linalg.norm(r))
+    return x, r, p, np.array(norms)
+
+
+def _hermitian(gpu, shape):
+    offsets, data, array = _bands(int(np.prod(shape)))
+    yield gpu.Diagonals(*_send(gpu, offsets, data)), array
+    weights = np.array([6.0, -1.0, -1.1])
+    yield gpu.stencil(shape, weights), _grid(shape, weights)
+
+
+def cg(gpu):
+    d, b = 1.0 + abs(_numbers(_N, 8)), _numbers(_N, 9)
+    for operand, array in _hermitian(gpu, (30, 30)):
+        D, x, r, p, q = _send(gpu, d, np.zeros(_N), b, d * b, np.full(_N, np.nan))
+        scalars, norms = np.array([b @ (d * b), 0.0, 1e-8]), np.full(4, np.nan)
+        assert gpu.cg_chunk(operand, D, x, r, p, q, scalars, norms, 0.0, 4) == (4, 0)
+        expected = _steps(array, d, b, 4)
+        for one, other in zip((*map(gpu.to_host, (x, r)), norms), (*expected[:2], expected[3])):
+            _close(one, other)
+
+
+def cg_many(gpu):
+    n, k = 200, 9 * gpu.LANES  # more than one tile of columns
+    d, B = 1.0 + abs(_numbers(n, 8)), _numbers((n, k), 9)
+    for operand, array in _hermitian(gpu, (10, 20)):
+        D, X, R, P, Q = _send(gpu, d, np.zeros((n, k)), B, d[:, None] * B, np.full((n, k), np.nan))
+        scalars = np.stack([(B * d[:, None] * B).sum(axis=0), np.zeros(k), np.full(k, 1e-8)])
+        norms, states, counts = np.full((2, k), np.nan), np.zeros(k, np.int64), np.zeros(k, np.int64)
+        gpu.cg_chunk_many(operand, D, X, R, P, Q, scalars, norms, np.zeros(k), states, counts, 2)
+        assert (counts == 2).all() and (states == 0).all()
+        for j in range(0, k, 17):
+            x, r, _, expected = _steps(array, d, B[:, j], 2)
+            _close(gpu.to_host(X)[:, j], x)
+            _close(gpu.to_host(R)[:, j], r)
+            _close(norms[:, j], expected)
+
+
+CHECKS = {each.__name__: each for each in (vectors, basis, products, storage, cg, cg_many)}

@@ -1,0 +1,171 @@
+"""A test of the tests: each bug planted in the CUDA sources is found, whatever the schedule, and none where none is.
+
+To add one: a line of ``BUGS``; the text must stand exactly once in its file. A bug that nothing finds means that a
+check of planted.py, or the detector, is missing something.
+"""
+
+import pytest
+from emulation import EmulationError, device, settings
+from planted import CHECKS
+
+SCHEDULES = ("forward", "reverse", "random")
+SYNC, FENCE, MEET = "__syncthreads();", "__threadfence();", "grid_barrier(arrived);"
+RACE = "race: .*nothing orders the two"
+OUT = "out of bounds: .* argument"
+WRONG = "Not equal to tolerance"
+EARLY = "a thread that returned early|has returned"
+
+# name: (file, text, what it becomes, the check that finds it, what that says).
+BUGS = {
+    # Barriers of a block.
+    "block_sum: sums overwritten while read": (
+        "common.cuh", f"{SYNC}  // the sums of the call before", "// the sums of the call before", "basis", RACE,
+    ),
+    "block_sum: sums read before written": (
+        "common.cuh", f"sums[k][warp] = values[k];\n    {SYNC}", "sums[k][warp] = values[k];", "vectors",
+        f"{RACE}|before anything was written",
+    ),
+    "largest: read before written": (
+        "vectors.cu", f"= most;\n    {SYNC}", "= most;", "vectors", f"{RACE}|before anything was written",
+    ),
+    "survey: asked while changed": (
+        "storage.cu", f"atomicOr(&changed, 1);\n        {SYNC}", "atomicOr(&changed, 1);", "storage", RACE,
+    ),
+    "survey: changed while asked": (
+        "storage.cu", f"again = changed;\n        {SYNC}", "again = changed;", "storage", RACE,
+    ),
+    "column sums: overwritten while read": (
+        "cg_many.cu", f"{SYNC}  // the sums of the call before", "// the sums of the call before", "cg_many", RACE,
+    ),
+    "column sums: read before written": (
+        "cg_many.cu", f"= values[which];\n    {SYNC}", "= values[which];", "cg_many",
+        f"{RACE}|before anything was written",
+    ),
+    # Barriers of the grid.
+    "barrier: block not gathered": (
+        "common.cuh", f"(unsigned* arrived) {{\n    {SYNC}", "(unsigned* arrived) {", "cg", RACE,
+    ),
+    "barrier: block not released together": (
+        "common.cuh", f"        {FENCE}\n    }}\n    {SYNC}", f"        {FENCE}\n    }}", "cg", RACE,
+    ),
+    "barrier: nothing published": (
+        "common.cuh", f"{FENCE}\n        const unsigned round", "const unsigned round", "cg", RACE,
+    ),
+    "barrier: published by the last block only": (
+        "common.cuh", f"atomicExch(arrived, 0u);\n            {FENCE}", "atomicExch(arrived, 0u);", "cg", RACE,
+    ),
+    "barrier: nothing received": (
+        "common.cuh", f"        }}\n        {FENCE}\n    }}", "        }\n    }", "cg", RACE,
+    ),
+    "barrier: opens one block early": (
+        "common.cuh", "== gridDim.x - 1) {", "== gridDim.x - 2) {", "cg", f"{RACE}|deadlock",
+    ),
+    "barrier: never opens": ("common.cuh", "== gridDim.x - 1) {", "== gridDim.x) {", "cg", "deadlock"),
+    "barrier: lost atomic": (
+        "common.cuh", "atomicAdd(arrived, 1u) ==", "(*arrived)++ ==", "cg", "race: .* argument",
+    ),
+    "cg: sums collected before all are left": (
+        "cg.cuh", f"leave_sums(values, parts);\n    {MEET}", "leave_sums(values, parts);", "cg", RACE,
+    ),
+    "cg_many: step lengths before the sums": (
+        "cg_many.cu", f"forms, parts);\n        }}\n        {MEET}", "forms, parts);\n        }", "cg_many", RACE,
+    ),
+    "cg_many: norms before the sums": (
+        "cg_many.cu", f"squares, parts);\n        }}\n        {MEET}", "squares, parts);\n        }", "cg_many", RACE,
+    ),
+    "cg_many: product before all of p is there": (
+        "cg_many.cu", f"p + j);\n        }}\n        {MEET}", "p + j);\n        }", "cg_many", RACE,
+    ),
+    "cg: product before all of p is there": (
+        "cg.cu", f"if (flag == RUNNING && taken < steps) {MEET}", "", "cg", RACE,
+    ),
+    # Numbers of threads, rows and entries.
+    "block_sum: wrong width": (
+        "common.cuh", "values[k] += shuffle_down(values[k], offset, WARP);\n    __sync",
+        "values[k] += shuffle_down(values[k], offset, WARP / 2);\n    __sync", "vectors", WRONG,
+    ),
+    "lanes_sum: wrong first step": (
+        "matrices.cuh", "int offset = width / 2; offset", "int offset = width / 4; offset", "products", WRONG,
+    ),
+    "largest: wrong shuffle": ("vectors.cu", "shuffle_down(most, offset, WARP));", "shuffle_down(most, 1, WARP));",
+                               "vectors", WRONG),
+    "vectors: one entry too many": (
+        "vectors.cu", "if (i + k * stride < n) y", "if (i + k * stride <= n) y", "vectors", OUT,
+    ),
+    "csr: entries of the next row": (
+        "matrices.cuh", "end = i < n ? indptr[i + 1]", "end = i < n ? indptr[i + 2]", "products", f"{OUT}|{WRONG}",
+    ),
+    "diagonals: one column too many": ("matrices.cuh", "j < unsigned(n)", "j <= unsigned(n)", "products", OUT),
+    "stencil: wraps around": ("matrices.cuh", "column + 1 < nx ?", "column < nx ?", "products", f"{OUT}|{WRONG}"),
+    "dense: an entry twice": (
+        "matrices.cuh", "|| j + e * step < n)", "|| j + e * step <= n)", "products", f"{WRONG}|{OUT}",
+    ),
+    "cg: one row too many": (
+        "cg.cuh", "residual[U], change[U];\n        R weights[U];", "residual[U + 1], change[U];\n        R weights[U];"
+        "\n        residual[U] = r[own.n];", "cg", OUT,
+    ),
+    "basis: a row too many": ("basis.cu", "a[k] = row + k < rows ?", "a[k] = row + k <= rows ?", "basis", OUT),
+    # Threads that do what one should, or none.
+    "inner: returns before the barrier": (
+        "vectors.cu", "double sums[2] = {0.0, 0.0};\n    for (Walk",
+        "double sums[2] = {0.0, 0.0};\n    if (threadIdx.x == 7) return;\n    for (Walk", "vectors", EARLY,
+    ),
+    "block_sum: returns before the barrier": (
+        "common.cuh", "sums[k][warp] = values[k];\n    __sync",
+        "sums[k][warp] = values[k];\n    if (warp > 0) return;\n    __sync", "vectors", EARLY,
+    ),
+    "leave_sums: all threads leave them": (
+        "common.cuh", "if (threadIdx.x == 0)\n        for (int k = 0; k < N; ++k) parts",
+        "for (int k = 0; k < N; ++k) parts", "vectors", RACE,
+    ),
+    "is_valid: lost atomic": ("storage.cu", "atomicOr(bad, 1);", "*bad |= 1;", "storage", RACE),
+    "survey: lost atomic": ("storage.cu", "atomicOr(&changed, 1);", "changed = 1;", "storage", RACE),
+}  # fmt: skip
+
+
+@pytest.fixture
+def gpu(emulated):
+    import solvers.kernels.gpu
+
+    settings.mode, device.multiprocessors = "checked", 1
+    return solvers.kernels.gpu
+
+
+@pytest.fixture
+def plant(gpu, monkeypatch):
+    """``plant(file, text, other)`` changes a source for the rest of the test."""
+
+    def change(file, text, other):
+        beginning, changed = f'#line 1 "{file}"\n', 0
+        for source in gpu._device.SOURCES:
+            before, found, content = source.code.partition(beginning)
+            if found:
+                content, line, after = content.partition("\n#line 1 ")
+                assert content.count(text) == 1, f"{file} has {content.count(text)} times\n{text}"
+                code = before + found + content.replace(text, other) + line + after
+                monkeypatch.setitem(source.__dict__, "code", code)
+                changed += 1
+        assert changed, f"no source contains {file}"
+        monkeypatch.setattr(settings, "whole_sources", False)  # few instances of it will run
+
+    return change
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("threads", [64, 256])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_nothing_is_found_in_the_sources_as_they_are(gpu, monkeypatch, check, threads, schedule):
+    monkeypatch.setattr(gpu._device, "THREADS", threads)
+    settings.schedule = schedule
+    CHECKS[check](gpu)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found_whatever_the_schedule(gpu, plant, name, monkeypatch):
+    file, text, other, check, sentence = BUGS[name]
+    plant(file, text, other)
+    if check == "cg_many":  # else a thread has a column of a tile for itself
+        monkeypatch.setattr(gpu._device, "THREADS", 256)
+    for settings.schedule in SCHEDULES:
+        with pytest.raises((EmulationError, AssertionError), match=sentence):
+            CHECKS[check](gpu)
