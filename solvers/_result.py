@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from ._errors import ConvergenceError
+from ._plot import pyplot
 
 __all__ = ["Result", "Status"]
 
@@ -139,12 +140,7 @@ class Result:
         ax : matplotlib axes, optional
             Where to draw; a new figure by default.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("plot() needs matplotlib: pip install 'adaptive-solvers[bench]'.") from error
-
-        ax = plt.subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         norms = np.where(self.residuals > 0, self.residuals, np.nan)
         ax.semilogy(norms, label=self.method if norms.ndim == 1 else None)
         ax.axhline(np.min(self.threshold) or np.nan, color="0.6", linestyle="--", linewidth=1)
