@@ -10,6 +10,7 @@ __global__ BOUNDS void project(long long n, int rows, const T* __restrict__ V, c
     for (int row = 0; row < rows; row += N) {
         double sums[PARTS * N] = {};
         const T* group = V + row * n;
+#pragma unroll 1
         for (long long i = first_row(); i < n; i += row_stride()) {
             const T b = w[i];
             T a[N];
@@ -51,10 +52,23 @@ template <class T> __global__ BOUNDS void collect(int rows, int count, const dou
 // w += sum over the rows of h[row] V[row].
 template <class T>
 __global__ BOUNDS void combine(long long n, int rows, const T* __restrict__ h, const T* __restrict__ V, T* w) {
+    constexpr int N = 32 / sizeof(T);
+#pragma unroll 1
     for (long long i = first_row(); i < n; i += row_stride()) {
         T sum{};
-#pragma unroll 4
-        for (int row = 0; row < rows; ++row) sum = sum + h[row] * V[row * n + i];
+#pragma unroll 1
+        for (int row = 0; row < rows; row += N) {
+            T factors[N], entries[N];
+#pragma unroll
+            for (int k = 0; k < N; ++k) {
+                const int at = row + k < rows ? row + k : row;
+                factors[k] = h[at];
+                entries[k] = V[at * n + i];
+            }
+#pragma unroll
+            for (int k = 0; k < N; ++k)
+                if (row + k < rows) sum = sum + factors[k] * entries[k];
+        }
         w[i] = w[i] + sum;
     }
 }
