@@ -22,8 +22,10 @@ __all__ = ["cases"]
 
 _DTYPES = ("float32", "float64", "complex64", "complex128")
 _FORMS = ("csr", "scattered", "dense", "stencil", "operator")
-# The side of the grid: 144 unknowns, and so many that a GPU's work is shared by all of its processors.
-_SIDES = (12, 250)
+# The side of the grid: few unknowns, enough for storage by diagonals, and so many that every processor of a GPU
+# has a share.
+_SIDES = (6, 17, 250)
+_SMALL = _SIDES[0]
 _LARGEST_DENSE = 1000
 
 
@@ -87,13 +89,15 @@ def cases():
                 continue
             check = partial(_agrees, method=method, form=form, dtype=dtype, side=side)
             yield group, f"{group}-{form}-{dtype}-{side**2}", side**2, dtype, check
+        for dtype, side in product(_DTYPES, _SIDES):
+            check = partial(_many_agree, method=method, dtype=dtype, side=side)
+            yield group, f"{group}-many-{dtype}-{side**2}", side**2, dtype, check
         for dtype in _DTYPES:
-            check = partial(_many_agree, method=method, dtype=dtype, side=12)
-            yield group, f"{group}-many-{dtype}-144", 144, dtype, check
             for failure in _failures(method, dtype):
                 check = partial(_fails_alike, method=method, failure=failure, dtype=dtype)
-                yield group, f"{group}-{failure}-{dtype}", 144, dtype, check
-    yield "memory", "memory-1000-solves", 144, "float64", _leaks_nothing
+                yield group, f"{group}-{failure}-{dtype}", _SMALL**2, dtype, check
+    for solves in (30, 1000):
+        yield "memory", f"memory-{solves}-solves", _SMALL**2, "float64", partial(_leaks_nothing, solves=solves)
 
 
 # ---- systems -----------------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def _failures(method, dtype):
 
 def _hard(method, failure, dtype):
     """A system, the options, and the statuses that are right for it."""
-    system = _system(method, "csr", dtype, 12)
+    system = _system(method, "csr", dtype, _SMALL)
     A, b, n = system.A.copy(), system.b, system.b.size
     if failure == "nan":
         A.data[40] = np.nan
@@ -281,10 +285,10 @@ def _fails_alike(target, method, failure, dtype):
 # ---- memory ------------------------------------------------------------------------------------------
 
 
-def _leaks_nothing(target, solves=1000):
+def _leaks_nothing(target, solves):
     """After many solves the arrays that live hold what they held after the first."""
     method = _METHODS[0]
-    system = _system(method, "csr", "float64", 6)
+    system = _system(method, "csr", "float64", _SMALL)
     A, b = target.native(system.A), target.native(system.b)
     for count in range(solves):
         if count == 10:
