@@ -194,15 +194,18 @@ def failing(name, dtype, n=150):
     if name == "nan" or name == "infinity":
         array[99, 99] = np.nan if name == "nan" else np.inf
         return array, NONFINITE
-    if name == "not hermitian":
-        return (1 + 1j) * array, NOT_HERMITIAN
+    if name.startswith("not hermitian"):
+        return (1 + (1j if name.endswith("upwards") else -1j)) * array, NOT_HERMITIAN
     if name == "skew beside the diagonal":
         return 2 * array + np.diag(np.full(n - 1, 0.5 + 0.5j), 1) + np.diag(np.full(n - 1, 0.5), -1), NOT_HERMITIAN
     array[1::2] *= -1.5 if name == "indefinite" else 1
     return (0 * array if name == "zero" else array), INDEFINITE
 
 
-@pytest.mark.parametrize("name", ["nan", "infinity", "indefinite", "zero", "not hermitian", "skew beside the diagonal"])
+SKEW = ("not hermitian upwards", "not hermitian downwards", "skew beside the diagonal")
+
+
+@pytest.mark.parametrize("name", ["nan", "infinity", "indefinite", "zero", *SKEW])
 def test_a_matrix_that_cg_cannot_solve_is_named_as_on_the_cpu(gpu, dtype, name):
     array, flag = failing(name, dtype)
     if array.dtype != dtype:
@@ -227,10 +230,19 @@ def test_an_overflow_is_named_and_leaves_x_and_p_finite(gpu, dtype):
     assert np.isfinite(run.vector("x")).all() and np.isfinite(run.vector("p")).all()
 
 
+def test_a_step_length_that_overflows_is_not_taken(gpu):
+    """p^H A p is in the range of float64, rho / p^H A p is not."""
+    ours, theirs = both(gpu, "diagonals", 1e-200 * np.eye(150), np.ones(150))
+    for run in (ours, theirs):
+        run.scalars[0] = 1e200
+        norms, flag = run.advance(4)
+        assert (flag, norms.size) == (NONFINITE, 0)
+        assert not run.vector("x").any() and run.vector("r").tolist() == [1.0] * 150
+
+
 def test_a_residual_that_overflows_ends_the_chunk_before_x_moves(gpu):
     """r - alpha q leaves the range of float32 while p^H A p and alpha do not."""
     _, run = both(gpu, "diagonals", np.eye(150, dtype=np.float32), numbers(150, "float32"))
-    run.advance(0)
     run.r[:] = np.float32(3e38)
     run.r[0] = -np.float32(3e38)
     run.p[:] = np.float32(1)
