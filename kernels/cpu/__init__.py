@@ -2,6 +2,7 @@
 
 from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
+from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .ilu import ilu0
@@ -43,6 +44,7 @@ __all__ = [
     "Stencil",
     "Sweep",
     "axpy",
+    "block_sor_chunk",
     "cg_chunk",
     "cg_chunk_many",
     "combine",

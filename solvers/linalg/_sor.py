@@ -14,7 +14,7 @@ from .._result import Status
 from ._omega import Adaptive, in_range
 from ._result import LinearResult
 from ._solve import solve
-from ._sweeps import ORDERINGS, diagonal_of, sweep_of
+from ._sweeps import ORDERINGS, blocks_of, diagonal_of, sweep_of
 
 __all__ = ["gauss_seidel", "jacobi", "sor"]
 
@@ -30,6 +30,7 @@ def sor(
     omega: float | str = "auto",
     symmetric: bool = False,
     ordering: str = "natural",
+    blocks: ArrayLike | int | None = None,
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
@@ -55,6 +56,10 @@ def sor(
         Whether each iteration is a sweep forward and one backward.
     ordering : {"natural", "colored", "reversed"}
         The order of the rows. "colored" sweeps over sets of uncoupled rows, which threads and GPUs share.
+    blocks : array_like of int, shape (n,), or int, optional
+        The block of each row, or the size of all blocks: a block's rows are solved for together, exactly where they
+        are a line of a grid or small and dense. For couplings that are strong in one direction; on the CPU, with
+        positive pivots. The ordering is then that of the blocks' numbers.
     rtol, atol : float, default 1e-5 and 0
         The tolerance: ``norm(b - A @ x) <= max(atol, rtol * norm(b))``.
     maxiter : int, default 10 n
@@ -91,7 +96,7 @@ def sor(
     >>> [linalg.sor(A, np.ones(400), omega=omega).iterations for omega in (1.0, 1.7)]
     [507, 76]
     """
-    settings = _Settings("sor", omega, symmetric, ordering)
+    settings = _Settings("sor", omega, symmetric, ordering, blocks)
     return _relax("sor", settings, A, b, x0, rtol, atol, maxiter, callback)
 
 
@@ -151,8 +156,10 @@ def jacobi(
 class _Settings:
     """What an iteration needs beyond the system."""
 
-    def __init__(self, method, omega, symmetric=False, ordering="natural"):
-        self.method = method
+    def __init__(self, method, omega, symmetric=False, ordering="natural", blocks=None):
+        self.method, self.blocks = method, blocks
+        if blocks is not None and ordering != "natural":
+            raise InvalidInput(f"`ordering` must be 'natural' with `blocks`, got {ordering!r}; number the blocks in it.")
         self.symmetric = _checks.flag("symmetric", symmetric)
         self.ordering = _checks.choice("ordering", ordering, ORDERINGS)
         if method == "jacobi":
@@ -169,6 +176,8 @@ def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
         system.settings = settings
         if settings.method == "jacobi":
             system.sweep = diagonal_of(system.matrix, system.dtype, system.backend), None
+        elif settings.blocks is not None:
+            system.sweep = blocks_of(system.matrix, system.dtype, system.backend, settings.blocks)
         else:
             system.sweep = sweep_of(system.matrix, system.dtype, system.backend, settings.ordering)
 
@@ -180,11 +189,11 @@ def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
 def _steps(system, control):
     """Chunks of sweeps over the sorted rows."""
     kernels, settings = system.kernels, system.settings
-    sweep, order = system.sweep
+    *sweep, order = system.sweep
     b, x, y = (system.empty() for _ in range(3))
     first = system.residual(y)
     yield [first], None
-    chunk = kernels.ssor_chunk if settings.symmetric else kernels.sor_chunk
+    chunk = _chunk(kernels, settings)
     rule = Adaptive() if settings.omega is None else None
     kernels.gather(system.b, order, b)
     kernels.gather(system.x, order, x)
@@ -193,13 +202,24 @@ def _steps(system, control):
         steps = control.max_steps if rule is None else min(control.max_steps, rule.steps)
         omega = settings.omega if rule is None else rule.omega
         norms = np.empty(steps)
-        taken = chunk(sweep, b, x, y, omega, norms, control.threshold, steps)
+        taken = chunk(*sweep, b, x, y, omega, norms, control.threshold, steps)
         kernels.scatter(x, order, system.x)
         system.n_matvec += taken
         if rule is not None:
             rule.observe(last, norms[:taken])
         last = norms[taken - 1]
         yield norms[:taken], Status.DIVERGED if last > _HOPELESS * first else None
+
+
+def _chunk(kernels, settings):
+    """The kernel that sweeps: (what ``system.sweep`` holds, b, x, y, omega, norms, threshold, steps) -> taken."""
+    if settings.blocks is None:
+        return kernels.ssor_chunk if settings.symmetric else kernels.sor_chunk
+
+    def chunk(A, edges, factors, b, x, y, omega, *rest):
+        return kernels.block_sor_chunk(A, edges, factors, b, x, y, omega, settings.symmetric, *rest)
+
+    return chunk
 
 
 def _jacobi_steps(system, control):

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from .. import _backend
+from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._operator import Matrix
 
-__all__ = ["ORDERINGS", "diagonal_of", "sweep_of", "without_duplicates"]
+__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "sweep_of", "without_duplicates"]
 
 ORDERINGS = ("natural", "reversed", "colored")
+# Its one stage is not of independent rows: for factors, not for sweeps.
+_AS_IT_IS = "as it is"
 
 
 @dataclass(eq=False, slots=True)
@@ -65,6 +67,36 @@ def sweep_of(matrix, dtype, backend, ordering):
     return matrix.sweeps[key]
 
 
+def blocks_of(matrix, dtype, backend, labels):
+    """CSR sorted by blocks, where these begin, the factors of the block diagonal, and the order of the rows.
+
+    Raises
+    ------
+    InvalidInput
+        If a block's elimination meets a pivot that is not positive.
+    """
+    if backend != "cpu":
+        raise UnsupportedType("`blocks` must be None on the GPU: sweeps over blocks run on the CPU only.")
+    kernels, n = _backend.kernels(backend), matrix.n
+    labels = _checks.real_array("blocks", labels)
+    labels = np.arange(n) // _checks.count("blocks", labels) if labels.ndim == 0 else labels
+    _checks.shape_is("blocks", labels, [(n,)], "(the block of each row), or be the size of all")
+    order = np.argsort(labels, kind="stable")
+    edges = np.concatenate(([0], np.flatnonzero(np.diff(labels[order])) + 1, [n] if n else [])).astype(np.int64)
+    A = scipy.sparse.csr_array(_sparse(without_duplicates(matrix)))[order][:, order].astype(dtype)
+    row, column = np.repeat(np.arange(n), np.diff(A.indptr)), A.indices
+    inside = labels[order][row] == labels[order][column]
+    diagonal = scipy.sparse.csr_array((A.data[inside], (row[inside], column[inside])), shape=(n, n))
+    sweep, _ = sweep_of(Matrix(n, A.dtype, csr=diagonal), dtype, backend, _AS_IT_IS)
+    factors, failed = kernels.ilu0(sweep, 0.0, 0.0)
+    if failed >= 0:
+        raise InvalidInput(
+            f"`blocks` must have positive pivots, got one that is not in row {int(order[failed])}; choose other "
+            "blocks, or use gmres."
+        )
+    return kernels.csr(A.indptr, A.indices, A.data), edges, factors, order
+
+
 def diagonal_of(matrix, dtype, backend):
     """The diagonal of a matrix in its own order, refused where it has a zero."""
     kernels = _backend.kernels(backend)
@@ -93,7 +125,9 @@ def _csr(matrix, dtype, backend):
 
 
 def _sparse(matrix):
-    """The CSR array of a dense matrix or a stencil."""
+    """The CSR array of a matrix."""
+    if matrix.sparse:
+        return matrix.csr
     if matrix.stencil is None:
         return scipy.sparse.csr_array(matrix.dense)
     shape, weights = matrix.stencil
@@ -129,6 +163,8 @@ def _new_pattern(indptr, indices, ordering, kernels):
         order, stages = kernels.order_by_colours(
             indptr, indices, transposed.indptr.view(indptr.dtype), transposed.indices.view(indices.dtype)
         )
+    elif ordering == _AS_IT_IS:
+        order, stages = np.arange(indptr.size - 1), np.array([0, indptr.size - 1])
     else:
         order, stages = kernels.order_by_levels(indptr, indices)
         if ordering == "reversed":
