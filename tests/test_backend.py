@@ -115,11 +115,13 @@ def test_a_block_rules_over_the_arrays_and_ends(machine):
 def test_blocks_nest_and_one_object_serves_twice(machine):
     machine()
     gpu = solvers.backend("gpu")
-    with gpu, solvers.backend("cpu"):
-        assert _backend.pick(b=b) == "cpu"
-        with gpu:
-            assert _backend.pick(b=b) == "gpu"
-        assert _backend.pick(b=b) == "cpu"
+    with gpu:
+        with solvers.backend("cpu"):
+            assert _backend.pick(b=b) == "cpu"
+            with gpu:
+                assert _backend.pick(b=b) == "gpu"
+            assert _backend.pick(b=b) == "cpu"
+        assert _backend.pick(b=b) == "gpu"
     with gpu:
         assert _backend.pick(b=b) == "gpu"
     assert _backend.pick(b=b) == "cpu"

@@ -164,9 +164,15 @@ def test_a_callback_gets_the_kind_of_array_that_was_sent(sent, emulated):
 def test_lists_and_integers_are_sent_as_floats(emulated):
     whole = sp.csr_matrix(np.array([[4, 1], [1, 3]]))
     with solvers.backend("gpu"):
-        answer = linalg.spsolve(whole, [1, 2])
+        answer, square = linalg.spsolve(whole, [1, 2]), linalg.matrix_power(whole, 2)
     np.testing.assert_allclose(answer, [1 / 11, 7 / 11])
     assert type(answer) is np.ndarray
+    assert square.dtype == np.float64 and type(square) is sp.csr_matrix  # cupyx has no matrices of integers
+
+
+def test_a_number_comes_back_as_a_number(emulated):
+    with solvers.backend("gpu"):
+        assert isinstance(linalg.norm(A, ord=1), float)
 
 
 def test_the_functions_leave_what_they_get_alone(emulated):
