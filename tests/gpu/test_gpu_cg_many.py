@@ -140,7 +140,7 @@ def test_each_column_stops_at_its_own_threshold_and_then_stays_as_it_is(gpu, dty
     for j in (0, 2, 4):
         short = Block(gpu, "csr", array, B)
         short.advance(j + 1)
-        for name in "XRP":
+        for name in "XRPQ":
             assert block.host(name)[:, j].tobytes() == short.host(name)[:, j].tobytes()
     held = {name: block.host(name)[:, :7].copy() for name in "XRPQ"}
     scalars = block.scalars[:, :7].copy()
