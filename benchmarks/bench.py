@@ -151,7 +151,7 @@ def _per_iteration_gpu(args, argv):
         code = 130
     print(per_iteration_gpu.notes(rows))
     if args.json:
-        report.write_json(args.json, rows, **_about(argv, None, on_gpu=True))
+        report.write_json(args.json, rows, **_about(argv, solvers.get_threads(), on_gpu=True))
         print(f"written: {args.json}")
     return code
 

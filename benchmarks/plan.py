@@ -38,7 +38,7 @@ def plan(problem, settings):
     Baselines come before those that are measured against them; a method that stands alone, or that
     does not suit the problem, comes once.
     """
-    chosen = settings.methods or _family(problem)
+    chosen = settings.methods or _family(problem, settings)
     if settings.backend == "gpu":
         chosen = [each for m in chosen for each in (*_twin(m), m)]
     unsuited = [m for m in chosen if m.unsuitable(problem)]
@@ -57,9 +57,10 @@ def plan(problem, settings):
     return pairs
 
 
-def _family(problem):
+def _family(problem, settings):
     kind = "spd" if problem.spd else "symmetric" if problem.symmetric else "general"
-    return [METHODS[name] for name in _FAMILY[kind] if present(METHODS[name].package)]
+    found = [METHODS[name] for name in _FAMILY[kind] if present(METHODS[name].package)]
+    return [m for m in found if settings.backend != "gpu" or m.library == "solvers"]
 
 
 def _twin(method):
