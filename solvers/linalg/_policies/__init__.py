@@ -24,20 +24,36 @@ __all__ = [
     "TsallisINF",
     "best_fixed",
     "from_state",
-    "make",
+    "make_policy",
 ]
 
 #: The policies that need nothing but a grid.
 NAMES = ("chebyshev", "chebcb", "tsallis-inf", "tsallis-inf-binned", "tsallis-inf-released")
 
 
-def make(name: str, grid: ArrayLike, *, interval: ArrayLike | None = None, rng=None) -> Policy:
-    """Return the policy of this name; ``interval`` is the range of the contexts, learned if not given."""
-    _checks.choice("policy", name, NAMES)
-    if name == "chebyshev":
+def make_policy(policy, grid: ArrayLike, rng=None, *, interval: ArrayLike | None = None):
+    """Return the policy of this name over the grid; a number is that value always, an object with choose is itself.
+
+    Parameters
+    ----------
+    policy : str, float or object
+        One of ``NAMES``, a value, or an object with ``choose(context)`` and ``observe(iterations)``.
+    grid : array_like, shape (d,)
+        The values to choose from, increasing.
+    rng : None, int or Generator
+        Where the draws come from.
+    interval : pair of floats, optional
+        The range of the contexts, learned if not given.
+    """
+    if hasattr(policy, "choose") and hasattr(policy, "observe"):
+        return policy
+    if not isinstance(policy, str):
+        return Fixed(_checks.number("policy", policy))
+    _checks.choice("policy", policy, NAMES)
+    if policy == "chebyshev":
         return Chebyshev(grid, interval, rng=rng)
-    if name == "chebcb":
+    if policy == "chebcb":
         return ChebCB(grid, interval, rng=rng)
-    if name == "tsallis-inf-binned":
+    if policy == "tsallis-inf-binned":
         return Binned(lambda rng: TsallisINF(grid, rng=rng), interval=interval, rng=rng)
-    return TsallisINF(grid, rng=rng, released=name == "tsallis-inf-released")
+    return TsallisINF(grid, rng=rng, released=policy == "tsallis-inf-released")

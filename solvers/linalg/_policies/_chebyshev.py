@@ -48,7 +48,7 @@ class Chebyshev(Policy):
     Parameters
     ----------
     grid : array_like, shape (d,)
-        The values, increasing. More of them cost no more to learn.
+        The values, increasing. More of them cost no more to learn. The polynomials take them as equally spaced.
     interval : pair of floats, optional
         The range of the contexts; one outside is taken as the nearest end. Learned if not given.
     degrees : pair of ints, default (6, 6)
@@ -74,8 +74,9 @@ class Chebyshev(Policy):
             self._m, q = (_checks.count("degrees", each) for each in degrees)
         except (TypeError, ValueError):
             raise InvalidInput(f"`degrees` must be two integers >= 1, got {degrees!r}.") from None
-        ends = self.grid[[0, -1]]
-        self._Phi = np.array([features(place(ends, value), min(q, self.grid.size)) for value in self.grid])
+        # By rank, not by value: a grid is finer where its author expects the cost to change more.
+        ranks = np.linspace(-1.0, 1.0, self.grid.size)
+        self._Phi = np.array([features(rank, min(q, self.grid.size)) for rank in ranks])
         self._ones = np.ones(self._Phi.shape[1])
         self._level = math.nan  # log(1 + iterations) of the first round, from which the others are counted
 
