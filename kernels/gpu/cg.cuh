@@ -3,12 +3,12 @@
 // Why a column ended: indices into the caller's table.
 constexpr int RUNNING = 0, NONFINITE = 1, INDEFINITE = 2, NOT_HERMITIAN = 3, REACHED = 4;
 
-// How the matrix is stored, asked at run time: a kernel compiled for each storage takes four times as long to compile,
-// and the question costs nothing once an iteration.
+// How the matrix is stored, asked at run time: with an instance for each storage the sources take three times as long
+// to compile, and once an iteration the question costs nothing.
 constexpr int CSR = 0, DIAGONALS = 1, DENSE = 2;
 
-// Rows whose loads a thread has under way at once: 32 bytes a vector keep the memory busy with half of the
-// warps that a processor could hold.
+// Rows whose loads a thread has under way at once: up to 32 bytes of each vector, as only half of the warps that a
+// processor could hold are there to keep the memory busy.
 template <class T> constexpr int AT_ONCE = sizeof(T) == 16 ? 2 : 4;
 
 // The entries of one column that a thread owns: rows first, first + stride, ... below n, `width` entries apart.
@@ -48,7 +48,8 @@ template <int N> __device__ inline void grid_sums(double (&values)[N], double* p
 
 // The same for the sums of add_form and the step length that follows from them.
 template <int N> __device__ inline int judge_step(const double (&sums)[N], double alpha, double sign, double share) {
-    const int flag = N == 1 ? judge(sums[0], 0.0, 0.0, sign, share) : judge(sums[0], sums[1 % N], sums[2 % N], sign, share);
+    const double im = N > 1 ? sums[1 % N] : 0.0, size = N > 1 ? sums[2 % N] : 0.0;
+    const int flag = judge(sums[0], im, size, sign, share);
     return flag == RUNNING && !is_finite(alpha) ? NONFINITE : flag;
 }
 

@@ -7,7 +7,8 @@ constexpr int MOST_COLUMNS = 64;
 constexpr int MOST_THREADS = WARP * MOST_WARPS;
 
 // Rows of the report, k numbers each, behind the barrier's word.
-constexpr int RHO = 0, SIGN = 1, SHARE = 2, THRESHOLD = 3, STATE = 4, COUNT = 5, ALPHA = 6, BETA = 7, MOVES = 8, NORMS = 9;
+constexpr int RHO = 0, SIGN = 1, SHARE = 2, THRESHOLD = 3, STATE = 4, COUNT = 5;
+constexpr int ALPHA = 6, BETA = 7, MOVES = 8, NORMS = 9;
 
 struct tile_of_columns {
     int width, groups, column;
@@ -46,7 +47,8 @@ __device__ inline void leave_column_sums(const tile_of_columns& tile, int k, con
 }
 
 // Add up what all blocks left for one column; the first lane of the warp gets it.
-template <int N> __device__ inline void collect_column_sums(const double* parts, int k, int column, double (&values)[N]) {
+template <int N>
+__device__ inline void collect_column_sums(const double* parts, int k, int column, double (&values)[N]) {
     for (int which = 0; which < N; ++which) {
         const double* row = parts + ((long long)which * k + column) * gridDim.x;
         values[which] = 0.0;
