@@ -78,7 +78,7 @@ def test_a_foreign_array_on_the_gpu_does_not_mix_with_numpy():
 
 @pytest.mark.parametrize(
     "value",
-    [np.ones(2), np.asmatrix(np.ones(2)), sp.csr_array(np.eye(2)), [1.0, 2.0], None, 3, len],
+    [np.ones(2), np.ma.ones(2), sp.csr_array(np.eye(2)), [1.0, 2.0], None, 3, len],
     ids=lambda v: type(v).__name__,
 )
 def test_what_needs_no_border_passes_untouched(value):
