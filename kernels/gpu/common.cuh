@@ -84,6 +84,7 @@ template <int N> __device__ inline void block_sum(double (&values)[N]) {
     __syncthreads();
     for (int k = 0; k < N; ++k) {
         values[k] = 0.0;
+#pragma unroll 1
         for (int w = 0; w < warps; ++w) values[k] += sums[k][w];
     }
 }
@@ -98,6 +99,7 @@ template <int N> __device__ inline void leave_sums(double (&values)[N], double* 
 template <int N> __device__ inline void collect_sums(const double* parts, double (&values)[N]) {
     for (int k = 0; k < N; ++k) {
         values[k] = 0.0;
+#pragma unroll 1
         for (int block = threadIdx.x; block < gridDim.x; block += blockDim.x) values[k] += parts[k * gridDim.x + block];
     }
     block_sum(values);

@@ -21,6 +21,7 @@ from ._result import LinearResult
 from ._sor import gauss_seidel, jacobi, sor
 from ._ssor import ssor_cg
 from ._triangular import IncompleteCholesky, SSORPreconditioner, incomplete_cholesky, ssor
+from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, TunedSSORCG, solve_batches
 
 #: Names of this module that do not do what SciPy does.
 OURS = (
@@ -30,6 +31,11 @@ OURS = (
     "PreparedOperator",
     "SSORPreconditioner",
     "StencilOperator",
+    "Tuned",
+    "TunedChebyshev",
+    "TunedIncompleteCholesky",
+    "TunedSOR",
+    "TunedSSORCG",
     "bicgstab",
     "cg",
     "chebyshev",
@@ -40,6 +46,7 @@ OURS = (
     "minres",
     "omega_optimal",
     "prepare",
+    "solve_batches",
     "sor",
     "ssor",
     "ssor_cg",

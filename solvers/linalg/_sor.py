@@ -159,7 +159,7 @@ class _Settings:
     def __init__(self, method, omega, symmetric=False, ordering="natural", blocks=None):
         self.method, self.blocks = method, blocks
         if blocks is not None and ordering != "natural":
-            raise InvalidInput(f"`ordering` must be 'natural' with `blocks`, got {ordering!r}; number the blocks in it.")
+            raise InvalidInput(f"`ordering` must be 'natural' with `blocks`, got {ordering!r}; number blocks in it.")
         self.symmetric = _checks.flag("symmetric", symmetric)
         self.ordering = _checks.choice("ordering", ordering, ORDERINGS)
         if method == "jacobi":
@@ -201,12 +201,14 @@ def _steps(system, control):
     while True:
         steps = control.max_steps if rule is None else min(control.max_steps, rule.steps)
         omega = settings.omega if rule is None else rule.omega
+        start = None if rule is None else x.copy()
         norms = np.empty(steps)
         taken = chunk(*sweep, b, x, y, omega, norms, control.threshold, steps)
-        kernels.scatter(x, order, system.x)
         system.n_matvec += taken
-        if rule is not None:
-            rule.observe(last, norms[:taken])
+        if rule is not None and not rule.observe(norms[:taken]):
+            x[:] = start
+            norms[taken - 1] = last
+        kernels.scatter(x, order, system.x)
         last = norms[taken - 1]
         yield norms[:taken], Status.DIVERGED if last > _HOPELESS * first else None
 

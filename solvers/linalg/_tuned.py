@@ -1,0 +1,294 @@
+"""Solve a sequence of systems and learn a parameter of the solver from the iterations that it takes.
+
+The idea and the experiments are those of Learning to Relax (Khodak, Chow, Balcan, Talwalkar, ICLR 2024): the
+parameter of one solve is drawn by a bandit, which sees nothing but the count. What the policies do differently is
+said where they are.
+"""
+
+import numpy as np
+
+from .. import _checks
+from .._errors import InvalidInput
+from .._plot import pyplot
+from ._cg import cg
+from ._omega import omega_optimal
+from ._policies import from_state, make_policy
+from ._polynomial import chebyshev
+from ._sor import sor
+from ._ssor import ssor_cg
+from ._triangular import incomplete_cholesky
+
+__all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "TunedSSORCG", "solve_batches"]
+
+_OMEGAS = np.linspace(1.0, 1.95, 20)
+_RELAXATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+_DEGREES = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+class Tuned:
+    """A solver that chooses one of its parameters anew for each system, and learns from the iterations.
+
+    Parameters
+    ----------
+    solve : callable (A, b, *, <parameter>, **options) -> result
+        The result has ``iterations`` and ``converged``, as those of this library.
+    parameter : str, default "omega"
+        The keyword of ``solve`` that is tuned.
+    grid : array_like, shape (d,)
+        The values to choose from, increasing.
+    policy : str or object, default "auto"
+        How values are chosen: "tsallis-inf" (the best fixed value, whatever comes), "tsallis-inf-binned" and
+        "chebyshev" (they use the context), or a number (that value always); "auto" is "chebyshev" if the first
+        system comes with a context, else "tsallis-inf". An object has ``choose(context)`` and ``observe(cost)``.
+    rng : None, int or numpy.random.Generator
+        Where the draws come from.
+    cost : callable (result, value) -> number, optional
+        What is learned from; by default the iterations. A solve that did not converge is charged the most
+        iterations it was allowed.
+
+    Attributes
+    ----------
+    values, iterations, costs, contexts : ndarray, shape (T,)
+        What was chosen, how many iterations it took, what was charged, and the context (NaN where there was none).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> tuned = linalg.TunedSOR(rng=0)
+    >>> for c in np.linspace(0, 0.4, 30):
+    ...     x, info = tuned(linalg.stencil((10, 10), [4 + c, -1, -1]), np.ones(100), context=c)
+    >>> bool(tuned.iterations[-10:].mean() < tuned.iterations[:10].mean())
+    True
+    """
+
+    def __init__(self, solve, parameter="omega", *, grid, policy="auto", rng=None, cost=None):
+        self._solve, self.parameter, self.grid = solve, parameter, np.array(grid, dtype=float)
+        self._rng = np.random.default_rng(rng)
+        self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
+        self.policy = None if policy == "auto" else make_policy(policy, self.grid, self._rng)
+        self._cost = cost
+        self._values, self._iterations, self._costs, self._contexts = [], [], [], []
+
+    def __call__(self, A, b, *, context=None, **options):
+        """Solve A x = b with the parameter that the policy chooses; returns what ``solve`` returns.
+
+        Parameters
+        ----------
+        A, b : as ``solve`` takes them
+        context : float, optional
+            A number that describes the system, such as the size of the time step.
+        **options
+            For ``solve``.
+        """
+        if self.parameter in options:
+            raise InvalidInput(f"`{self.parameter}` is chosen here; call the solver itself to choose it yourself.")
+        if self.policy is None:
+            name = "tsallis-inf" if context is None else "chebyshev"
+            self.policy = make_policy(name, self.grid, self._rng)
+        value = self._value(A, context)
+        result = self._solve(A, b, **{self.parameter: value}, **options)
+        cost = self._charge(result, value, options.get("maxiter"), np.shape(b)[0])
+        self.policy.observe(cost)
+        self._values.append(np.nan if isinstance(value, str) else value)
+        self._iterations.append(int(np.max(result.iterations)))
+        self._costs.append(cost)
+        self._contexts.append(np.nan if context is None else float(context))
+        return result
+
+    def _value(self, A, context):
+        return self.policy.choose(context)
+
+    def _charge(self, result, value, maxiter, n):
+        iterations = int(np.max(result.iterations))
+        if not result.converged:
+            iterations = max(iterations, 10 * n if maxiter is None else int(maxiter))
+        if self._cost is None:
+            return iterations
+        return self._cost(result, value) * max(1.0, iterations / max(1, int(np.max(result.iterations))))
+
+    values = property(lambda self: np.array(self._values))
+    iterations = property(lambda self: np.array(self._iterations, dtype=int))
+    costs = property(lambda self: np.array(self._costs))
+    contexts = property(lambda self: np.array(self._contexts))
+
+    def regret(self, costs=None):
+        """What was charged beyond the best fixed value, summed up to each system; shape (T,).
+
+        Parameters
+        ----------
+        costs : array_like, shape (T, d), optional
+            The cost of every value of the grid on every system, for the exact regret. Without it the best fixed
+            value is taken to be that of the smallest mean among the systems on which it was chosen: an estimate.
+        """
+        charged = self.costs
+        if costs is not None:
+            table = _checks.real_array("costs", costs)
+            _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
+            best = table[:, int(np.argmin(table.sum(axis=0)))]
+            return np.cumsum(charged - best)
+        values = self.values
+        means = [charged[values == value].mean() for value in np.unique(values)]
+        return np.cumsum(charged - min(means, default=0.0))
+
+    def plot(self, ax=None):
+        """Draw the chosen values and the costs over the sequence; returns the two axes."""
+        plt = pyplot()
+        axes = plt.subplots(2, sharex=True, layout="constrained")[1] if ax is None else ax
+        axes[0].plot(self.values, ".", ms=3)
+        axes[0].set_ylabel(self.parameter)
+        axes[1].plot(self.costs, ".", ms=3, alpha=0.4)
+        width = max(1, len(self._costs) // 50)
+        mean = np.convolve(self.costs, np.ones(width) / width, "valid") if self._costs else []
+        axes[1].plot(np.arange(len(mean)) + width // 2, mean, lw=2)
+        axes[1].set(xlabel="system", ylabel="cost (iterations)")
+        return axes
+
+    def save(self, path):
+        """Write what was learned and what happened to an ``.npz`` file."""
+        learned = {} if self.policy is None else {f"policy_{k}": v for k, v in self.policy.state().items()}
+        happened = {name: getattr(self, name) for name in ("values", "iterations", "costs", "contexts", "grid")}
+        np.savez(path, parameter=self.parameter, named=str(self._named), **happened, **learned)
+
+    def load(self, path):
+        """Take over what ``save`` wrote, and go on from there; returns self."""
+        with np.load(path, allow_pickle=False) as file:
+            saved = dict(file)
+        if str(saved.get("parameter")) != self.parameter:
+            raise InvalidInput(
+                f"`path` must be a file that save() wrote for {self.parameter!r}, got one for "
+                f"{str(saved.get('parameter'))!r}."
+            )
+        self.grid = saved["grid"]
+        self._values, self._iterations = saved["values"].tolist(), saved["iterations"].tolist()
+        self._costs, self._contexts = saved["costs"].tolist(), saved["contexts"].tolist()
+        learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
+        if "classical" in learned:
+            self.policy = _Classical(str(learned["classical"]))
+        else:
+            self.policy = from_state(learned) if learned else None
+        return self
+
+    def __repr__(self):
+        mean = f", {np.mean(self._costs):.1f} a system" if self._costs else ""
+        return f"{type(self).__name__}({self.parameter}, {self._named}, {len(self._costs)} systems{mean})"
+
+
+class _Classical:
+    """What omega was chosen by before anything was learned from a sequence."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def choose(self, A):
+        return "auto" if self.name == "hageman-young" else omega_optimal(A)
+
+    def observe(self, cost):
+        """Nothing goes from one system to the next."""
+
+    def state(self):
+        return {"classical": np.array(self.name)}
+
+
+class TunedSOR(Tuned):
+    """``sor`` with omega tuned over a sequence of systems.
+
+    Parameters
+    ----------
+    policy : str or object, default "auto"
+        See ``Tuned``; also two that learn nothing from one system to the next: "hageman-young" (omega adapts within
+        each solve) and "lanczos" (Young's formula from an estimate for each system).
+    grid : array_like, default linspace(1, 1.95, 20)
+    rng : None, int or numpy.random.Generator
+
+    Attributes
+    ----------
+    omegas, iterations, costs, contexts : ndarray, shape (T,)
+        ``omegas`` are NaN where omega changed within the solve.
+    """
+
+    def __init__(self, policy="auto", *, grid=_OMEGAS, rng=None):
+        if policy in ("hageman-young", "lanczos"):
+            policy = _Classical(policy)
+        super().__init__(sor, "omega", grid=grid, policy=policy, rng=rng)
+
+    omegas = property(lambda self: self.values)
+
+    def _value(self, A, context):
+        return self.policy.choose(A if isinstance(self.policy, _Classical) else context)
+
+
+class TunedSSORCG(Tuned):
+    """``ssor_cg`` with omega tuned over a sequence of systems.
+
+    Parameters
+    ----------
+    policy, grid, rng : as for ``Tuned``; the grid is linspace(1, 1.95, 20) by default.
+
+    Attributes
+    ----------
+    omegas, iterations, costs, contexts : ndarray, shape (T,)
+    """
+
+    def __init__(self, policy="auto", *, grid=_OMEGAS, rng=None):
+        super().__init__(ssor_cg, "omega", grid=grid, policy=policy, rng=rng)
+
+    omegas = property(lambda self: self.values)
+
+
+class TunedIncompleteCholesky(Tuned):
+    """``cg`` with ``incomplete_cholesky`` as M, its relaxation tuned; parameters as ``TunedSOR``."""
+
+    def __init__(self, policy="auto", *, grid=_RELAXATIONS, rng=None):
+        super().__init__(_with_cholesky, "relaxation", grid=grid, policy=policy, rng=rng)
+
+
+class TunedChebyshev(Tuned):
+    """``cg`` with ``chebyshev`` as M, its degree tuned by the products with A; parameters as ``TunedSOR``."""
+
+    def __init__(self, policy="auto", *, grid=_DEGREES, rng=None):
+        super().__init__(_with_chebyshev, "degree", grid=grid, policy=policy, rng=rng, cost=_products)
+
+
+def _with_cholesky(A, b, *, relaxation, **options):
+    return cg(A, b, M=incomplete_cholesky(A, relaxation), **options)
+
+
+def _with_chebyshev(A, b, *, degree, **options):
+    return cg(A, b, M=chebyshev(A, int(degree)), **options)
+
+
+def _products(result, degree):
+    return int(np.max(result.iterations)) * degree
+
+
+def solve_batches(tuned, batches, *, rng=None, executor=None):
+    """Solve independent sequences, each with a policy of its own.
+
+    Parameters
+    ----------
+    tuned : callable (rng) -> Tuned
+        Makes a new one: ``linalg.TunedSOR`` is ``lambda rng: linalg.TunedSOR(rng=rng)``; it must pickle where the
+        executor's tasks run in other processes.
+    batches : sequence of sequences of (A, b) or (A, b, context)
+    rng : None, int or numpy.random.Generator
+        Each batch gets a seed of its own, so that the answers do not depend on the executor.
+    executor : concurrent.futures executor, optional
+        Threads, processes, Dask's or MPI's; by default the batches run here, one after the other.
+
+    Returns
+    -------
+    list of (list of results, Tuned)
+        In the order of the batches, bitwise the same for every executor.
+    """
+    batches = list(batches)
+    tasks = list(zip([tuned] * len(batches), batches, np.random.default_rng(rng).spawn(len(batches))))
+    if executor is None:
+        return [_solve_batch(task) for task in tasks]
+    return list(executor.map(_solve_batch, tasks))
+
+
+def _solve_batch(task):
+    make, batch, rng = task
+    tuned = make(rng)
+    return [tuned(A, b, context=rest[0] if rest else None) for A, b, *rest in batch], tuned
