@@ -171,6 +171,13 @@ def test_errors_end_the_launch_with_a_sentence(start, emulated, either, schedule
     assert (a.get() == 1).all()
 
 
+def test_a_thread_that_never_waits_is_stopped(start, emulated, either):
+    settings.patience = 1
+    with pytest.raises(EmulationError, match="block 0, thread 0: runs on and on"):
+        start("__global__ void f(double* a) { while (*(volatile double*)a == 0) {} }", 1, 32, emulated.zeros(1))
+    test_votes_and_partial_masks(start, emulated, either)
+
+
 def test_blocks_that_wait_for_each_other_need_a_cooperative_launch(start, emulated, either):
     arguments = [emulated.zeros(128, np.int32), emulated.zeros(128, np.int32), emulated.zeros(1, np.uint32)]
     with pytest.raises(EmulationError, match="the launch is not cooperative"):

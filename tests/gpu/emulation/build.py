@@ -60,8 +60,8 @@ def available():
 @lru_cache
 def runtime():
     """The scheduler and the checker, loaded so that kernels find them."""
-    sources = [HERE / name for name in ("scheduler.cpp", "checker.cpp", "hooks.cpp")]
-    text = "".join(path.read_text() for path in [*sources, HERE / "runtime.h"])
+    sources = [HERE / name for name in ("fibers.cpp", "scheduler.cpp", "checker.cpp", "hooks.cpp")]
+    text = "".join(path.read_text() for path in [*sources, HERE / "fibers.h", HERE / "runtime.h"])
     flags = [*_COMMON, "-fvisibility=default", "-O2", "-Wall", "-Wextra"]
     path = _library("runtime", text, [*flags, *map(str, sources)])
     library = ctypes.PyDLL(str(path), mode=ctypes.RTLD_GLOBAL)

@@ -38,6 +38,7 @@ class _Settings:
 
     def reset(self):
         self.mode, self.schedule, self.seed = "fast", "forward", 0
+        self.patience = 30  # seconds that a thread may run without waiting for another
         self.whole_sources = True  # compile every instance of a source at once
         self.launches = 0
         self.kernels = []  # the expression of every launch, in order
@@ -78,6 +79,7 @@ class _Launch(ctypes.Structure):
         ("schedule", ctypes.c_int),
         ("seed", ctypes.c_uint64),
         ("checked", ctypes.c_int),
+        ("patience", ctypes.c_int),
         ("shared_anchor", ctypes.c_void_p),
         ("buffers", ctypes.POINTER(_Buffer)),
         ("buffer_count", ctypes.c_int),
@@ -157,8 +159,8 @@ class RawKernel:
         buffers = _buffers(args, self._constant)
         launch = _Launch(
             self._name.encode(), kernel.invoke, kernel.function, pointers, blocks, threads, self._together,
-            SCHEDULES.index(settings.schedule), settings.seed, settings.mode == "checked", library.emulation_anchor(),
-            buffers, len(buffers),
+            SCHEDULES.index(settings.schedule), settings.seed, settings.mode == "checked", settings.patience,
+            library.emulation_anchor(), buffers, len(buffers),
         )  # fmt: skip
         settings.launches += 1
         settings.kernels.append(self._name)

@@ -29,6 +29,7 @@ struct Launch {
     int schedule;  // 0 forward, 1 reverse, 2 random
     uint64_t seed;
     int checked;  // the kernel tells us every access
+    int patience;  // seconds that a thread may run without waiting for another
     void* shared_anchor;  // an address in its thread-local storage
     Buffer* buffers;
     int buffer_count;

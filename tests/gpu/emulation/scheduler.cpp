@@ -1,10 +1,8 @@
 // Threads as fibers: who runs, who waits for whom, and what is wrong when nobody can.
 
+#include "fibers.h"
 #include "runtime.h"
 
-#include <setjmp.h>
-#include <sys/mman.h>
-#include <ucontext.h>
 #include <link.h>
 
 #include <algorithm>
@@ -18,24 +16,17 @@ struct emulation_index {
 };
 extern "C" {
 emulation_index threadIdx, blockIdx, blockDim, gridDim;
-void __sanitizer_start_switch_fiber(void**, const void*, size_t) __attribute__((weak));
-void __sanitizer_finish_switch_fiber(void*, const void**, size_t*) __attribute__((weak));
 }
 
 namespace runtime {
 namespace {
 
-constexpr size_t STACK = 64 * 1024;
 // So many rounds in which every thread only waited, and nothing changed, are a deadlock.
 constexpr int PATIENCE = 2000;
 
 enum class State { READY, AT_BARRIER, IN_EXCHANGE, DONE };
 
-struct Fiber {
-    jmp_buf jump;
-    ucontext_t context;
-    char* stack = nullptr;
-    bool started = false;
+struct Fiber : fibers::Fiber {
     unsigned block = 0, thread = 0;
     State state = State::READY;
     Site site{};
@@ -52,39 +43,18 @@ struct Block {
 };
 
 std::vector<std::unique_ptr<Fiber>> pool;  // stacks are kept from launch to launch
-std::vector<Fiber*> fibers;
+std::vector<Fiber*> threads;
 std::vector<Block> blocks;
 Fiber* running = nullptr;
 unsigned first_block = 0;
-jmp_buf scheduler;
-ucontext_t home;
 unsigned resident = ~0u;  // the block whose shared memory lies in `shared`
 bool progressed = false;
 std::string failure;
 
-bool sanitized() { return __sanitizer_start_switch_fiber != nullptr; }
-
-// The address sanitizer must be told of each change of stack, and does not follow longjmp.
-void* fake_stack = nullptr;
-const void* home_stack = nullptr;
-size_t home_bytes = 0;
-
-void arrive_on_fiber() {
-    if (sanitized()) __sanitizer_finish_switch_fiber(nullptr, &home_stack, &home_bytes);
-}
-
-void leave_fiber() {
-    if (sanitized()) {
-        __sanitizer_start_switch_fiber(nullptr, home_stack, home_bytes);
-        swapcontext(&running->context, &home);
-        arrive_on_fiber();
-    } else if (!_setjmp(running->jump)) {
-        _longjmp(scheduler, 1);
-    }
-}
+void leave() { fibers::leave(*running); }
 
 void fiber_main() {
-    arrive_on_fiber();
+    fibers::arrive();
     for (;;) {
         launch->invoke(launch->function, launch->arguments);
         Fiber& own = *running;
@@ -93,34 +63,7 @@ void fiber_main() {
         --block.ready;
         ++block.done;
         progressed = true;
-        leave_fiber();
-    }
-}
-
-void prepare(Fiber& fiber) {
-    if (!fiber.stack) {
-        void* memory = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) throw std::bad_alloc();
-        fiber.stack = static_cast<char*>(memory);
-    }
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack;
-    fiber.context.uc_stack.ss_size = STACK;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, fiber_main, 0);
-}
-
-__attribute__((noinline)) void resume(Fiber& fiber) {
-    const bool first = !fiber.started;
-    if (first) prepare(fiber);
-    fiber.started = true;
-    if (sanitized()) {
-        __sanitizer_start_switch_fiber(&fake_stack, fiber.stack, STACK);
-        swapcontext(&home, &fiber.context);
-        __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-    } else if (!_setjmp(scheduler)) {
-        if (first) setcontext(&fiber.context);
-        _longjmp(fiber.jump, 1);
+        leave();
     }
 }
 
@@ -137,7 +80,7 @@ void run(Fiber& fiber) {
     enter_block(fiber.block);
     threadIdx.x = fiber.thread;
     blockIdx.x = fiber.block;
-    resume(fiber);
+    fibers::resume(fiber, fiber_main);
     running = nullptr;
 }
 
@@ -153,10 +96,10 @@ const char* doing(const Fiber& fiber) {
 
 // Nobody can run on: say who waits for what, and which thread does not come.
 std::string deadlock() {
-    for (Fiber* fiber : fibers) {
+    for (Fiber* fiber : threads) {
         if (fiber->state != State::AT_BARRIER && fiber->state != State::IN_EXCHANGE) continue;
         std::string message = name(*fiber) + " waits at " + doing(*fiber) + at(fiber->site);
-        for (Fiber* other : fibers) {
+        for (Fiber* other : threads) {
             const bool same = other->state == fiber->state && other->site.line == fiber->site.line;
             if (other->block != fiber->block || same) continue;
             if (fiber->state == State::IN_EXCHANGE &&
@@ -170,29 +113,31 @@ std::string deadlock() {
 }
 
 std::string endless() {
-    for (Fiber* fiber : fibers)
+    for (Fiber* fiber : threads)
         if (fiber->state == State::READY)
             return "deadlock: " + name(*fiber) + " waits in a loop" + at(fiber->site) + " for what no other thread does" +
                    (launch->together ? "" : " (blocks do not run at once: the launch is not cooperative)");
     return "deadlock: " + deadlock();
 }
 
+void run_away() { fail("runs on and on", running->site); }
+
 void set_up(unsigned first, unsigned count) {
-    const unsigned threads = launch->threads;
+    const unsigned width = launch->threads;
     blocks.assign(first + count, Block{});
-    fibers.clear();
+    threads.clear();
     first_block = first;
-    while (pool.size() < size_t(count) * threads) pool.push_back(std::make_unique<Fiber>());
+    while (pool.size() < size_t(count) * width) pool.push_back(std::make_unique<Fiber>());
     for (unsigned b = 0; b < count; ++b) {
-        blocks[first + b].ready = threads;
+        blocks[first + b].ready = width;
         blocks[first + b].memory.assign(shared.bytes, char(0xff));
-        for (unsigned t = 0; t < threads; ++t) {
-            Fiber* fiber = pool[size_t(b) * threads + t].get();
+        for (unsigned t = 0; t < width; ++t) {
+            Fiber* fiber = pool[size_t(b) * width + t].get();
             fiber->block = first + b;
             fiber->thread = t;
             fiber->state = State::READY;
             fiber->site = {};
-            fibers.push_back(fiber);
+            threads.push_back(fiber);
         }
     }
     resident = ~0u;
@@ -200,7 +145,7 @@ void set_up(unsigned first, unsigned count) {
 
 void one_round(std::mt19937_64& random) {
     static std::vector<Fiber*> order;
-    order = fibers;
+    order = threads;
     if (launch->schedule == 1) std::reverse(order.begin(), order.end());
     if (launch->schedule == 2) std::shuffle(order.begin(), order.end(), random);
     for (Fiber* fiber : order) {
@@ -216,7 +161,7 @@ void run_blocks(unsigned first, unsigned count, std::mt19937_64& random) {
     for (;;) {
         unsigned ready = 0, done = 0;
         for (const Block& block : blocks) ready += block.ready, done += block.done;
-        if (done == fibers.size()) return;
+        if (done == threads.size()) return;
         if (!ready) failure = "deadlock: " + deadlock();
         if (idle > PATIENCE) failure = endless();
         if (!failure.empty()) return;
@@ -241,7 +186,7 @@ int find_shared(dl_phdr_info* info, size_t, void*) {
 
 // The warp of a thread, and how many threads it has.
 Fiber** warp_of(const Fiber& fiber) {
-    return &fibers[size_t(fiber.block - first_block) * launch->threads + fiber.thread / WARP * WARP];
+    return &threads[size_t(fiber.block - first_block) * launch->threads + fiber.thread / WARP * WARP];
 }
 unsigned lanes_of(const Fiber& fiber) { return std::min(WARP, launch->threads - fiber.thread / WARP * WARP); }
 
@@ -270,10 +215,7 @@ Shared shared;
 unsigned current_block() { return running->block; }
 unsigned current_thread() { return running->thread; }
 
-bool on_own_stack(const void* address) {
-    const char* p = static_cast<const char*>(address);
-    return p >= running->stack && p < running->stack + STACK;
-}
+bool on_own_stack(const void* address) { return running->holds(address); }
 
 bool within_memory(const char* p, size_t size) {
     if (p >= shared.start && p + size <= shared.start + shared.bytes) return true;
@@ -290,7 +232,7 @@ std::string at(Site site) {
 
 void fail(const std::string& what, Site site) {
     failure = name(*running) + ": " + what + at(site);
-    leave_fiber();
+    leave();
     __builtin_unreachable();
 }
 
@@ -303,7 +245,7 @@ extern "C" {
 void emulation_barrier(const char* file, int line) {
     Fiber& own = *running;
     Block& block = blocks[own.block];
-    const Fiber& other = *fibers[size_t(own.block - first_block) * launch->threads + block.last_waiting];
+    const Fiber& other = *threads[size_t(own.block - first_block) * launch->threads + block.last_waiting];
     own.site = {file, line};
     if (block.done) fail("reaches __syncthreads, which a thread that returned early never will", own.site);
     if (block.waiting && other.site != own.site)
@@ -312,16 +254,16 @@ void emulation_barrier(const char* file, int line) {
     if (++block.waiting < launch->threads) {
         own.state = State::AT_BARRIER;
         --block.ready;
-        leave_fiber();
+        leave();
         return;
     }
-    Fiber** all = &fibers[size_t(own.block - first_block) * launch->threads];
+    Fiber** all = &threads[size_t(own.block - first_block) * launch->threads];
     for (unsigned t = 0; t < launch->threads; ++t) all[t]->state = State::READY;
     block.ready = launch->threads;
     block.waiting = 0;
     progressed = true;
     checker::barrier(own.block);
-    leave_fiber();  // in the order of the schedule, not with the last one first
+    leave();  // in the order of the schedule, not with the last one first
 }
 
 void emulation_fence() { checker::fence(); }
@@ -333,7 +275,7 @@ void emulation_changed(const void* address) {
 
 void emulation_pause(const char* file, int line) {
     running->site = {file, line};
-    leave_fiber();
+    leave();
 }
 
 void emulation_fail(const char* what, const char* file, int line) { fail(what, {file, line}); }
@@ -369,7 +311,7 @@ unsigned long long emulation_exchange(int kind, unsigned mask, unsigned long lon
     own.state = State::IN_EXCHANGE;
     --blocks[own.block].ready;
     if (complete) complete_exchange(warp, mask, kind);
-    leave_fiber();
+    leave();
     return own.value;
 }
 
@@ -382,6 +324,7 @@ const char* emulation_launch(const Launch* description) {
     blockDim = {launch->threads, 1, 1};
     gridDim = {launch->blocks, 1, 1};
     checker::begin();
+    fibers::watch(launch->patience, run_away);
     std::mt19937_64 random(launch->seed);
     if (launch->together) {
         run_blocks(0, launch->blocks, random);
@@ -393,9 +336,10 @@ const char* emulation_launch(const Launch* description) {
         for (unsigned block : order)
             if (failure.empty()) run_blocks(block, 1, random);
     }
+    fibers::watch(0, nullptr);
     checker::end();
     launch = nullptr;
-    for (Fiber* fiber : fibers)
+    for (Fiber* fiber : threads)
         if (!failure.empty()) fiber->started = false;  // it stands in the middle of the kernel
     return failure.empty() ? nullptr : failure.c_str();
 }
