@@ -22,6 +22,8 @@ __all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "Tu
 
 _OMEGAS = np.linspace(1.0, 1.95, 20)
 _RELAXATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
+# Draws (in effect, weights counted) from which a mean is taken.
+_LEAST_DRAWS = 5
 _DEGREES = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
@@ -68,7 +70,7 @@ class Tuned:
         self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
         self.policy = None if policy == "auto" else make_policy(policy, self.grid, self._rng)
         self._cost = cost
-        self._values, self._iterations, self._costs, self._contexts = [], [], [], []
+        self._values, self._iterations, self._costs, self._contexts, self._chances = [], [], [], [], []
 
     def __call__(self, A, b, *, context=None, **options):
         """Solve A x = b with the parameter that the policy chooses; returns what ``solve`` returns.
@@ -91,6 +93,7 @@ class Tuned:
         cost = self._charge(result, value, options.get("maxiter"), np.shape(b)[0])
         self.policy.observe(cost)
         self._values.append(np.nan if isinstance(value, str) else value)
+        self._chances.append(self._chance(value))
         self._iterations.append(int(np.max(result.iterations)))
         self._costs.append(cost)
         self._contexts.append(np.nan if context is None else float(context))
@@ -98,6 +101,13 @@ class Tuned:
 
     def _value(self, A, context):
         return self.policy.choose(context)
+
+    def _chance(self, value):
+        """The probability with which the last value was drawn."""
+        probabilities = getattr(self.policy, "probabilities", None)
+        if probabilities is None or len(probabilities) != self.grid.size:
+            return 1.0
+        return float(np.clip(probabilities[int(np.argmin(abs(self.grid - value)))], 1e-12, 1.0))
 
     def _charge(self, result, value, maxiter, n):
         iterations = int(np.max(result.iterations))
@@ -118,18 +128,21 @@ class Tuned:
         Parameters
         ----------
         costs : array_like, shape (T, d), optional
-            The cost of every value of the grid on every system, for the exact regret. Without it the best fixed
-            value is taken to be that of the smallest mean among the systems on which it was chosen: an estimate.
+            The cost of every value of the grid on every system, for the exact regret. Without it the mean cost of a
+            value is estimated from the systems on which it was drawn, each weighed by one over its probability; of
+            values that were hardly drawn nothing is known.
         """
         charged = self.costs
         if costs is not None:
             table = _checks.real_array("costs", costs)
             _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
-            best = table[:, int(np.argmin(table.sum(axis=0)))]
-            return np.cumsum(charged - best)
-        values = self.values
-        means = [charged[values == value].mean() for value in np.unique(values)]
-        return np.cumsum(charged - min(means, default=0.0))
+            return np.cumsum(charged - table[:, int(np.argmin(table.sum(axis=0)))])
+        weights, values, means = 1.0 / np.array(self._chances), self.values, []
+        for value in np.unique(values[np.isfinite(values)]):
+            drawn = values == value
+            if weights[drawn].sum() ** 2 >= _LEAST_DRAWS * (weights[drawn] ** 2).sum():
+                means.append(np.average(charged[drawn], weights=weights[drawn]))
+        return np.cumsum(charged - min(means)) if means else np.full(charged.size, np.nan)
 
     def plot(self, ax=None):
         """Draw the chosen values and the costs over the sequence; returns the two axes."""
@@ -148,6 +161,7 @@ class Tuned:
         """Write what was learned and what happened to an ``.npz`` file."""
         learned = {} if self.policy is None else {f"policy_{k}": v for k, v in self.policy.state().items()}
         happened = {name: getattr(self, name) for name in ("values", "iterations", "costs", "contexts", "grid")}
+        happened["chances"] = np.array(self._chances)
         np.savez(path, parameter=self.parameter, named=str(self._named), **happened, **learned)
 
     def load(self, path):
@@ -162,6 +176,7 @@ class Tuned:
         self.grid = saved["grid"]
         self._values, self._iterations = saved["values"].tolist(), saved["iterations"].tolist()
         self._costs, self._contexts = saved["costs"].tolist(), saved["contexts"].tolist()
+        self._chances = saved["chances"].tolist()
         learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
         if "classical" in learned:
             self.policy = _Classical(str(learned["classical"]))
