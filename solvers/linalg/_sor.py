@@ -114,7 +114,30 @@ def gauss_seidel(
 ) -> LinearResult:
     """Solve A x = b by the Gauss-Seidel iteration, which is ``sor`` with omega = 1.
 
-    The parameters, the result and the errors are those of ``sor``.
+    Parameters
+    ----------
+    A, b, x0, symmetric, ordering, rtol, atol, maxiter, callback
+        As for ``sor``.
+
+    Returns
+    -------
+    x, info : LinearResult
+        SciPy's pair with the attributes of ``solvers.Result``.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: see ``sor``.
+
+    Notes
+    -----
+    It converges where A is Hermitian positive definite or strictly diagonally dominant. An iteration reads the
+    matrix once.
+
+    References
+    ----------
+    .. [1] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM, 2003, chapter 4,
+       https://doi.org/10.1137/1.9780898718003
 
     Examples
     --------
@@ -140,8 +163,32 @@ def jacobi(
 ) -> LinearResult:
     """Solve A x = b by the damped Jacobi iteration x <- x + omega D^-1 (b - A x).
 
-    It converges for omega = 1 where A is strictly diagonally dominant. omega is any number > 0; the other
-    parameters, the result and the errors are those of ``sor``.
+    Parameters
+    ----------
+    A, b, x0, rtol, atol, maxiter, callback
+        As for ``sor``; A may also be stored by diagonals or a stencil, which are then read as they are.
+    omega : float > 0, default 1
+        The damping.
+
+    Returns
+    -------
+    x, info : LinearResult
+        SciPy's pair with the attributes of ``solvers.Result``.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: see ``sor``.
+
+    Notes
+    -----
+    It converges for omega = 1 where A is strictly diagonally dominant, and for omega < 2 / lambda_max(D^-1 A) where
+    A is Hermitian positive definite. An iteration costs one product with A.
+
+    References
+    ----------
+    .. [1] Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd ed., SIAM, 2003, chapter 4,
+       https://doi.org/10.1137/1.9780898718003
 
     Examples
     --------
