@@ -116,8 +116,7 @@ def gauss_seidel(
 
     Parameters
     ----------
-    A, b, x0, symmetric, ordering, rtol, atol, maxiter, callback
-        As for ``sor``.
+    A, b, x0, symmetric, ordering, rtol, atol, maxiter, callback : as for ``sor``
 
     Returns
     -------
@@ -165,10 +164,10 @@ def jacobi(
 
     Parameters
     ----------
-    A, b, x0, rtol, atol, maxiter, callback
-        As for ``sor``; A may also be stored by diagonals or a stencil, which are then read as they are.
+    A, b, x0 : as for ``sor``
     omega : float > 0, default 1
         The damping.
+    rtol, atol, maxiter, callback : as for ``sor``
 
     Returns
     -------

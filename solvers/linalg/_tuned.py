@@ -295,6 +295,20 @@ def solve_batches(tuned, batches, *, rng=None, executor=None):
     -------
     list of (list of results, Tuned)
         In the order of the batches, bitwise the same for every executor.
+
+    Raises
+    ------
+    InvalidInput
+        As the solves themselves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> batch = [(linalg.stencil((10, 10), [4 + c, -1, -1]), np.ones(100), c) for c in (0.0, 0.1, 0.2)]
+    >>> answers = linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [batch, batch], rng=0)
+    >>> [tuned for results, tuned in answers]  # doctest: +ELLIPSIS
+    [TunedSOR(omega, auto, 3 systems, ... a system), TunedSOR(omega, auto, 3 systems, ... a system)]
     """
     batches = list(batches)
     tasks = list(zip([tuned] * len(batches), batches, np.random.default_rng(rng).spawn(len(batches))))

@@ -1,19 +1,18 @@
 """The emulated device: a fake `cupy` under which solvers and its kernels run unmodified."""
 
 import os
+import re
 
 import pytest
-from emulation import build, device, installed, settings
+from emulation import SCHEDULES, build, device, installed, settings
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _libraries(request):
     """Compiled libraries are kept between runs, by the hash of what they were made from."""
-    if not build.available():
-        yield
-        return
-    build.folder = request.config.cache.mkdir("emulation")
-    yield
+    if build.available():
+        build.folder = request.config.cache.mkdir("emulation")
+        build.forget_old()
 
 
 @pytest.fixture
@@ -44,8 +43,32 @@ def _clean(launches, backend):
 
 
 @pytest.fixture
-def mode():
-    """``mode("checked")``: the following launches run under the detector of races and of reads out of bounds."""
+def start(emulated):
+    """``start(code, grid, threads, *arguments)`` launches the only kernel of a source."""
+
+    def launch(code, grid, threads, *arguments, together=False):
+        name = re.search(r"__global__ .*?\bvoid (\w+)\(", code)[1]
+        module = emulated.RawModule(code=code, name_expressions=[name], enable_cooperative_groups=together)
+        module.get_function(name)((grid,), (threads,), arguments)
+
+    return launch
+
+
+@pytest.fixture(params=["fast", "checked"])
+def either(request, emulated):
+    """The test runs without and with the detector of races and of accesses out of bounds."""
+    settings.mode = request.param
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request, emulated):
+    """The test runs under every order of threads."""
+    settings.schedule, settings.seed = request.param, 3
+
+
+@pytest.fixture
+def mode(emulated):
+    """``mode("checked")``: the following launches run under the detector; ``mode("fast")``: they no longer do."""
 
     def choose(name):
         settings.mode = name

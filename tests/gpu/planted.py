@@ -5,7 +5,27 @@ A check runs under whatever mode, schedule and number of threads is set; it says
 
 import numpy as np
 
-__all__ = ["CHECKS"]
+__all__ = ["BARRIER", "CHECKS"]
+
+# A kernel of its own: every block adds one; nobody goes on before all have, and then each sees what the others wrote.
+BARRIER = """
+__device__ void meet(unsigned* arrived) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        atomicAdd(arrived, 1u);
+        while (atomicAdd(arrived, 0u) < gridDim.x) __nanosleep(20);
+        __threadfence();
+    }
+    __syncthreads();
+}
+__global__ void pass_on(int* values, int* sums, unsigned* arrived) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x, n = gridDim.x * blockDim.x;
+    values[i] = i;
+    meet(arrived);
+    sums[i] = values[(i + blockDim.x + 1) % n] + values[n - 1 - i];
+}
+"""
 
 _N = 900  # 15 blocks' worth of rows at 64 threads a block, on the 8 that there are
 

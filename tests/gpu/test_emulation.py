@@ -1,55 +1,9 @@
 """The emulated device itself: right numbers from what CUDA offers, and an error for each thing a kernel must not do."""
 
-import re
-
 import numpy as np
 import pytest
-from emulation import EmulationError, device, settings
-
-MODES = ("fast", "checked")
-SCHEDULES = ("forward", "reverse", "random")
-# Every block adds one; nobody goes on before all have, and then each sees what the others wrote.
-BARRIER = """
-__device__ void meet(unsigned* arrived) {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        atomicAdd(arrived, 1u);
-        while (atomicAdd(arrived, 0u) < gridDim.x) __nanosleep(20);
-        __threadfence();
-    }
-    __syncthreads();
-}
-__global__ void pass_on(int* values, int* sums, unsigned* arrived) {
-    const int i = blockIdx.x * blockDim.x + threadIdx.x, n = gridDim.x * blockDim.x;
-    values[i] = i;
-    meet(arrived);
-    sums[i] = values[(i + blockDim.x + 1) % n] + values[n - 1 - i];
-}
-"""
-
-
-@pytest.fixture
-def start(emulated):
-    """``start(code, grid, threads, *arguments)`` launches the only kernel of a source."""
-
-    def launch(code, grid, threads, *arguments, together=False):
-        name = re.search(r"__global__ .*?\bvoid (\w+)\(", code)[1]
-        module = emulated.RawModule(code=code, name_expressions=[name], enable_cooperative_groups=together)
-        module.get_function(name)((grid,), (threads,), arguments)
-
-    return launch
-
-
-@pytest.fixture(params=MODES)
-def either(request, emulated):
-    settings.mode = request.param
-
-
-@pytest.fixture(params=SCHEDULES)
-def schedule(request, emulated):
-    settings.schedule, settings.seed = request.param, 3
-
+from emulation import SCHEDULES, EmulationError, device, settings
+from planted import BARRIER
 
 TYPES = {"int": np.int32, "long long": np.int64, "float": np.float32, "double": np.float64}
 
@@ -182,106 +136,6 @@ def test_blocks_that_wait_for_each_other_need_a_cooperative_launch(start, emulat
     arguments = [emulated.zeros(128, np.int32), emulated.zeros(128, np.int32), emulated.zeros(1, np.uint32)]
     with pytest.raises(EmulationError, match="the launch is not cooperative"):
         start(BARRIER, 2, 64, *arguments)
-
-
-UNORDERED = {
-    "neighbour": "a[t] = t; out[t] = a[(t + 1) % 64];",
-    "shared neighbour": "__shared__ double s[64]; s[t] = t; out[t] = s[t ^ 1];",
-    "shared read before": "__shared__ double s[64]; s[t] = t; __syncthreads(); out[t] = s[63 - t]; s[t] = 0;",
-    "same word": "a[0] = t;",
-    "lost atomic": "a[0] = a[0] + 1;",
-    "atomic and plain": "atomicAdd(a, 1.0); out[t] = a[0];",
-    "warps are not blocks": "a[t] = t; __syncwarp(); out[t] = a[t ^ 32];",
-    "shuffles order nothing": "a[t] = t; out[t] = __shfl_sync(0xffffffffu, 1.0, 0) + a[t ^ 1];",
-    "volatile": "*(volatile double*)a = t;",
-}
-ORDERED = {
-    "barrier": "a[t] = t; __syncthreads(); out[t] = a[63 - t];",
-    "shared": "__shared__ double s[64]; s[t] = t; __syncthreads(); out[t] = s[63 - t]; __syncthreads(); s[t] = 0;",
-    "warp": "a[t] = t; __syncwarp(); out[t] = a[t ^ 31];",
-    "one writer": "if (t == 0) a[0] = 1; __syncthreads(); out[t] = a[0]; __syncthreads(); if (t == 1) a[0] = 2;",
-    "atomics": "atomicAdd(a, 1.0); __syncthreads(); out[t] = a[0];",
-    "own": "for (int k = 0; k < 3; ++k) { a[t] += k; } double local[4]; local[t % 4] = a[t]; out[t] = local[t % 4];",
-}
-
-
-def _body(text):
-    return f"__global__ void body(double* a, double* out) {{ const int t = threadIdx.x; {text} }}"
-
-
-@pytest.mark.parametrize("name", UNORDERED)
-def test_races_are_errors_whatever_the_schedule(start, emulated, schedule, name):
-    settings.mode = "checked"
-    with pytest.raises(EmulationError, match="race: .* nothing orders the two|before anything was written"):
-        start(_body(UNORDERED[name]), 1, 64, emulated.zeros(64), emulated.zeros(64))
-
-
-@pytest.mark.parametrize("name", ORDERED)
-def test_what_barriers_order_is_no_race(start, emulated, schedule, name):
-    settings.mode = "checked"
-    start(_body(ORDERED[name]), 1, 64, emulated.zeros(64), emulated.zeros(64))
-
-
-@pytest.mark.parametrize("dropped", ["__syncthreads();", "__threadfence();", "meet(arrived);"])
-@pytest.mark.parametrize("last", [False, True])
-def test_a_grid_barrier_without_one_of_its_parts_is_a_race(start, emulated, schedule, dropped, last):
-    settings.mode = "checked"
-    parts = BARRIER.rpartition(dropped) if last else BARRIER.partition(dropped)
-    code = parts[0] + parts[2]
-    assert len(code) < len(BARRIER)
-    arguments = [emulated.zeros(128, np.int32), emulated.zeros(128, np.int32), emulated.zeros(1, np.uint32)]
-    code = code.replace("__global__ void", "__global__ __launch_bounds__(64, 4) void")
-    with pytest.raises(EmulationError, match="race: "):
-        start(code, 2, 64, *arguments, together=True)
-
-
-def test_blocks_of_a_launch_without_barrier_are_not_ordered(start, emulated, schedule):
-    settings.mode = "checked"
-    with pytest.raises(EmulationError, match=r"race: .*block 0, thread 0.*|race: .*block 1, thread 0"):
-        start(
-            "__global__ void last(int* a) { if (threadIdx.x == 0) a[0] = blockIdx.x; }",
-            2,
-            32,
-            emulated.zeros(1, np.int32),
-        )
-
-
-OUTSIDE = {
-    "read behind": ("out[t] = a[t + 1];", "reads 8 bytes, 0 bytes behind argument 0 of 512 bytes"),
-    "read before": ("out[t] = a[t - 1];", "8 bytes before argument 0"),
-    "far": ("out[t] = a[t + 100000];", "belongs to no argument"),
-    "shared row": ("__shared__ double s[2][32]; s[t % 2][t / 2 + (t == 63)] = 1;", "bounds of its array"),
-    "local": ("double s[4]; for (int k = 0; k < 5; ++k) s[(k + t) % 8] = k; out[t] = s[t % 4];", "bounds of its array"),
-    "unwritten shared": ("__shared__ double s[64]; out[t] = s[t];", "before anything was written there"),
-    "overflow": ("int k = 2147483647 - 5; out[t] = k + t;", "signed sum overflows"),
-    "misaligned": ("out[t] = *(double*)((char*)a + 4);", "misaligned"),
-    "null": ("double* p = t < 70 ? nullptr : a; out[t] = p[t];", "null|belongs to no argument"),
-}
-
-
-@pytest.mark.parametrize("name", OUTSIDE)
-def test_reads_and_writes_outside_are_errors_with_their_line(start, emulated, name):
-    settings.mode = "checked"
-    body, sentence = OUTSIDE[name]
-    with pytest.raises(EmulationError, match=sentence) as error:
-        start('#line 1 "own.cu"\n' + _body(body), 1, 64, emulated.zeros(64), emulated.zeros(64))
-    assert "own.cu:1" in str(error.value)
-
-
-def test_arrays_that_overlap_are_one_memory(start, emulated, schedule):
-    settings.mode = "checked"
-    a = emulated.zeros(65)
-    with pytest.raises(EmulationError, match="race: "):
-        start(_body("a[t] = t; out[t] = 1;"), 1, 64, a[:64], a[1:])
-
-
-def test_what_the_read_only_cache_serves_must_not_be_written(start, emulated):
-    settings.mode = "checked"
-    code = "__global__ void f(const double* __restrict__ a, double* out) { out[threadIdx.x] = a[threadIdx.x]; }"
-    a = emulated.zeros(64)
-    start(code, 1, 64, a, emulated.zeros(64))
-    with pytest.raises(EmulationError, match="non-coherent"):
-        start(code, 1, 64, a, a)
 
 
 ARGUMENTS = {

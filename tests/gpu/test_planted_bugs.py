@@ -5,10 +5,9 @@ check of planted.py, or the detector, is missing something.
 """
 
 import pytest
-from emulation import EmulationError, device, settings
+from emulation import SCHEDULES, EmulationError, device, settings
 from planted import CHECKS
 
-SCHEDULES = ("forward", "reverse", "random")
 SYNC, FENCE, MEET = "__syncthreads();", "__threadfence();", "grid_barrier(arrived);"
 RACE = "race: .*nothing orders the two"
 OUT = "out of bounds: .* argument"

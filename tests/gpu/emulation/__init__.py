@@ -4,6 +4,6 @@ EMULATION.md says how it works and what it cannot show.
 """
 
 from . import build
-from .launch import EmulationError, settings
+from .launch import SCHEDULES, EmulationError, settings
 from .memory import device
 from .package import installed

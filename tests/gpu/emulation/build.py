@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -33,6 +34,7 @@ MODES = {
     ],
     "asan": ["-fsanitize=address", "-g"],
 }
+_refused = {}
 _GLUE = """
 namespace {{ thread_local char emulation_first_shared; }}
 #define EMULATION_EXPORT extern "C" __attribute__((visibility("default")))
@@ -85,35 +87,55 @@ def kernels(code, expressions, mode):
 
 
 def _library(name, text, flags, *more):
-    """Compile, unless the same was compiled before."""
+    """The library made from that text, compiled unless the same was compiled before."""
     stamp = hashlib.sha256("\0".join([_version(), text, *flags, *more]).encode()).hexdigest()[:20]
     target = _folder() / f"{name}-{stamp}.so"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=_folder()) as place:
-            source, made = Path(place, "source.cpp"), Path(place, "made.so")
-            source.write_text(text)
-            if name == "runtime":
-                _compile(*flags, "-shared", "-o", str(made))
-            else:
-                # In two steps: the linker is not told of the thread sanitizer, whose library it would add.
-                _compile(*flags, "-c", "-x", "c++", str(source), "-o", str(source.with_suffix(".o")))
-                link = ["-fsanitize=address"] if "-fsanitize=address" in flags else []
-                _compile("-shared", *link, str(source.with_suffix(".o")), "-o", str(made))
-            made.replace(target)
+    if stamp in _refused:  # once is enough
+        raise BuildError(_refused[stamp])
+    if target.exists():
+        os.utime(target)
+        return target
+    with tempfile.TemporaryDirectory(dir=_folder()) as place:
+        try:
+            _compile(name, text, flags, Path(place)).replace(target)
+        except BuildError as error:
+            _refused[stamp] = str(error)
+            raise
     return target
 
 
-def _compile(*arguments):
+def _compile(name, text, flags, place):
+    source, linkable, made = (str(place / f"source.{suffix}") for suffix in ("cpp", "o", "so"))
+    if name == "runtime":
+        _run(*flags, "-shared", "-o", made)
+    else:
+        Path(source).write_text(text)
+        # In two steps: the linker is not told of the thread sanitizer, whose library it would add.
+        _run(*flags, "-c", source, "-o", linkable)
+        _run("-shared", *(["-fsanitize=address"] if "-fsanitize=address" in flags else []), linkable, "-o", made)
+    return Path(made)
+
+
+def _run(*arguments):
     done = subprocess.run([COMPILER, *arguments], capture_output=True, text=True)
     if done.returncode:
         raise BuildError(done.stderr)
 
 
+def forget_old(days=7):
+    """Remove the libraries that nobody has used for so long."""
+    for path in _folder().glob("*.so"):
+        if path.stat().st_mtime < time.time() - days * 86400:
+            path.unlink(missing_ok=True)
+
+
+@lru_cache
+def _own_folder():
+    return tempfile.TemporaryDirectory(prefix="emulation-")
+
+
 def _folder():
-    global folder
-    if folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="emulation-"))
-    return folder
+    return folder or Path(_own_folder().name)
 
 
 @lru_cache
