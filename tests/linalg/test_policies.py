@@ -314,6 +314,7 @@ def test_chebyshev_wants_contexts_in_all_rounds_or_in_none(first, second):
         (InvalidInput, "beta", lambda: Lanczos(1.0)),
         (InvalidInput, "saved", lambda: from_state({})),
         (InvalidInput, "saved", lambda: from_state({"policy": "Unknown"})),
+        (InvalidInput, "saved", lambda: from_state(Fixed(1.0).state() | {"_rng": '{"bit_generator": "seed"}'})),
         (InvalidInput, "costs", lambda: best_fixed([[1.0, np.nan]])),
     ],
 )

@@ -126,7 +126,10 @@ def generator(rng):
 
 
 def _restored_generator(state):
-    bits = getattr(np.random, state["bit_generator"])()
+    kind = getattr(np.random, state["bit_generator"], None)
+    if not (isinstance(kind, type) and issubclass(kind, np.random.BitGenerator)):
+        raise InvalidInput(f"`saved` must name a bit generator of NumPy, got {state['bit_generator']!r}.")
+    bits = kind()
     bits.state = state
     return np.random.Generator(bits)
 
