@@ -12,7 +12,7 @@ __all__ = ["bench"]
 
 _EXPLAINED = (
     "rtol {settings.rtol:g}, at most {settings.maxiter} iterations, medians of {settings.repeats} solves or "
-    "more. ratio: seconds of {settings.baseline} (where it does not apply: SciPy's method of the same name) "
+    "more. ratio: seconds of {settings.baseline} (where it does not apply: {peer}'s method of the same name) "
     "with the same preconditioner / seconds, set-up not counted; above 1 is faster."
 )
 _EXPLAINED_GPU = (
@@ -45,7 +45,8 @@ def _run(settings, args, argv, threads):
     print(f"{machine.one_line()}\nthreads: {threads}")
     if on_gpu:
         print(gpu.one_line())
-    print(report.wrap(_EXPLAINED.format(settings=settings) + _EXPLAINED_GPU * on_gpu))
+    explained = _EXPLAINED.format(settings=settings, peer="CuPy" if on_gpu else "SciPy")
+    print(report.wrap(explained + _EXPLAINED_GPU * on_gpu))
     print(table.heading(), flush=True)
     rows, code = [], 0
     try:

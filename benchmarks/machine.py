@@ -5,6 +5,8 @@ import os
 import platform
 from importlib import metadata
 
+from ._registry import present
+
 __all__ = ["cores", "cpu_model", "describe", "kernel_cache", "one_line", "versions"]
 
 _PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy", "torch")
@@ -60,6 +62,8 @@ def kernel_cache():
     """Where compiled kernels are kept between processes, in the folder that Numba settled on."""
     from types import ModuleType
 
+    if not present("numba"):
+        return "none: numba is not installed"
     from solvers.kernels import cpu
 
     modules = [m for m in vars(cpu).values() if isinstance(m, ModuleType)]

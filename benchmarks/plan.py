@@ -40,7 +40,7 @@ def plan(problem, settings):
     """
     chosen = settings.methods or _family(problem, settings)
     if settings.backend == "gpu":
-        chosen = [each for m in chosen for each in (*_twin(m), m)]
+        chosen = list(dict.fromkeys(each for m in chosen for each in (*_peer(m, settings), *_twin(m), m)))
     unsuited = [m for m in chosen if m.unsuitable(problem)]
     suited = [m for m in chosen if m not in unsuited]
     alone = [m for m in suited if m.setup]
@@ -61,6 +61,17 @@ def _family(problem, settings):
     kind = "spd" if problem.spd else "symmetric" if problem.symmetric else "general"
     found = [METHODS[name] for name in _FAMILY[kind] if present(METHODS[name].package)]
     return [m for m in found if settings.backend != "gpu" or m.library == "solvers"]
+
+
+def _peer(method, settings):
+    """The baseline's method of the same name: listed with the reason where it cannot run here, not left out."""
+    peer = METHODS.get(f"{_library(settings)}:{method.name}")
+    return [] if peer is None or method.library != "solvers" else [peer]
+
+
+def _library(settings):
+    """Whose methods stand in where the chosen baseline does not apply."""
+    return settings.baseline.partition(":")[0] if settings.backend == "gpu" else "scipy"
 
 
 def _twin(method):
@@ -88,8 +99,7 @@ def baseline_of(method, problem, settings):
     if settings.baseline == "none":
         return None
     name = method.name.rpartition(":")[2]
-    library = settings.baseline.partition(":")[0] if settings.backend == "gpu" else "scipy"
-    candidates = [METHODS.find(settings.baseline), METHODS.get(f"{library}:{name}")]
+    candidates = [METHODS.find(settings.baseline), METHODS.get(f"{_library(settings)}:{name}")]
     return next((m for m in candidates if m and not m.unsuitable(problem)), None)
 
 

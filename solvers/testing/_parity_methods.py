@@ -156,7 +156,8 @@ def _runs(target, method, system, x0=None, **options):
         return method.solve(given, b, x0=start, M=None if M is None else move(M), **options)
 
     runs = {"native": solve(target.kernels, target.native), "again": solve(target.kernels, target.native)}
-    if system.form != "operator":  # its products take arrays of the device only
+    # An operator's products take arrays of the device only; NumPy's index arrays are checked by a kernel of the CPU's.
+    if system.form != "operator" and target.cpu is not None:
         with backend(target.backend):
             runs["host"] = solve(target.kernels, lambda value: value)
     if target.cpu is not None:
