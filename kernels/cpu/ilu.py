@@ -28,9 +28,10 @@ def ilu0(S, shift, relaxation):
     """
     lower = CSR(S.lower.indptr, S.lower.indices, S.lower.data.copy())
     upper = CSR(S.upper.indptr, S.upper.indices, S.upper.data.copy())
-    d = (S.diagonal * (1 + shift)).astype(S.diagonal.dtype)
-    failed = _ilu0(lower, upper, d, relaxation)
-    inverse = np.zeros_like(d) if failed >= 0 else (1 / d).astype(d.dtype)
+    with np.errstate(all="ignore"):  # a NaN is no positive pivot
+        d = (S.diagonal * (1 + shift)).astype(S.diagonal.dtype)
+        failed = _ilu0(lower, upper, d, relaxation)
+        inverse = np.zeros_like(d) if failed >= 0 else (1 / d).astype(d.dtype)
     return S._replace(lower=lower, upper=upper, diagonal=d, inverse=inverse), failed
 
 

@@ -1,6 +1,6 @@
 """Symmetric successive over-relaxation as a preconditioner, and conjugate gradients around it.
 
-With K = D/omega + L the preconditioner is M = (2 - omega)/omega K D^-1 K^H ... inverted; Eisenstat's trick (1981,
+With K = D/omega + L the preconditioner is (2 - omega)/omega K^-H D K^-1; Eisenstat's trick (1981,
 https://doi.org/10.1137/0902001) runs the iteration on K^-1 A K^-H, which costs one solve with K^H and one with K and
 no product with A, because A = K + K^H - (2/omega - 1) D. Rows are sorted by stages, as in ``relaxation``.
 """

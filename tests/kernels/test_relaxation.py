@@ -155,7 +155,6 @@ def test_each_iterate_and_its_norm_are_those_of_row_after_row(cpu, rng, draw, dt
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_a_chunk_does_what_chunks_of_one_do(cpu, rng, draw, dtype, symmetric, steps):
-    """Bit for bit; a norm on the way is a sum in another sequence than the last one of a chunk."""
     A, b, x = dominant(700, dtype, rng, 0.01), draw(700, dtype), draw(700, dtype)
     S, order = sort_rows(cpu, as_csr(cpu, A))
     chunk = cpu.ssor_chunk if symmetric else cpu.sor_chunk
@@ -164,8 +163,7 @@ def test_a_chunk_does_what_chunks_of_one_do(cpu, rng, draw, dtype, symmetric, st
     for step in range(steps):
         chunk(S, b, one_by_one, np.empty_like(x), 1.3, single[step:], 0.0, 1)
     assert at_once.tobytes() == one_by_one.tobytes()
-    noise = 8 * np.finfo(dtype).eps * (np.linalg.norm(b) + np.linalg.norm(A) * np.linalg.norm(at_once))
-    assert np.all(np.abs(norms - single) <= noise)
+    assert norms.tobytes() == single.tobytes()
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
@@ -177,7 +175,7 @@ def test_a_chunk_ends_at_the_first_iterate_below_the_threshold(cpu, rng, draw, s
     norms = np.empty(12)
     assert chunk(S, b, np.zeros(60), np.empty(60), 1.1, norms, 0.0, 12) == 12
     for wanted in range(12):
-        threshold = norms[wanted] * (1 + 1e-9)
+        threshold = norms[wanted]
         x, found = np.zeros(60), np.full(12, np.nan)
         taken = chunk(S, b, x, np.empty(60), 1.1, found, threshold, 12)
         assert taken == 1 + np.argmax(norms <= threshold)
