@@ -1,19 +1,15 @@
-"""Parity of the kernels: each one twice on the device under test, beside plain NumPy and the CPU's kernel.
-
-The tolerance is ``8 eps sqrt(m) sum|terms|``, where the entry in question is a sum of m terms; eps is that of
-float64 where the kernel accumulates in it.
-"""
+"""Parity of the kernels: each one twice on the device under test, beside plain NumPy and the CPU's kernel."""
 
 from functools import partial
 from itertools import product
 
 import numpy as np
 
-from . import _parity_cg
+from . import _parity_cg, _parity_storage
+from ._parity_compare import bound_of, compare, norm_of
 from ._parity_matrices import STORAGES, draw, general, operand, wide
-from ._target import bits
 
-__all__ = ["CHECKS", "cases", "compare"]
+__all__ = ["CHECKS", "cases"]
 
 _DTYPES = ("float32", "float64", "complex64", "complex128")
 _SIZES = (1, 33, 1000, 100_003)
@@ -36,40 +32,6 @@ def cases():
         yield "kernel:cg_chunk", name, 40, dtype, partial(_parity_cg.check_ends, **given)
 
 
-def compare(target, run, expected):
-    """Hold ``run(kernels)``, a tuple of host arrays, against (value, bound on the error) for each of its parts."""
-    answers = {"NumPy": run(target.kernels)}
-    assert bits(answers["NumPy"]) == bits(run(target.kernels)), "two runs on the same input differ in their bits"
-    got = answers["NumPy"]
-    for part, (value, (want, bound)) in enumerate(zip(got, expected, strict=True)):
-        _close(value, want, bound, f"part {part} against NumPy")
-    if target.cpu is not None:
-        for part, (value, other, (_, bound)) in enumerate(zip(got, run(target.cpu), expected, strict=True)):
-            _close(value, other, 2 * np.asarray(bound), f"part {part} against the CPU's kernel")
-
-
-def _close(value, want, bound, what):
-    value, want = np.asarray(value), np.asarray(want)
-    assert value.shape == want.shape, f"{what}: shape {value.shape} instead of {want.shape}"
-    gap = np.abs(value.astype(wide(value.dtype)) - want)
-    wrong = ~(gap <= bound)
-    if wrong.any():
-        at = int(np.argmax(wrong.ravel()))
-        limit = np.broadcast_to(bound, gap.shape).ravel()[at]
-        raise AssertionError(
-            f"{what}: {int(wrong.sum())} of {gap.size} entries off, entry {at} by {gap.ravel()[at]:.3e}, "
-            f"allowed {limit:.3e}"
-        )
-
-
-def _bound(dtype, m, terms):
-    return 8 * float(np.finfo(dtype).eps) * np.sqrt(m) * terms
-
-
-def _norm(v):
-    return float(np.linalg.norm(v))
-
-
 # ---- products ----------------------------------------------------------------------------------------
 
 
@@ -82,7 +44,7 @@ def _matvec(target, n, dtype, storage):
         return (kernels.to_host(y),)
 
     terms = abs(A).astype(float) @ np.abs(x)
-    compare(target, run, [(A.astype(wide(dtype)) @ x, _bound(dtype, np.diff(A.indptr) + 1, terms))])
+    compare(target, run, [(A.astype(wide(dtype)) @ x, bound_of(dtype, np.diff(A.indptr) + 1, terms))])
 
 
 def _residual(target, n, dtype, storage):
@@ -96,8 +58,8 @@ def _residual(target, n, dtype, storage):
 
     want = b.astype(wide(dtype)) - A.astype(wide(dtype)) @ x
     # Accumulated in float64, rounded once.
-    error = _bound(np.float64, np.diff(A.indptr) + 1, np.abs(b) + abs(A).astype(float) @ np.abs(x))
-    compare(target, run, [(want, error + np.finfo(dtype).eps * np.abs(want)), (_norm(want), _norm(error) + 1e-300)])
+    error = bound_of(np.float64, np.diff(A.indptr) + 1, np.abs(b) + abs(A).astype(float) @ np.abs(x))
+    compare(target, run, [(want, error + np.finfo(dtype).eps * np.abs(want)), (norm_of(want), norm_of(error) + 1e-300)])
 
 
 # ---- vectors -----------------------------------------------------------------------------------------
@@ -112,7 +74,7 @@ def _axpy(target, n, dtype):
         return (kernels.to_host(out),)
 
     ax = wide(dtype).type(alpha) * x
-    compare(target, run, [(y + ax, _bound(dtype, 2, np.abs(y) + np.abs(ax)))])
+    compare(target, run, [(y + ax, bound_of(dtype, 2, np.abs(y) + np.abs(ax)))])
 
 
 def _scale(target, n, dtype):
@@ -125,7 +87,7 @@ def _scale(target, n, dtype):
         return kernels.to_host(out), kernels.to_host(given)
 
     ax = wide(dtype).type(alpha) * x
-    compare(target, run, [(ax, _bound(dtype, 1, np.abs(ax)))] * 2)
+    compare(target, run, [(ax, bound_of(dtype, 1, np.abs(ax)))] * 2)
 
 
 def _multiply(target, n, dtype):
@@ -138,7 +100,7 @@ def _multiply(target, n, dtype):
         return (kernels.to_host(y),)
 
     dx = d.astype(wide(dtype)) * x
-    compare(target, run, [(dx, _bound(dtype, 1, np.abs(dx)))])
+    compare(target, run, [(dx, bound_of(dtype, 1, np.abs(dx)))])
 
 
 def _difference(target, n, dtype):
@@ -157,8 +119,8 @@ def _difference(target, n, dtype):
     expected = []
     for y in ys:
         want = b.astype(wide(dtype)) - y
-        error = _bound(np.float64, 1, np.abs(b) + np.abs(y))
-        expected += [(want, error + np.finfo(dtype).eps * np.abs(want)), (_norm(want), _norm(error))]
+        error = bound_of(np.float64, 1, np.abs(b) + np.abs(y))
+        expected += [(want, error + np.finfo(dtype).eps * np.abs(want)), (norm_of(want), norm_of(error))]
     compare(target, run, expected)
 
 
@@ -171,7 +133,7 @@ def _inner(target, n, dtype):
         return (value,)
 
     terms = p.astype(wide(dtype)).conj() * q
-    compare(target, run, [(terms.sum(), _bound(np.float64, n, np.abs(terms).sum()))])
+    compare(target, run, [(terms.sum(), bound_of(np.float64, n, np.abs(terms).sum()))])
 
 
 def _largest(target, n, dtype):
@@ -189,7 +151,7 @@ def _largest(target, n, dtype):
     assert all(type(value) is float for value in values), [type(value).__name__ for value in values]
     assert np.isnan(values[2]) and values[3] == np.inf and values[4] == 0.0, values[2:]
     most = [float(np.abs(each.astype(wide(dtype))).max()) for each in (v, far)]
-    compare(target, lambda kernels: run(kernels)[:2], [(value, _bound(dtype, 1, value)) for value in most])
+    compare(target, lambda kernels: run(kernels)[:2], [(value, bound_of(dtype, 1, value)) for value in most])
 
 
 def _step_iterate(target, n, dtype):
@@ -203,8 +165,8 @@ def _step_iterate(target, n, dtype):
 
     w = wide(dtype)
     new_x, new_r = x.astype(w) + alpha * p, r.astype(w) - alpha * q.astype(w)
-    errors = [_bound(dtype, 2, np.abs(a) + alpha * np.abs(b)) for a, b in ((x, p), (r, q))]
-    compare(target, run, [(new_x, errors[0]), (new_r, errors[1]), (_norm(new_r), _norm(errors[1]))])
+    errors = [bound_of(dtype, 2, np.abs(a) + alpha * np.abs(b)) for a, b in ((x, p), (r, q))]
+    compare(target, run, [(new_x, errors[0]), (new_r, errors[1]), (norm_of(new_r), norm_of(errors[1]))])
 
 
 def _step_direction(target, n, dtype):
@@ -216,7 +178,7 @@ def _step_direction(target, n, dtype):
         return (kernels.to_host(out),)
 
     want = z.astype(wide(dtype)) + beta * p
-    compare(target, run, [(want, _bound(dtype, 2, np.abs(z) + beta * np.abs(p)))])
+    compare(target, run, [(want, bound_of(dtype, 2, np.abs(z) + beta * np.abs(p)))])
 
 
 # ---- basis -------------------------------------------------------------------------------------------
@@ -230,7 +192,7 @@ def _project(target, n, dtype):
         return tuple(np.array(kernels.project(basis[:j], w)) for j in (1, 4, 7))
 
     terms = V.astype(wide(dtype)).conj() * v
-    error = _bound(dtype, n, np.abs(terms).sum(axis=1))
+    error = bound_of(dtype, n, np.abs(terms).sum(axis=1))
     compare(target, run, [(terms.sum(axis=1)[:j], error[:j]) for j in (1, 4, 7)])
 
 
@@ -250,78 +212,13 @@ def _combine(target, n, dtype):
         target,
         run,
         [
-            (w + terms[:j].sum(axis=0), _bound(dtype, j + 1, np.abs(w) + np.abs(terms[:j]).sum(axis=0)))
+            (w + terms[:j].sum(axis=0), bound_of(dtype, j + 1, np.abs(w) + np.abs(terms[:j]).sum(axis=0)))
             for j in (1, 4, 7)
         ],
     )
 
 
-# ---- storage and memory ------------------------------------------------------------------------------
-
-
-def _is_stored(target, n, dtype, storage):
-    """The storage holds the numbers that were given: its product with a vector of ones."""
-    A = general(storage, n, dtype)
-
-    def run(kernels):
-        ones, y = kernels.copy_to_device(np.ones(n, dtype), dtype), kernels.empty(n, dtype)
-        kernels.matvec(operand(kernels, storage, A), ones, y)
-        return (kernels.to_host(y),)
-
-    terms = abs(A).astype(float).sum(axis=1)
-    compare(target, run, [(A.astype(wide(dtype)).sum(axis=1), _bound(dtype, np.diff(A.indptr) + 1, terms))])
-
-
-def _diagonals(target, n, dtype):
-    """What has few and full diagonals is stored by them where there are rows enough, what has not is left."""
-    kernels = target.kernels
-    for storage in ("diagonals", "csr"):
-        A = general(storage, n, dtype)
-        parts = ((A.indptr, np.int32), (A.indices, np.int32), (A.data, dtype))
-        stored = kernels.csr(*(kernels.to_device(*part) for part in parts))
-        kept = kernels.diagonals(stored)
-        wanted = "Diagonals" if storage == "diagonals" and n >= 1000 else "CSR"
-        assert type(kept).__name__ == wanted or n < 1000, f"{storage} became {type(kept).__name__}"
-    _is_stored(target, n, dtype, "diagonals")
-
-
-def _is_valid_csr(target):
-    kernels = target.kernels
-    indptr, indices = np.array([0, 2, 2, 3]), np.array([0, 2, 1])
-    broken = {
-        "a row pointer that falls": ([0, 3, 2, 3], indices),
-        "a column too far": (indptr, [0, 3, 1]),
-        "a negative column": (indptr, [0, -1, 1]),
-        "an end before the last entry": ([0, 2, 2, 2], indices),
-        "a start after the first entry": ([1, 2, 2, 3], indices),
-    }
-    for dtype in (np.int32, np.int64):
-        told = {"a valid one": kernels.is_valid_csr(*_indices(kernels, indptr, indices, dtype), 3)}
-        told |= {what: kernels.is_valid_csr(*_indices(kernels, *pair, dtype), 3) for what, pair in broken.items()}
-        wrong = [what for what, valid in told.items() if bool(valid) != (what == "a valid one")]
-        assert not wrong, f"{np.dtype(dtype)}: wrong about {', '.join(wrong)}"
-
-
-def _indices(kernels, indptr, indices, dtype):
-    return kernels.to_device(np.array(indptr), dtype), kernels.to_device(np.array(indices), dtype)
-
-
-def _memory(target, n, dtype):
-    """What goes to the device comes back, and a copy is a copy."""
-    kernels, values = target.kernels, draw(1, n, dtype)
-    for shape in (n, (n,), (2, n)):
-        assert kernels.empty(shape, dtype).dtype == dtype
-        zero = kernels.to_host(kernels.zeros(shape, dtype))
-        assert zero.shape == np.zeros(shape).shape and not zero.any() and zero.dtype == dtype
-    there = kernels.to_device(values, dtype)
-    copy = kernels.copy_to_device(there, dtype)
-    kernels.axpy(dtype.type(1), copy, copy)
-    assert np.array_equal(kernels.to_host(there), values) and np.array_equal(kernels.to_host(copy), 2 * values)
-    widened = kernels.to_host(kernels.to_device(values, wide(dtype)))
-    assert widened.dtype == wide(dtype) and np.array_equal(widened, values)
-    with kernels.device_of(there):
-        assert kernels.is_ready(there)
-        assert n == 1 or not kernels.is_ready(kernels.zeros((2, n), dtype).T[:, 0:1][::2])
+# ---- the choice of a step ------------------------------------------------------------------------------
 
 
 def _judge(target):
@@ -358,7 +255,7 @@ CHECKS = (
     ("cg_chunk", "step", _parity_cg.check_one_step, STORAGES),
     ("cg_chunk", "steps", _parity_cg.check_steps, STORAGES),
     ("cg_chunk_many", "", _parity_cg.check_many, _PLAIN),
-    ("diagonals", "", _diagonals, _PLAIN),
-    ("arrays", "", _memory, _PLAIN),
+    ("diagonals", "", _parity_storage.check_diagonals, _PLAIN),
+    ("arrays", "", _parity_storage.check_memory, _PLAIN),
 )
-_ONCE = {"is_valid_csr": _is_valid_csr, "judge": _judge}
+_ONCE = {"is_valid_csr": _parity_storage.check_valid, "judge": _judge}
