@@ -10,8 +10,9 @@ from emulation import SCHEDULES, build, device, installed, settings
 @pytest.fixture(scope="session", autouse=True)
 def _libraries(request):
     """Compiled libraries are kept between runs, by the hash of what they were made from."""
-    if build.available():
-        build.folder = request.config.cache.mkdir("emulation")
+    cache = getattr(request.config, "cache", None)  # pytest may run without
+    if cache is not None:
+        build.folder = cache.mkdir("emulation")
         build.forget_old()
 
 

@@ -35,7 +35,7 @@ SCRIPT = """
 
 @pytest.fixture(scope="module")
 def under_sanitizer():
-    """``under_sanitizer(checks, text, other)``: what a process says that runs checks with that change of the sources."""
+    """``under_sanitizer(checks, text, other)``: a process that ran checks with that change of the sources."""
     if not build.available():
         pytest.skip(f"no C++ compiler ({build.COMPILER})")
     asked = subprocess.run([build.COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
@@ -47,7 +47,7 @@ def under_sanitizer():
 
     def run(checks, text="", other=""):
         variables = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "EMULATION_GUARD": "0"}
-        arguments = [HERE, HERE.parents[1], build.folder, checks, text, other]
+        arguments = [HERE, HERE.parents[1], build.place(), checks, text, other]
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(SCRIPT), *map(str, arguments)],
             env=os.environ | variables,

@@ -89,23 +89,23 @@ def kernels(code, expressions, mode):
 def _library(name, text, flags, *more):
     """The library made from that text, compiled unless the same was compiled before."""
     stamp = hashlib.sha256("\0".join([_version(), text, *flags, *more]).encode()).hexdigest()[:20]
-    target = _folder() / f"{name}-{stamp}.so"
+    target = place() / f"{name}-{stamp}.so"
     if stamp in _refused:  # once is enough
         raise BuildError(_refused[stamp])
     if target.exists():
         os.utime(target)
         return target
-    with tempfile.TemporaryDirectory(dir=_folder()) as place:
+    with tempfile.TemporaryDirectory(dir=place()) as work:
         try:
-            _compile(name, text, flags, Path(place)).replace(target)
+            _compile(name, text, flags, Path(work)).replace(target)
         except BuildError as error:
             _refused[stamp] = str(error)
             raise
     return target
 
 
-def _compile(name, text, flags, place):
-    source, linkable, made = (str(place / f"source.{suffix}") for suffix in ("cpp", "o", "so"))
+def _compile(name, text, flags, work):
+    source, linkable, made = (str(work / f"source.{suffix}") for suffix in ("cpp", "o", "so"))
     if name == "runtime":
         _run(*flags, "-shared", "-o", made)
     else:
@@ -124,7 +124,7 @@ def _run(*arguments):
 
 def forget_old(days=7):
     """Remove the libraries that nobody has used for so long."""
-    for path in _folder().glob("*.so"):
+    for path in place().glob("*.so"):
         if path.stat().st_mtime < time.time() - days * 86400:
             path.unlink(missing_ok=True)
 
@@ -134,7 +134,8 @@ def _own_folder():
     return tempfile.TemporaryDirectory(prefix="emulation-")
 
 
-def _folder():
+def place():
+    """The folder of the libraries."""
     return folder or Path(_own_folder().name)
 
 
