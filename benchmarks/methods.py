@@ -290,13 +290,17 @@ def _cupyx(task, name, callback=None, **options):
 
 
 def _read_cupyx(entry, task, answer):
-    """Iterations are counted in a second run; its products are not counted: cg applies A in a way of its own."""
+    """Iterations are counted in a second run; its products are not counted: cg applies A in a way of its own.
+
+    gmres calls back once a restart, which says nothing of its iterations.
+    """
     x, info = answer
     steps = []
-    entry.solve(task, callback=lambda _: steps.append(None))
+    if entry.name != "cupyx:gmres":
+        entry.solve(task, callback=lambda _: steps.append(None))
     status = "converged" if info == 0 else "maxiter"
     message = "" if info >= 0 else f"CuPy returned info = {info}."
-    return Outcome(gpu.on_host(x), info == 0, status, len(steps), None, None, message)
+    return Outcome(gpu.on_host(x), info == 0, status, len(steps) or None, None, None, message)
 
 
 def _register_cupyx(name, needs="", limit=lambda task: {"maxiter": task.maxiter}):
