@@ -10,8 +10,8 @@ whose variances fall with the degree, and rank-one updates keep its posterior. T
 probabilities proportional to exp(-gap^2 / variance), from the mean and variance that the posterior gives to the
 gap between a value and the best (Maillard sampling: Bian & Jun, AISTATS 2022, with a factor of 2 less exploration).
 
-Three things keep it honest where the model is wrong. What is fitted is the logarithm of the *mean* count: a count
-twice as large as the prediction weighs as 1, not as log 2. The noise is measured, so that a context that explains
+Three things help where the model is wrong. What is fitted is the logarithm of the *mean* count: a count twice as
+large as the prediction weighs as 1, not as log 2. The noise is measured, so that a context that explains
 nothing is found out. And where the noise grows to several times its usual size, the model has ceased to hold: what
 was learned stays as a guess, all certainty in it is given up.
 """
@@ -36,7 +36,8 @@ _DECAY, _LEVEL = 0.7, 3.0
 _NOISE, _LEAST_NOISE, _WINDOW = 0.5, 0.1, 50
 # The variance of the noise has grown by this factor: the model does not hold any more.
 _CEASED = 9.0
-# A residual beyond e^2 is a prediction gone wrong: in the first rounds, or after a change.
+# A count beyond e^2 times the prediction is a prediction gone wrong, in the first rounds or after a change: it is
+# taken by its logarithm. So are rare outliers, and the mean then is one without them.
 _FAR = 2.0
 # Observations that are kept to be learned anew when a context lies outside the interval that was learned.
 _KEPT = 1000
@@ -60,7 +61,8 @@ class Chebyshev(Policy):
     -----
     A context comes in every round or in none. It works for costs that change little between neighbouring values and
     contexts, or by about the same factor, and makes no promise against costs that are chosen to mislead it:
-    ``TsallisINF`` does.
+    ``TsallisINF`` does. A context that explains nothing costs some 8% over the best fixed value; in one run of
+    twenty (1500 rounds) the first rounds misled it, and it cost a quarter.
     """
 
     name = "chebyshev"
