@@ -452,6 +452,7 @@ def failures():
     yield Status.INCONSISTENT, linalg.minres(np.diag([1.0, 2, 3, 4, 5, 0]), b)
     yield Status.BREAKDOWN, linalg.bicgstab(np.kron(np.eye(3), np.array([[0, 1.0], [-1.0, 0]])), b)
     yield Status.NONFINITE, linalg.cg(nan, b)
+    yield Status.DIVERGED, linalg.gauss_seidel(np.full((6, 6), 9.0) - 8 * np.diag(np.arange(6)), b, maxiter=10**6)
     yield Status.STOPPED, linalg.cg(A, b, callback=stop)
 
 
@@ -478,6 +479,7 @@ def test_every_failure_has_its_own_code():
     assert codes[Status.INDEFINITE] == codes[Status.NOT_HERMITIAN] == -11
     assert codes[Status.NONFINITE] == -12
     assert codes[Status.INCONSISTENT] == -13
+    assert codes[Status.DIVERGED] == -14
     assert all(codes[s] >= 1 for s in (Status.MAXITER, Status.STAGNATED, Status.STOPPED))
 
 
