@@ -8,7 +8,7 @@ no product with A, because A = K + K^H - (2/omega - 1) D. Rows are sorted by sta
 import numpy as np
 from numba import uint64
 
-from ._jit import jit
+from ._jit import jit, strict
 from ._team import barrier, total
 from .cg import judge
 from .relaxation import share_out
@@ -245,5 +245,12 @@ def _step(S, alpha, x, s, p, u, lo, hi):
         x[i] += alpha * p[i]
         here = s[i] - alpha * (p[i] + u[i])
         s[i] = here
-        rho += square(here) * S.diagonal[i].real
+        rho += _weighted_square(here, S.diagonal[i].real)
     return rho
+
+
+@strict
+def _weighted_square(value, weight):
+    """weight |value|^2 in float64, weighted first: a square alone may be out of range."""
+    re, im = np.float64(value.real), np.float64(value.imag)
+    return weight * re * re + weight * im * im

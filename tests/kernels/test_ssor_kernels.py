@@ -165,3 +165,14 @@ def test_products_out_of_range_end_as_not_finite(cpu, draw):
     norms, flag = advance(cpu, c, 30)
     assert flag in (0, NONFINITE) and not np.isnan(norms[:-1]).any()
     assert flag == NONFINITE or np.isfinite(norms).all()
+
+
+@pytest.mark.parametrize("power", [-660, 660])
+def test_the_scale_of_the_matrix_changes_no_norm(cpu, draw, power):
+    """Squares of its entries are out of range; a power of two is exact."""
+    A, b = poisson((6, 7)), draw(42, "float64")
+    plain, scaled = (start(cpu, sort_rows(cpu, as_csr(cpu, each))[0], 1.3, b) for each in (A, A * 2.0**power))
+    norms, flag = advance(cpu, plain, 12)
+    same, other = advance(cpu, scaled, 12)
+    assert flag == other == 0 and norms.tobytes() == same.tobytes()
+    assert np.array_equal(plain.x, scaled.x * 2.0**power)
