@@ -62,7 +62,7 @@ def flag(name, value):
 
 def choice(name, value, among):
     """One of the given strings."""
-    if value not in among:
+    if not isinstance(value, str) or value not in among:
         words = ", ".join(repr(a) for a in among)
         raise InvalidInput(f"`{name}` must be one of {words}, got {value!r}.")
     return value

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
+from .._arrays import enter
 from .._errors import InvalidInput
-from ._operator import analyse
+from ._operator import analyse, source
 from ._sweeps import diagonal_of
 
 __all__ = ["Adaptive", "for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of"]
@@ -51,8 +52,10 @@ def omega_optimal(A, *, steps: int = 30) -> float:
     >>> round(linalg.omega_optimal(linalg.stencil((10, 10), [4, -1, -1])), 4)
     1.5604
     """
+    steps = _checks.count("steps", steps)
+    A = enter("A", A)
     matrix = analyse(A)
-    return omega_of(matrix, matrix.dtype, _backend.pick(A=A), steps)
+    return omega_of(matrix, matrix.dtype, _backend.pick(A=source(A)), steps)
 
 
 def omega_of(matrix, dtype, backend, steps=30):
@@ -67,8 +70,8 @@ def spectrum_of(matrix, dtype, backend, steps=30):
     d = kernels.to_host(diagonal_of(matrix, dtype, backend))
     if np.any(d.real <= 0):
         raise InvalidInput(
-            f"`A` must have a positive diagonal for an estimate of its spectrum, got {d.real.min()!r}; use gmres or "
-            "minres, or give the numbers that are estimated here."
+            f"`A` must have a positive diagonal for an estimate of its spectrum, got {float(d.real.min())!r}; use "
+            "gmres or minres, or give the numbers that are estimated here."
         )
     weights = kernels.to_device(1 / np.sqrt(d.real), np.finfo(dtype).dtype)
     T = _tridiagonal(matrix.operand(dtype, backend), weights, dtype, kernels, min(steps, matrix.n))
@@ -141,8 +144,11 @@ class Adaptive:
 
     def observe(self, norms):
         """Learn from the norms after the sweeps with this omega; False if these were in vain."""
-        if len(norms) < 3 or not np.all(norms > 0):
-            return bool(np.isfinite(norms).all())
+        if not np.isfinite(norms[-1]) and self.omega > 1.0:
+            self._most, self.omega, self.steps = self.omega, self._lower(), self._FEWEST
+            return False
+        if len(norms) < 3 or not np.all(norms > 0) or not np.isfinite(norms[-1]):
+            return True
         ratio, before = norms[-1] / norms[-2], norms[-2] / norms[-3]
         mean = (norms[-1] / norms[0]) ** (1.0 / (len(norms) - 1))
         if self.omega > 1.0 and not mean < 1.0 and not ratio < 1.0:

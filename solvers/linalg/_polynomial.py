@@ -7,10 +7,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
-from .._arrays import enter
 from .._errors import InvalidInput
 from ._omega import spectrum_of
 from ._operator import analyse, source
+from ._prepare import prepare
 from ._sweeps import diagonal_of
 
 __all__ = ["ChebyshevPreconditioner", "chebyshev"]
@@ -64,7 +64,8 @@ class ChebyshevPreconditioner(LinearOperator):
         return self._inverses[key]
 
     def _matvec(self, v):
-        return self.on_backend(np.ascontiguousarray(np.ravel(v), np.result_type(self.dtype, v.dtype)), "cpu")
+        v = _checks.real_array("v", np.ravel(v))
+        return self.on_backend(np.ascontiguousarray(v, np.result_type(self.dtype, v.dtype)), "cpu")
 
     def _adjoint(self):
         return self
@@ -107,14 +108,16 @@ def chebyshev(A, degree: int = 4, *, bounds: tuple[float, float] | None = None) 
     [73, 20, 12]
     """
     degree = _checks.count("degree", degree)
-    A = enter("A", A)
+    if bounds is not None:
+        low, high = _checks.shape_is("bounds", _checks.real_array("bounds", bounds), [(2,)], "(low, high)").tolist()
+        if not (isinstance(low, float) and 0.0 < low < high < np.inf):
+            raise InvalidInput(f"`bounds` must be two positive numbers, the smaller first, got ({low!r}, {high!r}).")
+    A = prepare(A)  # a copy: it is read in every product, when the caller's may have changed
     matrix, backend = analyse(A), _backend.pick(A=source(A))
+    diagonal = _backend.kernels(backend).to_host(diagonal_of(matrix, matrix.dtype, backend))
+    if np.any(diagonal.real <= 0) or np.any(diagonal.imag):
+        raise InvalidInput("`A` must have a positive diagonal for a Chebyshev polynomial; use gmres or minres without.")
     if bounds is None:
         largest = spectrum_of(matrix, matrix.dtype, backend)[1]
-        bounds = _SHARE * largest, _MARGIN * largest
-    else:
-        low, high = (_checks.number("bounds", bound) for bound in bounds)
-        if not 0.0 < low < high < np.inf:
-            raise InvalidInput(f"`bounds` must be two positive numbers, the smaller first, got ({low!r}, {high!r}).")
-        bounds = low, high
-    return ChebyshevPreconditioner(matrix, degree, bounds)
+        low, high = _SHARE * largest, _MARGIN * largest
+    return ChebyshevPreconditioner(matrix, degree, (low, high))

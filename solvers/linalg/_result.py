@@ -38,4 +38,6 @@ class LinearResult(Result, tuple):
 
 
 def _rebuild(values, fields):
-    return LinearResult(values, **fields)
+    result = tuple.__new__(LinearResult, values)
+    result.__dict__.update(fields)
+    return result

@@ -218,18 +218,25 @@ class _Settings:
 
 
 def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
+    shared = []  # by all right-hand sides
+
     def adjust(system):
-        system.settings = settings
-        if settings.method == "jacobi":
-            system.sweep = diagonal_of(system.matrix, system.dtype, system.backend), None
-        elif settings.blocks is not None:
-            system.sweep = blocks_of(system.matrix, system.dtype, system.backend, settings.blocks)
-        else:
-            system.sweep = sweep_of(system.matrix, system.dtype, system.backend, settings.ordering)
+        if not shared:
+            shared.append(_sorted(settings, system.matrix, system.dtype, system.backend))
+        system.settings, system.sweep = settings, shared[0]
 
     steps = _jacobi_steps if settings.method == "jacobi" else _steps
     few = settings.method != "jacobi"
     return solve(steps, name, A, b, x0, None, rtol, atol, maxiter, callback, adjust=adjust, few_products=few)
+
+
+def _sorted(settings, matrix, dtype, backend):
+    """What the iteration reads in the place of A."""
+    if settings.method == "jacobi":
+        return diagonal_of(matrix, dtype, backend), None
+    if settings.blocks is not None:
+        return blocks_of(matrix, dtype, backend, settings.blocks)
+    return sweep_of(matrix, dtype, backend, settings.ordering)
 
 
 def _steps(system, control):
@@ -243,20 +250,31 @@ def _steps(system, control):
     rule = Adaptive() if settings.omega is None else None
     kernels.gather(system.b, order, b)
     kernels.gather(system.x, order, x)
-    last = first
+    last, seen, start = first, [], None  # seen: the norms since the rule last looked, from that start
     while True:
-        steps = control.max_steps if rule is None else min(control.max_steps, rule.steps)
-        omega = settings.omega if rule is None else rule.omega
-        start = None if rule is None else x.copy()
+        steps, omega = control.max_steps, settings.omega
+        if rule is not None:
+            steps, omega = min(steps, rule.steps - len(seen)), rule.omega
+            start = start if seen else (x.copy(), last)
         norms = np.empty(steps)
         taken = chunk(*sweep, b, x, y, omega, norms, control.threshold, steps)
         system.n_matvec += taken
-        if rule is not None and not rule.observe(norms[:taken]):
-            x[:] = start
-            norms[taken - 1] = last
-        kernels.scatter(x, order, system.x)
         last = norms[taken - 1]
-        yield norms[:taken], Status.DIVERGED if last > _HOPELESS * first else None
+        if rule is not None:
+            seen.extend(norms[:taken])
+            if len(seen) >= rule.steps or not np.isfinite(last):
+                if not rule.observe(np.array(seen)):  # in vain
+                    x[:], norms[taken - 1] = start
+                    last = norms[taken - 1]
+                seen = []
+        kernels.scatter(x, order, system.x)
+        yield norms[:taken], None if seen else _hopeless(norms[:taken], first)
+
+
+def _hopeless(norms, first):
+    """DIVERGED where the last norm is far above the first, or no number after one that is."""
+    grown = norms[-1] if np.isfinite(norms[-1]) else np.fmax.reduce(norms)
+    return Status.DIVERGED if grown > _HOPELESS * first else None
 
 
 def _chunk(kernels, settings):
@@ -273,7 +291,8 @@ def _chunk(kernels, settings):
 def _jacobi_steps(system, control):
     kernels, omega = system.kernels, system.settings.omega
     inverse, y = system.empty(), system.empty()
-    kernels.reciprocal(system.sweep[0], inverse)
+    with np.errstate(all="ignore"):  # a NaN, or 1 / what is nearly 0, is for the norms to show
+        kernels.reciprocal(system.sweep[0], inverse)
     first = system.residual(y)
     yield [first], None
     while True:
@@ -282,4 +301,4 @@ def _jacobi_steps(system, control):
             system.operand, inverse, system.b, system.x, y, omega, norms, control.threshold, control.max_steps
         )
         system.n_matvec += taken
-        yield norms[:taken], Status.DIVERGED if norms[taken - 1] > _HOPELESS * first else None
+        yield norms[:taken], _hopeless(norms[:taken], first)

@@ -82,12 +82,18 @@ def ssor_cg(
     """
     in_range(omega)
 
+    shared = []  # by all right-hand sides
+
     def adjust(system):
-        system.sweep = sweep_of(system.matrix, system.dtype, system.backend, "natural")
-        system.settings = omega_for_ssor(omega, system.matrix, system.dtype, system.backend)
+        if not shared:
+            known = system.matrix, system.dtype, system.backend
+            shared.extend([sweep_of(*known, "natural"), omega_for_ssor(omega, *known)])
+        system.sweep, system.settings = shared
 
     options = dict(adjust=adjust, few_products=True, hermitian=True)
-    return solve(_steps, "ssor_cg", A, b, x0, None, rtol, atol, maxiter, callback, **options)
+    result = solve(_steps, "ssor_cg", A, b, x0, None, rtol, atol, maxiter, callback, **options)
+    result.omega = shared[1] if shared else None  # of an empty b
+    return result
 
 
 def _steps(system, control):
@@ -100,7 +106,7 @@ def _steps(system, control):
     kernels.gather(system.x, order, x)
     kernels.gather(r, order, u)
     rho = kernels.ssor_cg_start(sweep, omega, u, s, t)
-    kernels.scale(system.dtype.type(0), s, t)
+    t[:] = 0
     scalars = np.array([rho, 0.0, 0.0, math.sqrt(system.eps)])
     if not (rho > 0.0 and math.isfinite(rho)):
         yield [], Status.NONFINITE if not math.isfinite(rho) else Status.INDEFINITE
@@ -114,6 +120,7 @@ def _steps(system, control):
         status = _FLAGS[flag]
         if status is Status.NOT_HERMITIAN and system.is_hermitian():
             scalars[3], status = math.inf, None  # an imaginary part made by rounding
+            scalars[1] = 0.0  # t is one direction ahead: start again from the residual
             if taken == 0:
                 continue
         yield norms[:taken], status

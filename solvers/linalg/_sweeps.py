@@ -78,9 +78,7 @@ def blocks_of(matrix, dtype, backend, labels):
     if backend != "cpu":
         raise UnsupportedType("`blocks` must be None on the GPU: sweeps over blocks run on the CPU only.")
     kernels, n = _backend.kernels(backend), matrix.n
-    labels = _checks.real_array("blocks", labels)
-    labels = np.arange(n) // _checks.count("blocks", labels) if labels.ndim == 0 else labels
-    _checks.shape_is("blocks", labels, [(n,)], "(the block of each row), or be the size of all")
+    labels = _block_numbers(labels, n)
     order = np.argsort(labels, kind="stable")
     edges = np.concatenate(([0], np.flatnonzero(np.diff(labels[order])) + 1, [n] if n else [])).astype(np.int64)
     A = scipy.sparse.csr_array(_sparse(without_duplicates(matrix)))[order][:, order].astype(dtype)
@@ -95,6 +93,16 @@ def blocks_of(matrix, dtype, backend, labels):
             "blocks, or use gmres."
         )
     return kernels.csr(A.indptr, A.indices, A.data), edges, factors, order
+
+
+def _block_numbers(labels, n):
+    """The block of each row, from these or from the size of all."""
+    if np.ndim(labels) == 0 and not isinstance(labels, str):
+        return np.arange(n) // _checks.count("blocks", labels)
+    labels = _checks.finite("blocks", _checks.real_array("blocks", labels))
+    if labels.dtype.kind == "c" or np.any(labels != np.floor(labels)):
+        raise InvalidInput("`blocks` must hold integers, got others; number the blocks, or give the size of all.")
+    return _checks.shape_is("blocks", labels, [(n,)], "(the block of each row), or be the size of all")
 
 
 def diagonal_of(matrix, dtype, backend):
@@ -143,9 +151,10 @@ def _sparse(matrix):
 
 def _pattern_of(indptr, indices, ordering, kernels):
     with _lock:
-        for pattern in reversed(_patterns):
-            if pattern.is_of(ordering, indptr, indices):
-                return pattern
+        known = _patterns[::-1]
+    for pattern in known:
+        if pattern.is_of(ordering, indptr, indices):
+            return pattern
     pattern = _new_pattern(indptr, indices, ordering, kernels)
     with _lock:
         _patterns.append(pattern)

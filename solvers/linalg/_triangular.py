@@ -4,6 +4,8 @@ SSOR takes the triangles of A itself (D/omega for D); incomplete Cholesky change
 with A on its pattern (Meijerink & van der Vorst 1977, https://doi.org/10.1090/S0025-5718-1977-0438681-4).
 """
 
+import math
+
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
@@ -38,8 +40,9 @@ class _Triangular(LinearOperator):
         return z
 
     def _matvec(self, v):
+        v = _checks.real_array("v", np.ravel(v))
         dtype = np.result_type(self.dtype, v.dtype)
-        return self.on_backend(np.ascontiguousarray(np.ravel(v), dtype=dtype), "cpu")
+        return self.on_backend(np.ascontiguousarray(v, dtype=dtype), "cpu")
 
     def _adjoint(self):
         return self
@@ -56,10 +59,15 @@ class SSORPreconditioner(_Triangular):
     def __init__(self, matrix, omega, ordering):
         super().__init__(matrix, omega)
         self.omega = omega
-        self._of, self._ordering = matrix, ordering
+        self._of, self._ordering, self._cast = matrix, ordering, {}
 
     def _sweep(self, dtype, backend):
-        return sweep_of(self._of, dtype, backend, self._ordering)
+        if backend != "cpu":
+            return sweep_of(self._of, dtype, backend, self._ordering)
+        if dtype not in self._cast:  # not from A, which may have changed since
+            sweep, order = sweep_of(self._of, self.dtype, backend, self._ordering)
+            self._cast[dtype] = _backend.kernels(backend).sweep_from(sweep, dtype), order
+        return self._cast[dtype]
 
     def __repr__(self):
         return f"<SSOR preconditioner, {self.shape[0]}x{self.shape[1]}, omega {self.omega:g}>"
@@ -184,6 +192,8 @@ def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = Non
     if relaxation > 1.0:
         raise InvalidInput(f"`relaxation` must be in [0, 1], got {relaxation!r}.")
     shift = None if shift is None else _checks.number("shift", shift, 0.0)
+    if shift == math.inf:
+        raise InvalidInput("`shift` must be finite, got inf.")
     A = enter("A", A)
     matrix = without_duplicates(analyse(A))
     sweep, order = sweep_of(matrix, matrix.dtype, "cpu", "natural")
