@@ -5,16 +5,16 @@ entries of its matrix from step to step, and its pattern never.
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from ._operator import Matrix
+from ._operator import Matrix, check_indices
 
-__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "sweep_of", "without_duplicates"]
+__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "order_on", "sweep_of", "without_duplicates"]
 
 ORDERINGS = ("natural", "reversed", "colored")
 # Its one stage is not of independent rows: for factors, not for sweeps.
@@ -23,7 +23,10 @@ _AS_IT_IS = "as it is"
 
 @dataclass(eq=False, slots=True)
 class _Pattern:
-    """The order of a pattern's rows, and where the entries of its triangles come from; on the host."""
+    """The order of a pattern's rows, and where the entries of its triangles come from; on the host.
+
+    ``elsewhere`` is the order and the triangles on other devices.
+    """
 
     ordering: str
     indptr: np.ndarray
@@ -32,6 +35,7 @@ class _Pattern:
     stages: np.ndarray
     lower: tuple
     upper: tuple
+    elsewhere: dict = field(default_factory=dict)
 
     def is_of(self, ordering, indptr, indices):
         return (
@@ -39,6 +43,16 @@ class _Pattern:
             and np.array_equal(self.indptr, indptr)
             and np.array_equal(self.indices, indices)
         )
+
+    def on(self, backend, device):
+        """The order and the triangles where the kernels of that backend read them."""
+        if backend == "cpu":
+            return self.order, self.lower, self.upper
+        if device not in self.elsewhere:
+            kernels = _backend.kernels(backend)
+            triangles = (tuple(kernels.copy_to_device(part, np.int32) for part in t) for t in (self.lower, self.upper))
+            self.elsewhere[device] = order_on(self.order, backend), *triangles
+        return self.elsewhere[device]
 
 
 _MOST_PATTERNS = 4
@@ -59,12 +73,26 @@ def sweep_of(matrix, dtype, backend, ordering):
     key = dtype, backend, ordering
     if key not in matrix.sweeps:
         kernels = _backend.kernels(backend)
-        A = _csr(matrix, dtype, backend)
-        pattern = _pattern_of(A.indptr, A.indices, ordering, kernels)
-        d = _without_zeros(kernels.diagonal(A, pattern.order), pattern.order, kernels)
-        lower, upper = (kernels.CSR(p, j, A.data[entries]) for p, j, entries in (pattern.lower, pattern.upper))
-        matrix.sweeps[key] = kernels.sweep(lower, upper, d, pattern.stages), pattern.order
+        A, indices = _csr(matrix, dtype, backend)
+        pattern = _pattern_of(*indices, ordering)
+        order, *triangles = pattern.on(backend, A.data.device)
+        d = _without_zeros(kernels.diagonal(A, order), pattern.order, kernels)
+        lower, upper = (_gathered(A, triangle, kernels) for triangle in triangles)
+        matrix.sweeps[key] = kernels.sweep(lower, upper, d, pattern.stages), order
     return matrix.sweeps[key]
+
+
+def order_on(order, backend):
+    """An order of rows where the kernels of that backend read it: their indices have 32 bits on the GPU."""
+    return order if backend == "cpu" else _backend.kernels(backend).copy_to_device(order, np.int32)
+
+
+def _gathered(A, triangle, kernels):
+    """A triangle with its entries, which those of A are."""
+    indptr, indices, entries = triangle
+    data = kernels.empty(entries.shape, A.data.dtype)
+    kernels.gather(A.data, entries, data)
+    return kernels.CSR(indptr, indices, data)
 
 
 def blocks_of(matrix, dtype, backend, labels):
@@ -87,7 +115,7 @@ def blocks_of(matrix, dtype, backend, labels):
     diagonal = scipy.sparse.csr_array((A.data[inside], (row[inside], column[inside])), shape=(n, n))
     sweep, _ = sweep_of(Matrix(n, A.dtype, csr=diagonal), dtype, backend, _AS_IT_IS)
     factors, failed = kernels.ilu0(sweep, 0.0, 0.0)
-    if failed >= 0:
+    if failed >= 0 and np.isfinite(A.data).all():  # else the sweeps name what is wrong
         raise InvalidInput(
             f"`blocks` must have positive pivots, got one that is not in row {int(order[failed])}; choose other "
             "blocks, or use gmres."
@@ -107,37 +135,44 @@ def _block_numbers(labels, n):
 
 def diagonal_of(matrix, dtype, backend):
     """The diagonal of a matrix in its own order, refused where it has a zero."""
-    kernels = _backend.kernels(backend)
-    order = np.arange(matrix.n)
-    return _without_zeros(kernels.diagonal(_csr(matrix, dtype, backend), order), order, kernels)
+    kernels, order = _backend.kernels(backend), np.arange(matrix.n)
+    A, _ = _csr(matrix, dtype, backend)
+    return _without_zeros(kernels.diagonal(A, order_on(order, backend)), order, kernels)
 
 
 def without_duplicates(matrix):
     """The same matrix, no entry of which is given twice."""
     if matrix.csr is None or getattr(matrix.csr, "has_canonical_format", True):
         return matrix
-    A = matrix.csr.copy()
+    check_indices(matrix.csr, "A")  # SciPy trusts them with memory
+    A = _on_host(matrix.csr).copy()
     A.sum_duplicates()
     return Matrix(matrix.n, matrix.dtype, csr=A)
 
 
 def _csr(matrix, dtype, backend):
+    """The kernels' CSR form of any matrix, and its index arrays on the host, unsigned."""
     if not matrix.explicit:
         raise UnsupportedType(
             "`A` must have its entries at hand for relaxation, got an operator; pass a sparse or dense array, or use "
             "cg, minres or gmres."
         )
-    if not matrix.sparse:
+    if not matrix.sparse or (backend == "cpu" and not scipy.sparse.issparse(matrix.csr)):
         matrix = Matrix(matrix.n, matrix.dtype, csr=_sparse(matrix))
-    return matrix.csr_operand(dtype, backend)
+    A = matrix.csr_operand(dtype, backend)
+    if backend == "cpu":
+        return A, (A.indptr, A.indices)
+    held = matrix.csr if scipy.sparse.issparse(matrix.csr) else A
+    return A, [np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (held.indptr, held.indices)]
 
 
 def _sparse(matrix):
-    """The CSR array of a matrix."""
+    """The CSR array of a matrix, on the host."""
     if matrix.sparse:
-        return matrix.csr
+        check_indices(matrix.csr, "A")
+        return _on_host(matrix.csr)
     if matrix.stencil is None:
-        return scipy.sparse.csr_array(matrix.dense)
+        return scipy.sparse.csr_array(_on_host(matrix.dense))
     shape, weights = matrix.stencil
     lines = [
         scipy.sparse.diags_array([w, w], offsets=[-1, 1], shape=(length, length))
@@ -149,20 +184,25 @@ def _sparse(matrix):
     return scipy.sparse.csr_array(A + weights[0] * scipy.sparse.eye_array(matrix.n))
 
 
-def _pattern_of(indptr, indices, ordering, kernels):
+def _on_host(array):
+    return array if isinstance(array, np.ndarray) or scipy.sparse.issparse(array) else array.get()
+
+
+def _pattern_of(indptr, indices, ordering):
     with _lock:
         known = _patterns[::-1]
     for pattern in known:
         if pattern.is_of(ordering, indptr, indices):
             return pattern
-    pattern = _new_pattern(indptr, indices, ordering, kernels)
+    pattern = _new_pattern(indptr, indices, ordering)
     with _lock:
         _patterns.append(pattern)
         del _patterns[:-_MOST_PATTERNS]
     return pattern
 
 
-def _new_pattern(indptr, indices, ordering, kernels):
+def _new_pattern(indptr, indices, ordering):
+    kernels = _backend.kernels("cpu")
     if ordering == "colored":
         n = indptr.size - 1
         ones = np.ones(indices.size, np.int8)
