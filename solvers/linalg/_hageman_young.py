@@ -1,72 +1,81 @@
 """Omega chosen within one solve (L. A. Hageman, D. M. Young, Applied Iterative Methods, Academic Press 1981, ch. 9).
 
-As long as omega is too small, the dominant eigenvalue lambda of the sweep is real and simple, residuals fall by it
-from sweep to sweep, and Young's relation (lambda + omega - 1)^2 = lambda omega^2 beta^2 gives the Jacobi radius beta,
-hence the best omega. What differs from the book: norms of residuals instead of differences of iterates, and when a
-ratio is believed.
+What differs from the book: norms of residuals instead of differences of iterates; when a ratio is believed; and what
+is done where omega was too large from the start, or where no large omega converges.
 """
 
 import math
+
+import numpy as np
 
 from ._omega import young
 
 __all__ = ["HagemanYoung"]
 
-# Omega is too small where a sweep reduces the residual by less than (omega - 1)^_SHARE; the best one gives omega - 1.
-_SHARE = 0.8
-# Three successive ratios R that differ by less than this times 1 - R have settled.
-_SETTLED = 0.1
-# Sweeps: before the first look, the fewest after a change of omega, between looks.
-_FIRST, _FEWEST, _MORE = 5, 6, 2
-
 
 class HagemanYoung:
-    """A rule that raises omega from the ratios of residual norms.
+    """A rule that changes omega from the ratios of residual norms.
 
-    Parameters
-    ----------
-    start : float, default 1
-        The first omega. 1.5 saves a tenth of the iterations where the best is near, and costs as much as it gives
-        on diagonally dominant systems.
+    Below the best omega the ratio tends to the largest eigenvalue lambda of the iteration, and that to the Jacobi
+    radius beta by (lambda + omega - 1)^2 = lambda omega^2 beta^2; Young's formula gives the next omega. Beyond the
+    best one the ratio is omega - 1 and says nothing more.
 
     Attributes
     ----------
     omega : float
         For the next sweeps.
     steps : int
-        How many of them until ``observe``.
+        How many of them.
 
     Notes
     -----
     For sweeps in one direction over consistently ordered matrices (5- and 7-point stencils, block tridiagonal
-    ones), and near the best for what resembles them. Where the residual has grown it starts again from 1.
+    ones), and near the best for what resembles them.
     """
 
-    def __init__(self, start: float = 1.0):
-        self.omega, self.steps = float(start), _FIRST
-        self._norms = []  # since omega last changed
+    # Measured on Poisson problems in one and two dimensions, 40 to 40,000 unknowns: within 20% of the sweeps at the
+    # best omega as a rule.
+    _START, _FEWEST, _SETTLED, _SHARE = 1.5, 8, 0.2, 0.8
 
-    def observe(self, norm: float, norms) -> None:
-        """Take in the norm before the sweeps, and those after each of them."""
-        h, w = self._norms, self.omega
-        if not h:
-            h.append(float(norm))
-        h.extend(float(each) for each in norms)
-        self.steps = _MORE
-        if h[-1] > h[0] and w > 1.0:
-            return self._change(1.0)
-        if len(h) < 4 or not min(h[-4:]) > 0.0:
-            return
-        R, r, s = h[-1] / h[-2], h[-2] / h[-3], h[-3] / h[-4]
-        if not R < 1.0 or R <= max(w - 1.0, 0.0) ** _SHARE or max(abs(R - r), abs(r - s)) > _SETTLED * (1.0 - R):
-            return
-        beta = (R + w - 1.0) / (w * math.sqrt(R))
-        if beta < 1.0 and young(beta) > w:
-            self._change(young(beta))
+    def __init__(self):
+        self.omega, self.steps, self._most = self._START, self._FEWEST, math.inf
 
-    def _change(self, omega):
-        """Set omega and wait until p (omega - 1)^(p - 1), by which the double eigenvalue decays, is small."""
-        p = _FEWEST
-        while p * (omega - 1.0) ** (p - 1) > 0.5 and p < 100:
+    def observe(self, norms):
+        """Learn from the norms after the sweeps with this omega; False if these were in vain."""
+        if not np.isfinite(norms[-1]):
+            return self._give_up()
+        if len(norms) < 3 or not np.all(norms > 0):
+            return True
+        ratio, before = norms[-1] / norms[-2], norms[-2] / norms[-3]
+        mean = (norms[-1] / norms[0]) ** (1.0 / (len(norms) - 1))
+        if not mean < 1.0 and not ratio < 1.0:
+            return self._give_up()
+        if self.omega <= self._START and mean <= self.omega - 0.95:
+            self.omega = self._lower()  # beyond the best, where no formula says how far
+        elif abs(ratio - before) > self._SETTLED * (1.0 - ratio):
+            self.steps = max(4, self.steps // 2)
+        elif ratio > max(self.omega - 1.0, 0.0) ** self._SHARE:
+            beta = (ratio + self.omega - 1.0) / (self.omega * math.sqrt(ratio))
+            self._raise(young(min(beta, 1.0 - 1e-12)))
+        else:
+            self.steps = self._FEWEST
+        return True
+
+    def _raise(self, omega):
+        self.omega = min(max(self.omega, omega), 1.0 + 0.75 * (self._most - 1.0))
+        # Until p (omega - 1)^(p - 1), by which the double eigenvalue at the best omega decays, is small.
+        p = self._FEWEST
+        while p * (self.omega - 1.0) ** (p - 1) > 0.5 and p < 500:
             p += 1
-        self.omega, self.steps, self._norms = omega, p, self._norms[-1:]
+        self.steps = p
+
+    def _give_up(self):
+        """No omega as large as this one converges: the matrix is not symmetric, or not definite."""
+        if self.omega <= 1.0:
+            return True
+        self._most, self.omega, self.steps = self.omega, self._lower(), self._FEWEST
+        return False
+
+    def _lower(self):
+        """Half of the way back to Gauss-Seidel, and all of it from where little is left."""
+        return 1.0 + (self.omega - 1.0) / 2.0 if self.omega > 1.1 else 1.0

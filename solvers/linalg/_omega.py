@@ -1,4 +1,4 @@
-"""The best omega: Young's formula, from an estimate before the solve or from the residuals within it."""
+"""The best omega by Young's formula, from an estimate of the spectrum before the solve."""
 
 import math
 
@@ -10,7 +10,7 @@ from .._errors import InvalidInput
 from ._operator import analyse, source
 from ._sweeps import diagonal_of
 
-__all__ = ["Adaptive", "for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of"]
+__all__ = ["for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of", "symmetric_optimum", "young"]
 
 
 def young(beta):
@@ -58,10 +58,15 @@ def omega_optimal(A, *, steps: int = 30) -> float:
     return omega_of(matrix, matrix.dtype, _backend.pick(A=source(A)), steps)
 
 
-def omega_of(matrix, dtype, backend, steps=30):
+def symmetric_optimum(beta):
+    """A good omega for symmetric sweeps (Young 1971, chapter 15): 2 / (1 + sqrt(2 (1 - beta)))."""
+    return max(1.0, 2.0 / (1.0 + math.sqrt(2.0 * max(0.0, 1.0 - beta))))
+
+
+def omega_of(matrix, dtype, backend, steps=30, formula=young):
     """``omega_optimal`` of an analysed matrix."""
     low, high = spectrum_of(matrix, dtype, backend, steps)
-    return young(min(max(1.0 - low, high - 1.0), 1.0 - 1e-15))
+    return formula(min(max(1.0 - low, high - 1.0), 1.0 - 1e-15))
 
 
 def spectrum_of(matrix, dtype, backend, steps=30):
@@ -119,53 +124,3 @@ def in_range(omega):
             raise InvalidInput(f"`omega` must be a number or 'auto', got {omega!r}.")
     elif not 0.0 < _checks.number("omega", omega) < 2.0:
         raise InvalidInput(f"`omega` must be > 0 and < 2, outside of which nothing converges, got {omega!r}.")
-
-
-class Adaptive:
-    """Omega chosen within a solve, from the ratios of residual norms (Hageman & Young 1981, chapter 9).
-
-    Below the best omega the ratio tends to the largest eigenvalue lambda of the iteration, and that to the Jacobi
-    radius beta by (lambda + omega - 1)^2 = lambda omega^2 beta^2; Young's formula gives the next omega. Beyond the
-    best one the ratio is omega - 1 and says nothing more.
-
-    Attributes
-    ----------
-    omega : float
-        For the next sweeps.
-    steps : int
-        How many of them.
-    """
-
-    # Measured on shifted Poisson problems of 100 unknowns: within 11% of the sweeps at the best omega.
-    _START, _FEWEST, _SETTLED = 1.5, 8, 0.2
-
-    def __init__(self):
-        self.omega, self.steps, self._most = self._START, self._FEWEST, 2.3
-
-    def observe(self, norms):
-        """Learn from the norms after the sweeps with this omega; False if these were in vain."""
-        if not np.isfinite(norms[-1]) and self.omega > 1.0:
-            self._most, self.omega, self.steps = self.omega, self._lower(), self._FEWEST
-            return False
-        if len(norms) < 3 or not np.all(norms > 0) or not np.isfinite(norms[-1]):
-            return True
-        ratio, before = norms[-1] / norms[-2], norms[-2] / norms[-3]
-        mean = (norms[-1] / norms[0]) ** (1.0 / (len(norms) - 1))
-        if self.omega > 1.0 and not mean < 1.0 and not ratio < 1.0:
-            # No omega as large as this one converges: the matrix is not symmetric, or not definite.
-            self._most, self.omega, self.steps = self.omega, self._lower(), self._FEWEST
-            return False
-        if self.omega <= self._START and mean <= self.omega - 0.95:
-            self.omega = self._lower()  # beyond the best, where no formula says how far
-        elif abs(ratio - before) > self._SETTLED * (1.0 - ratio):
-            self.steps = max(4, self.steps // 2)
-        elif ratio > self.omega - 1.0:
-            beta = (ratio + self.omega - 1.0) / (self.omega * math.sqrt(ratio))
-            self.omega = min(max(self.omega, young(min(beta, 1.0 - 1e-12))), 1.0 + 0.75 * (self._most - 1.0))
-            # The new ratio takes some 1 / (2 - omega) sweeps to settle.
-            self.steps = max(self._FEWEST, int(1.0 / (2.0 - self.omega)))
-        return True
-
-    def _lower(self):
-        """Half of the way back to Gauss-Seidel, and all of it from where little is left."""
-        return 1.0 + (self.omega - 1.0) / 2.0 if self.omega > 1.1 else 1.0

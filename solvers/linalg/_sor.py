@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
-from ._omega import Adaptive, in_range
+from ._hageman_young import HagemanYoung
+from ._omega import in_range
 from ._result import LinearResult
 from ._solve import solve
 from ._sweeps import ORDERINGS, blocks_of, diagonal_of, sweep_of
@@ -247,7 +248,7 @@ def _steps(system, control):
     first = system.residual(y)
     yield [first], None
     chunk = _chunk(kernels, settings)
-    rule = Adaptive() if settings.omega is None else None
+    rule = HagemanYoung() if settings.omega is None else None
     kernels.gather(system.b, order, b)
     kernels.gather(system.x, order, x)
     last, seen, start = first, [], None  # seen: the norms since the rule last looked, from that start

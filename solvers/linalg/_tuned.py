@@ -39,9 +39,9 @@ class Tuned:
     grid : array_like, shape (d,)
         The values to choose from, increasing.
     policy : str or object, default "auto"
-        How values are chosen: "tsallis-inf" (the best fixed value, whatever comes), "tsallis-inf-binned" and
-        "chebyshev" (they use the context), or a number (that value always); "auto" is "chebyshev" if the first
-        system comes with a context, else "tsallis-inf". An object has ``choose(context)`` and ``observe(cost)``.
+        How values are chosen: "chebyshev" (regression on the context and the value; without contexts, on the value),
+        "chebcb" (Learning to Relax), "tsallis-inf" (the best fixed value, whatever comes), "tsallis-inf-binned", or
+        a number (that value always); "auto" is "chebyshev". An object has ``choose(context)`` and ``observe(cost)``.
     rng : None, int or numpy.random.Generator
         Where the draws come from.
     cost : callable (result, value) -> number, optional
@@ -68,7 +68,8 @@ class Tuned:
         self._solve, self.parameter, self.grid = solve, parameter, np.array(grid, dtype=float)
         self._rng = np.random.default_rng(rng)
         self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
-        self.policy = None if policy == "auto" else make_policy(policy, self.grid, self._rng)
+        policy = "chebyshev" if isinstance(policy, str) and policy == "auto" else policy
+        self.policy = make_policy(policy, grid, self._rng)
         self._cost = cost
         self._values, self._iterations, self._costs, self._contexts, self._chances = [], [], [], [], []
 
@@ -85,9 +86,6 @@ class Tuned:
         """
         if self.parameter in options:
             raise InvalidInput(f"`{self.parameter}` is chosen here; call the solver itself to choose it yourself.")
-        if self.policy is None:
-            name = "tsallis-inf" if context is None else "chebyshev"
-            self.policy = make_policy(name, self.grid, self._rng)
         value = self._value(A, context)
         result = self._solve(A, b, **{self.parameter: value}, **options)
         cost = self._charge(result, value, options.get("maxiter"), np.shape(b)[0])
@@ -159,7 +157,7 @@ class Tuned:
 
     def save(self, path):
         """Write what was learned and what happened to an ``.npz`` file."""
-        learned = {} if self.policy is None else {f"policy_{k}": v for k, v in self.policy.state().items()}
+        learned = {f"policy_{k}": v for k, v in self.policy.state().items()}
         happened = {name: getattr(self, name) for name in ("values", "iterations", "costs", "contexts", "grid")}
         happened["chances"] = np.array(self._chances)
         np.savez(path, parameter=self.parameter, named=str(self._named), **happened, **learned)
@@ -178,10 +176,7 @@ class Tuned:
         self._costs, self._contexts = saved["costs"].tolist(), saved["contexts"].tolist()
         self._chances = saved["chances"].tolist()
         learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
-        if "classical" in learned:
-            self.policy = _Classical(str(learned["classical"]))
-        else:
-            self.policy = from_state(learned) if learned else None
+        self.policy = _Classical(str(learned["classical"])) if "classical" in learned else from_state(learned)
         return self
 
     def __repr__(self):

@@ -208,9 +208,9 @@ def test_where_the_scale_of_contexts_is_unknown_any_will_do(sequence):
 def relaxation_of(b, omega_of):
     """SOR on b of the 1-d Laplacian, b shape (n,): the number of sweeps, with the omega of the rule."""
     n = b.size
-    x, last, done = np.zeros(n), np.linalg.norm(b), 0
+    x, done = np.zeros(n), 0
     A = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
-    threshold, strict = 1e-8 * last, np.tril(A, -1)
+    threshold, strict = 1e-8 * np.linalg.norm(b), np.tril(A, -1)
     while done < 5000:
         sweep = np.linalg.inv(np.diag(np.diag(A)) / omega_of.omega + strict)
         norms = []
@@ -219,14 +219,17 @@ def relaxation_of(b, omega_of):
             norms.append(np.linalg.norm(b - A @ x))
             if norms[-1] <= threshold:
                 return done + len(norms)
-        omega_of.observe(last, norms)
-        last, done = norms[-1], done + len(norms)
+        omega_of.observe(np.array(norms))
+        done += len(norms)
     return done
 
 
 class Constant:
     def __init__(self, omega):
         self.omega, self.steps = omega, 5000
+
+    def observe(self, norms):
+        pass
 
 
 def test_the_rule_of_hageman_and_young_comes_close_to_youngs_omega():
@@ -246,16 +249,20 @@ HOW_OFTEN = [0.005, 0.4, 0.4, 0.1, 0.085, 0.005, 0.005]
 def test_the_rule_never_leaves_its_range_whatever_the_norms():
     rng = np.random.default_rng(14)
     for _ in range(200):
-        rule, norm = HagemanYoung(rng.choice([1.0, 1.5])), 1.0
+        rule, norm = HagemanYoung(), 1.0
         for _ in range(30):
             with np.errstate(all="ignore"):
                 norms = norm * np.cumprod(rng.choice(FACTORS, rule.steps, p=HOW_OFTEN))
-            rule.observe(norm, norms)
+                rule.observe(norms)
             norm = norms[-1]
-            assert 1.0 <= rule.omega < 2.0 and 1 <= rule.steps <= 100
+            assert 1.0 <= rule.omega < 2.0 and rule.steps >= 1
 
 
-def test_the_rule_starts_again_from_one_where_the_residual_grows():
-    rule = HagemanYoung(1.9)
-    rule.observe(1.0, [2.0, 4.0, 8.0])
+def test_the_rule_goes_back_towards_gauss_seidel_where_the_residual_grows():
+    rule = HagemanYoung()
+    before = rule.omega
+    assert not rule.observe(np.array([2.0, 4.0, 8.0, 16.0]))
+    assert 1.0 <= rule.omega < before
+    for _ in range(10):
+        rule.observe(np.array([2.0, 4.0, 8.0, 16.0]))
     assert rule.omega == 1.0
