@@ -1,6 +1,7 @@
 """The command line: ``solvers bench``, ``solvers test-gpu``, ``solvers list``, ``solvers info``."""
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -11,8 +12,13 @@ from ._registry import UsageError
 from .methods import METHODS
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
+from .sequences import SEQUENCES
+from .sequences_rivals import RIVALS
 
 __all__ = ["main"]
+
+# Areas that are no product of problems and methods, and the modules that measure them.
+_ON_THEIR_OWN = {"sequences": "sequences_bench"}
 
 _CHOOSING = (
     ("symmetric positive definite", "cg", "diffusion, elasticity, least squares by normal equations"),
@@ -83,6 +89,8 @@ def _add_bench(parser):
     what.add_argument("--rhs", metavar="FILE", help="its right-hand side, .mtx or .npy")
     what.add_argument("--quick", action="store_true", help="real and model problems in under a minute")
     what.add_argument("--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration")
+    what.add_argument("--seeds", type=_positive, default=1, help="sequences: how many draws of them; default 1")
+    what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     _add_how(parser.add_argument_group("how to run it"))
@@ -128,7 +136,7 @@ def _tolerance(text):
 
 
 def _areas():
-    return list(dict.fromkeys(entry.area for entry in (*PROBLEMS.values(), *METHODS.values())))
+    return list(dict.fromkeys([*(entry.area for entry in (*PROBLEMS.values(), *METHODS.values())), *_ON_THEIR_OWN]))
 
 
 def _bench(args, argv):
@@ -139,11 +147,14 @@ def _bench(args, argv):
         return 0
     if args.area not in _areas():
         raise UsageError(f"There is no area called {args.area!r}; areas are {', '.join(_areas())}.")
+    if args.area in _ON_THEIR_OWN:
+        return importlib.import_module(f".{_ON_THEIR_OWN[args.area]}", __package__).bench(args, argv)
     return bench(args, argv)
 
 
 def _list(args, argv):
     registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
+    registries |= {"sequences": SEQUENCES, "policies": RIVALS}
     if args.json:
         print(
             json.dumps(

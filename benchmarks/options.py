@@ -9,7 +9,7 @@ from .plan import Settings, problem_loader
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 
-__all__ = ["check_outputs", "check_writable", "settings"]
+__all__ = ["check_outputs", "check_writable", "refuse", "settings"]
 
 _DEFAULT = "poisson2d,poisson3d,anisotropic,jump,elasticity,convection_diffusion2d"
 # Problem and size of --quick: real matrices first, then enough points that an iteration costs something.
@@ -47,6 +47,13 @@ def check_writable(paths):
         folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
             raise UsageError(f"{path} cannot be written: {folder} must be a folder that you can write to.")
+
+
+def refuse(args, area, names):
+    """Refuse options that mean nothing in an area: passed over in silence they would mislead."""
+    for name in names:
+        if getattr(args, name) not in (None, False):
+            raise UsageError(f"--{name.replace('_', '-')} does not apply to {area}.")
 
 
 def settings(args):

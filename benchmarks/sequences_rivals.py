@@ -186,6 +186,7 @@ class _Swept:
 
     def solve(self, instance):
         from pyamg.relaxation.relaxation import sor
+
         from solvers.linalg._omega import young
 
         A, b, omega = instance.A, instance.b, young(instance.beta)
