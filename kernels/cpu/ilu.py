@@ -10,6 +10,7 @@ import numpy as np
 
 from ._jit import jit
 from .storage import CSR
+from .vectors import quotient
 
 __all__ = ["ilu0"]
 
@@ -48,7 +49,7 @@ def _ilu0(lower, upper, d, relaxation):
             at_upper[upper.indices[e]] = e
         for place in range(count):
             k = row[place]
-            factor = lower.data[at_lower[k]] / d[k]
+            factor = quotient(lower.data[at_lower[k]], d[k])
             for e in range(upper.indptr[k], upper.indptr[k + 1]):
                 j, change = np.int64(upper.indices[e]), factor * upper.data[e]
                 if j == i:
