@@ -126,21 +126,28 @@ class Tuned:
         Parameters
         ----------
         costs : array_like, shape (T, d), optional
-            The cost of every value of the grid on every system, for the exact regret. Without it the mean cost of a
-            value is estimated from the systems on which it was drawn, each weighed by one over its probability; of
-            values that were hardly drawn nothing is known.
+            The cost of every value of the grid on every system, for the exact regret. Without it they are
+            estimated: by what the policy has learned ("chebyshev"), else by the mean cost of each value over the
+            systems on which it was drawn, each weighed by one over its probability.
         """
         charged = self.costs
         if costs is not None:
             table = _checks.real_array("costs", costs)
             _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
-            return np.cumsum(charged - table[:, int(np.argmin(table.sum(axis=0)))])
-        weights, values, means = 1.0 / np.array(self._chances), self.values, []
+        elif hasattr(self.policy, "expected") and charged.size:
+            table = np.array([self.policy.expected(c if np.isfinite(c) else None) for c in self._contexts])
+        else:
+            return np.cumsum(charged - self._best_mean())
+        return np.cumsum(charged - table[:, int(np.argmin(table.sum(axis=0)))])
+
+    def _best_mean(self):
+        """The smallest mean cost of a value, of those that were drawn often enough; NaN where none was."""
+        charged, values, weights, means = self.costs, self.values, 1.0 / np.array(self._chances), []
         for value in np.unique(values[np.isfinite(values)]):
             drawn = values == value
             if weights[drawn].sum() ** 2 >= _LEAST_DRAWS * (weights[drawn] ** 2).sum():
                 means.append(np.average(charged[drawn], weights=weights[drawn]))
-        return np.cumsum(charged - min(means)) if means else np.full(charged.size, np.nan)
+        return min(means, default=np.nan)
 
     def plot(self, ax=None):
         """Draw the chosen values and the costs over the sequence; returns the two axes."""

@@ -82,6 +82,13 @@ class Chebyshev(Policy):
         self._ones = np.ones(self._Phi.shape[1])
         self._level = math.nan  # log(1 + iterations) of the first round, from which the others are counted
 
+    def expected(self, context: float | None = None) -> np.ndarray:
+        """Return the iterations that each value should need, as far as was learned; NaN before the first round."""
+        if math.isnan(self._level):
+            return np.full(self.grid.size, np.nan)
+        f = features(place(self._span, context) if self._by_context else 0.0, self._m)
+        return np.expm1(self._level + self._Phi.dot(f.dot(self._theta.reshape(self._m, -1))))
+
     def _weigh(self, context):
         self._settle(context)
         if context is not None and self._learns_span and grow(self._span, context):
