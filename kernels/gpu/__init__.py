@@ -1,12 +1,31 @@
-"""CUDA kernels, launched through CuPy. One call does one piece of work on whole arrays; no call changes a bit."""
+"""CUDA kernels, launched through CuPy. One call does one piece of work on whole arrays; no call changes a bit.
+
+Patterns are sorted, and incomplete factors made, on the host: those functions are the CPU's own.
+"""
+
+import importlib
 
 from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .products import matvec, residual
+from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
+from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
-from .vectors import axpy, difference, inner, largest, multiply, scale, step_direction, step_iterate
+from .vectors import (
+    axpy,
+    difference,
+    gather,
+    inner,
+    largest,
+    multiply,
+    reciprocal,
+    scale,
+    scatter,
+    step_direction,
+    step_iterate,
+)
 
 __all__ = [
     "CSR",
@@ -15,6 +34,7 @@ __all__ = [
     "LANES",
     "MOST_ENTRIES",
     "Stencil",
+    "Sweep",
     "axpy",
     "cg_chunk",
     "cg_chunk_many",
@@ -23,23 +43,48 @@ __all__ = [
     "csr",
     "dense",
     "device_of",
+    "diagonal",
     "diagonals",
     "difference",
     "empty",
+    "gather",
+    "ilu0",
     "inner",
     "is_ready",
     "is_valid_csr",
+    "jacobi_chunk",
     "judge",
     "largest",
     "matvec",
     "multiply",
+    "order_by_colours",
+    "order_by_levels",
     "project",
+    "reciprocal",
     "residual",
     "scale",
+    "scatter",
+    "sor_chunk",
+    "split_rows",
+    "ssor_cg_chunk",
+    "ssor_cg_start",
+    "ssor_chunk",
+    "ssor_solve",
     "stencil",
     "step_direction",
     "step_iterate",
+    "sweep",
+    "sweep_from",
     "to_device",
     "to_host",
     "zeros",
 ]
+
+_OF_THE_CPU = ("ilu0", "order_by_colours", "order_by_levels", "split_rows")
+
+
+def __getattr__(name):
+    """The functions of the host, loaded with Numba on first use."""
+    if name in _OF_THE_CPU:
+        return getattr(importlib.import_module("..cpu", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

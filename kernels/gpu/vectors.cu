@@ -50,6 +50,49 @@ template <class T> __global__ BOUNDS void multiply(long long n, const real_of<T>
     }
 }
 
+// y = x[order].
+template <class T> __global__ BOUNDS void gather(long long n, const T* x, const int* order, T* y) {
+    for (Walk at(n); at.more(); at.next()) {
+        int places[BATCH];
+        T a[BATCH];
+        at.load(order, places);  // 0 beyond the end
+        for (int k = 0; k < BATCH; ++k) a[k] = x[places[k]];
+        at.store(a, y);
+    }
+}
+
+// y[order] = x, where order is a permutation.
+template <class T> __global__ BOUNDS void scatter(long long n, const T* x, const int* order, T* y) {
+    for (Walk at(n); at.more(); at.next()) {
+        int places[BATCH];
+        T a[BATCH];
+        at.load(order, places);
+        at.load(x, a);
+        for (int k = 0; k < BATCH; ++k)
+            if (at.i + k * at.stride < at.n) y[places[k]] = a[k];
+    }
+}
+
+__device__ inline float inverse_of(float a) { return 1.0f / a; }
+__device__ inline double inverse_of(double a) { return 1.0 / a; }
+// Smith's division: |a|^2 may be out of range.
+template <class R> __device__ inline complex<R> inverse_of(complex<R> a) {
+    const bool flat = fabs(double(a.re)) >= fabs(double(a.im));
+    const double large = flat ? a.re : a.im, small = flat ? a.im : a.re, ratio = small / large;
+    const double size = large + small * ratio;
+    return flat ? complex<R>{R(1.0 / size), R(-ratio / size)} : complex<R>{R(ratio / size), R(-1.0 / size)};
+}
+
+// y = 1 / x.
+template <class T> __global__ BOUNDS void reciprocal(long long n, const T* x, T* y) {
+    for (Walk at(n); at.more(); at.next()) {
+        T a[BATCH];
+        at.load(x, a);
+        for (int k = 0; k < BATCH; ++k) a[k] = inverse_of(a[k]);
+        at.store(a, y);
+    }
+}
+
 // p^H q: parts[0] the real parts and parts[1] the imaginary ones, one number a block.
 template <class T> __global__ BOUNDS void inner(long long n, const T* p, const T* q, double* parts) {
     double sums[2] = {0.0, 0.0};

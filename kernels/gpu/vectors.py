@@ -6,7 +6,19 @@ import numpy as np
 
 from ._device import TYPES, Source, blocks, empty, to_host, type_of
 
-__all__ = ["axpy", "difference", "inner", "largest", "multiply", "scale", "step_direction", "step_iterate"]
+__all__ = [
+    "axpy",
+    "difference",
+    "gather",
+    "inner",
+    "largest",
+    "multiply",
+    "reciprocal",
+    "scale",
+    "scatter",
+    "step_direction",
+    "step_iterate",
+]
 
 _EACH = [(name,) for name in TYPES.values()]
 _WIDER = {"float": "double", "complex<float>": "complex<double>"}
@@ -14,10 +26,13 @@ _source = Source(
     "vectors",
     axpy=_EACH,
     difference=[*((each, each) for each in TYPES.values()), *_WIDER.items()],
+    gather=_EACH,
     inner=_EACH,
     largest=_EACH,
     multiply=_EACH,
+    reciprocal=_EACH,
     scale=_EACH,
+    scatter=_EACH,
     step_direction=_EACH,
     step_iterate=_EACH,
 )
@@ -36,6 +51,21 @@ def scale(alpha, x, y):
 def multiply(d, x, y):
     """y = d x entry by entry, d real; d, x, y have shape (n,) and one precision."""
     _source.launch("multiply", type_of(x), blocks(x.size), np.int64(x.size), d, x, y)
+
+
+def gather(x, order, y):
+    """y = x[order]; y has the shape of order, which holds places in x as int32."""
+    _source.launch("gather", type_of(x), blocks(y.size), np.int64(y.size), x, order, y)
+
+
+def scatter(x, order, y):
+    """y[order] = x; x and y have shape (n,), order is a permutation, of int32."""
+    _source.launch("scatter", type_of(x), blocks(x.size), np.int64(x.size), x, order, y)
+
+
+def reciprocal(x, y):
+    """y = 1 / x entry by entry; x and y have shape (n,)."""
+    _source.launch("reciprocal", type_of(x), blocks(x.size), np.int64(x.size), x, y)
 
 
 def difference(b, y, r):

@@ -61,7 +61,8 @@ class Matrix:
 
     def csr_operand(self, dtype, backend):
         """The kernels' CSR form, also where ``operand`` is stored by diagonals."""
-        return self._make_csr(dtype, _backend.kernels(backend))
+        kernels, made = _backend.kernels(backend), self._operands.get((dtype, backend))
+        return made if isinstance(made, kernels.CSR) else self._make_csr(dtype, kernels)
 
     def product(self, v):
         """A v through the user's own code, whose answer is checked."""

@@ -14,7 +14,7 @@ from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._operator import Matrix, check_indices
 
-__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "order_on", "sweep_of", "without_duplicates"]
+__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "forget", "order_on", "sweep_of", "without_duplicates"]
 
 ORDERINGS = ("natural", "reversed", "colored")
 # Its one stage is not of independent rows: for factors, not for sweeps.
@@ -73,13 +73,19 @@ def sweep_of(matrix, dtype, backend, ordering):
     key = dtype, backend, ordering
     if key not in matrix.sweeps:
         kernels = _backend.kernels(backend)
-        A, indices = _csr(matrix, dtype, backend)
-        pattern = _pattern_of(*indices, ordering)
+        A, source = _csr(matrix, dtype, backend)
+        pattern = _pattern_of(*_unsigned(source, backend), ordering)
         order, *triangles = pattern.on(backend, A.data.device)
         d = _without_zeros(kernels.diagonal(A, order), pattern.order, kernels)
         lower, upper = (_gathered(A, triangle, kernels) for triangle in triangles)
         matrix.sweeps[key] = kernels.sweep(lower, upper, d, pattern.stages), order
     return matrix.sweeps[key]
+
+
+def forget():
+    """Drop the patterns that are kept, and what they hold of a device's memory; for tests."""
+    with _lock:
+        _patterns.clear()
 
 
 def order_on(order, backend):
@@ -151,7 +157,7 @@ def without_duplicates(matrix):
 
 
 def _csr(matrix, dtype, backend):
-    """The kernels' CSR form of any matrix, and its index arrays on the host, unsigned."""
+    """The kernels' CSR form of any matrix, and where its index arrays are at hand: on the host, if they are there."""
     if not matrix.explicit:
         raise UnsupportedType(
             "`A` must have its entries at hand for relaxation, got an operator; pass a sparse or dense array, or use "
@@ -160,10 +166,14 @@ def _csr(matrix, dtype, backend):
     if not matrix.sparse or (backend == "cpu" and not scipy.sparse.issparse(matrix.csr)):
         matrix = Matrix(matrix.n, matrix.dtype, csr=_sparse(matrix))
     A = matrix.csr_operand(dtype, backend)
+    return A, matrix.csr if backend != "cpu" and scipy.sparse.issparse(matrix.csr) else A
+
+
+def _unsigned(A, backend):
+    """The index arrays on the host, as the functions that sort rows take them."""
     if backend == "cpu":
-        return A, (A.indptr, A.indices)
-    held = matrix.csr if scipy.sparse.issparse(matrix.csr) else A
-    return A, [np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (held.indptr, held.indices)]
+        return A.indptr, A.indices
+    return (np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (A.indptr, A.indices))
 
 
 def _sparse(matrix):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 import pytest
 from emulation import SCHEDULES, build, device, installed, settings
@@ -41,6 +42,9 @@ def _clean(launches, backend):
     launches.forget()
     backend.kernels.cache_clear()
     backend.forget()
+    sorted_patterns = sys.modules.get("solvers.linalg._sweeps")
+    if sorted_patterns:
+        sorted_patterns.forget()
 
 
 @pytest.fixture
