@@ -25,7 +25,7 @@ def ilu0(S, shift, relaxation):
     shift : float
         The diagonal is multiplied by 1 + shift first.
     relaxation : float
-        The share of what is dropped that is taken from the diagonal.
+        The share of (the real part of) what is dropped that is taken from the diagonal.
     """
     lower = CSR(S.lower.indptr, S.lower.indices, S.lower.data.copy())
     upper = CSR(S.upper.indptr, S.upper.indices, S.upper.data.copy())
@@ -59,7 +59,7 @@ def _ilu0(lower, upper, d, relaxation):
                 elif j > i and at_upper[j] >= 0:
                     upper.data[at_upper[j]] -= change
                 else:
-                    d[i] -= relaxation * change
+                    d[i] -= relaxation * change.real  # so that the product stays Hermitian
         for e in range(lower.indptr[i], lower.indptr[i + 1]):
             at_lower[lower.indices[e]] = -1
         for e in range(upper.indptr[i], upper.indptr[i + 1]):
