@@ -56,9 +56,9 @@ class Outcome:
 class Method:
     """A registered method.
 
-    ``setup(problem)`` of a standalone method takes the place of a preconditioner; ``criterion`` says
-    what the library tests where that is not ``||b - A x|| <= rtol ||b||``; ``backend`` is where it runs,
-    where the run's settings do not decide.
+    ``setup(problem)`` of a standalone method takes the place of a preconditioner, and one with ``takes_M``
+    false has none either; ``criterion`` says what the library tests where that is not
+    ``||b - A x|| <= rtol ||b||``; ``backend`` is where it runs, where the run's settings do not decide.
     """
 
     name: str
@@ -71,7 +71,13 @@ class Method:
     real: bool = False
     criterion: str = ""
     setup: Callable | None = None
+    takes_M: bool = True
     backend: str = ""
+
+    @property
+    def alone(self):
+        """Whether it stands alone, without a preconditioner."""
+        return self.setup is not None or not self.takes_M
 
     @property
     def package(self):
@@ -132,8 +138,10 @@ def _ours(task, name, **options):
     import solvers
     from solvers import linalg
 
+    if METHODS[name].takes_M:
+        options["M"] = task.M
     with solvers.backend(task.backend):
-        return getattr(linalg, name)(task.A, task.b, rtol=task.rtol, M=task.M, **options)
+        return getattr(linalg, name)(task.A, task.b, rtol=task.rtol, **options)
 
 
 @method("cg", "linalg", "solvers", "our conjugate gradients", read=_read_ours, needs="spd")
@@ -160,6 +168,22 @@ def bicgstab(task):
 )
 def gmres(task):
     return _ours(task, "gmres", maxiter=restarts(task), restart=20)
+
+
+def _register_relaxation(name, summary, needs=""):
+    @method(name, "linalg", "solvers", summary, read=_read_ours, needs=needs, takes_M=False)
+    def solve(task):
+        return _ours(task, name, maxiter=task.maxiter)
+
+
+_register_relaxation("sor", "our successive over-relaxation, omega adapting within the solve")
+_register_relaxation("gauss_seidel", "our Gauss-Seidel iteration")
+_register_relaxation("jacobi", "our Jacobi iteration")
+_register_relaxation(
+    "ssor_cg",
+    "our conjugate gradients preconditioned by SSOR, by Eisenstat's trick; its set-up is in its seconds",
+    needs="spd",
+)
 
 
 # ---- SciPy's ---------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def plan(problem, settings):
         chosen = list(dict.fromkeys(each for m in chosen for each in (*_peer(m, settings), *_twin(m), m)))
     unsuited = [m for m in chosen if m.unsuitable(problem)]
     suited = [m for m in chosen if m not in unsuited]
-    alone = [m for m in suited if m.setup]
-    with_any = _with_baselines([m for m in suited if not m.setup], problem, settings)
+    alone = [m for m in suited if m.alone]
+    with_any = _with_baselines([m for m in suited if not m.alone], problem, settings)
     names = [p.name for p in settings.preconditioners] or ["none", "jacobi"]
     pairs = [(name, list(with_any)) for name in names if with_any]
     if alone and (not pairs or "none" not in names):

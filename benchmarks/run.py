@@ -111,7 +111,7 @@ def _stays_here(entry, M, settings):
 
 
 def _blank(problem, preconditioner, entry):
-    label = "-" if entry.setup else preconditioner.name
+    label = "-" if entry.alone else preconditioner.name
     return Row(
         problem.name,
         problem.n,
@@ -129,11 +129,13 @@ def _set_up(entry, problem):
     why = entry.unsuitable(problem)
     if why:
         return _Ready(status="skipped", message=f"{entry.name} {why}.")
-    prepare_package(entry)
-    start = time.perf_counter()
     try:
         with _quiet():
+            prepare_package(entry, problem)
+            start = time.perf_counter()
             M = entry.build(problem)
+    except UsageError:
+        raise
     except Exception as error:
         return _Ready(status="set-up failed", message=_sentence(error))
     return _Ready(M, None if M is None else time.perf_counter() - start)
