@@ -72,16 +72,17 @@ class _Watched:
 
 
 class _Learner:
-    """``Tuned`` around the solver of the sequence."""
+    """``Tuned`` around the solver of the sequence; ``blind``: the policy is not told the context."""
 
-    def __init__(self, policy, sequence):
+    def __init__(self, policy, sequence, blind=False):
         from solvers import linalg
 
-        self.watched = _Watched(policy)
+        self.watched, self._blind = _Watched(policy), blind
         self._tuned = linalg.Tuned(getattr(linalg, sequence.solver), grid=GRID, policy=self.watched)
 
     def solve(self, instance):
-        result = self._tuned(instance.A, instance.b, context=instance.context, x0=instance.x0, **_STOP)
+        context = None if self._blind else instance.context
+        result = self._tuned(instance.A, instance.b, context=context, x0=instance.x0, **_STOP)
         return result, self.watched.value
 
     def overhead(self):
@@ -90,23 +91,43 @@ class _Learner:
         return 1e6 * statistics.fmean(spent), 1e6 * statistics.median(spent)
 
 
-def _register_policy(name, summary):
-    @rival(name, summary, learns=True)
-    def make(sequence, rng):
-        from solvers.linalg._policies import Binned, TsallisINF, make_policy
-
-        if name == "tsallis-inf-binned":  # with as many bins as in the paper
-            policy = Binned(lambda rng: TsallisINF(GRID, rng=rng), sequence.bins, sequence.interval, rng=rng)
-        else:
-            policy = make_policy(name, GRID, rng, interval=sequence.interval)
-        return _Learner(policy, sequence)
+@rival("chebyshev", "ours with a context, whose range it learns: one regression over context and omega", learns=True)
+def chebyshev(sequence, rng):
+    return _learner("chebyshev", sequence, rng)
 
 
-_register_policy("chebyshev", "the contextual policy: one regression over context and omega")
-_register_policy("chebcb", "the paper's contextual policy")
-_register_policy("tsallis-inf", "the best single omega, learned; sees no context")
-_register_policy("tsallis-inf-binned", "one tsallis-inf for each bin of the context")
-_register_policy("tsallis-inf-released", "tsallis-inf as the paper's code has it, which is not normalised")
+@rival("chebyshev-blind", "ours without a context: a regression over omega", learns=True)
+def chebyshev_blind(sequence, rng):
+    return _learner("chebyshev", sequence, rng, blind=True)
+
+
+@rival("chebcb", "the paper's contextual policy, told the range of the contexts", learns=True)
+def chebcb(sequence, rng):
+    return _learner("chebcb", sequence, rng, interval=sequence.interval)
+
+
+@rival("tsallis-inf", "the best single omega, learned whatever comes; sees no context", learns=True)
+def tsallis_inf(sequence, rng):
+    return _learner("tsallis-inf", sequence, rng)
+
+
+@rival("tsallis-inf-binned", "one tsallis-inf for each bin of the context, as many as in the paper", learns=True)
+def tsallis_inf_binned(sequence, rng):
+    from solvers.linalg._policies import Binned, TsallisINF
+
+    policy = Binned(lambda rng: TsallisINF(GRID, rng=rng), sequence.bins, sequence.interval, rng=rng)
+    return _Learner(policy, sequence)
+
+
+@rival("tsallis-inf-released", "tsallis-inf as the paper's code has it, which is not normalised", learns=True)
+def tsallis_inf_released(sequence, rng):
+    return _learner("tsallis-inf-released", sequence, rng)
+
+
+def _learner(name, sequence, rng, interval=None, blind=False):
+    from solvers.linalg._policies import make_policy
+
+    return _Learner(make_policy(name, GRID, rng, interval=interval), sequence, blind)
 
 
 # ---- rivals that learn nothing from the counts -----------------------------------------------------

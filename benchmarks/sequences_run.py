@@ -27,8 +27,9 @@ class SequenceRow:
     """One contender on one sequence with one seed.
 
     ``seconds`` are those of all its solves, the policy's own time included; ``failures`` are solves that did not
-    converge; ``regret`` is against the best single omega of the grid; ``deviation`` is the largest
-    ``|sum(probabilities) - 1|`` of all rounds.
+    converge; ``young`` and ``fixed`` are iterations over those with Young's formula and those with the best single
+    omega of the grid, which ``regret`` is against; ``deviation`` is the largest ``|sum(probabilities) - 1|`` of all
+    rounds.
     """
 
     sequence: str
@@ -40,6 +41,7 @@ class SequenceRow:
     seconds: float
     failures: int
     young: float | None = None
+    fixed: float | None = None
     regret: float | None = None
     overhead_mean: float | None = None
     overhead_median: float | None = None
@@ -151,11 +153,12 @@ def _compare(rows, records, rivals, table, sequence):
     """Ratios to Young's formula and exact regrets, where the iterations are of one kind."""
     of_one_kind = {each.name for each in rivals if sequence.solver in each.comparable} | set(HINDSIGHT)
     best = records["best-fixed"].costs
-    youngs = records["young"].iterations.sum()
+    youngs, fixed = (records[name].iterations.sum() for name in ("young", "best-fixed"))
     for row in rows:
         if row.contender in of_one_kind:
             regret = np.cumsum(records[row.contender].costs - best)
-            row.young, row.regret = float(row.iterations / youngs), float(regret[-1])
+            row.young, row.fixed = float(row.iterations / youngs), float(row.iterations / fixed)
+            row.regret = float(regret[-1])
             row.regret_curve = regret[_checkpoints(regret.size)].tolist()
 
 

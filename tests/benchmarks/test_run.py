@@ -37,7 +37,8 @@ def fake(solve, name="fake"):
 def test_the_promised_methods_and_preconditioners_are_registered():
     ours = {"cg", "minres", "bicgstab", "gmres"}
     assert ours | {f"scipy:{name}" for name in ours} | {"pyamg:cg", "pyamg:sa", "pyamg:rs"} <= set(METHODS)
-    assert list(PRECONDITIONERS) == ["none", "jacobi", "ilu", "sa", "rs"]
+    assert {"sor", "ssor_cg", "gauss_seidel", "jacobi"} <= set(METHODS)
+    assert list(PRECONDITIONERS) == ["none", "jacobi", "ilu", "ssor", "ic", "mic", "chebyshev", "sa", "rs"]
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -177,3 +178,23 @@ def test_a_problem_that_cannot_be_made_leaves_the_finished_rows(capsys, monkeypa
     code = cli.main(["bench", "linalg", *arguments])
     said = capsys.readouterr()
     assert code == 2 and "huge of size 6 does not fit in memory" in said.err and "2 converged" in said.out
+
+
+@pytest.mark.parametrize("name", ["sor", "ssor_cg", "gauss_seidel", "jacobi"])
+def test_a_method_that_takes_no_preconditioner_comes_once_and_converges(name):
+    methods = [METHODS[each] for each in ("cg", name)]
+    chosen = [PRECONDITIONERS[each] for each in ("none", "jacobi")]
+    problem = make_problem(PROBLEMS["poisson2d"], 8)
+    rows = list(run(Settings([lambda: problem], methods, chosen, repeats=1)))
+    alone = [row for row in rows if row.method == name]
+    assert [(row.preconditioner, row.status) for row in alone] == [("-", "converged")]
+    assert alone[0].baseline == "scipy:cg" and alone[0].ratio > 0
+
+
+@pytest.mark.parametrize("name", ["ssor", "ic", "mic", "chebyshev"])
+@pytest.mark.parametrize("problem", ["poisson2d", "dense"])
+def test_our_preconditioners_need_fewer_iterations_than_none(name, problem):
+    made = make_problem(PROBLEMS[problem], 20)
+    chosen = [PRECONDITIONERS[each] for each in ("none", name)]
+    without, with_it = run(Settings([lambda: made], [METHODS["cg"]], chosen, repeats=1, baseline="none"))
+    assert with_it.status == "converged" and with_it.iterations < without.iterations
