@@ -52,6 +52,14 @@ def vectors(gpu):
     _close(gpu.difference(X, D, R), np.linalg.norm(x - d))
     _close(gpu.inner(X, D), x @ d)
     _close(gpu.largest(X), abs(x).max())
+    order = np.random.default_rng(4).permutation(_N).astype(np.int32)
+    (places,) = _send(gpu, order)
+    gpu.gather(X, places, Y)
+    _close(gpu.to_host(Y), x[order])
+    gpu.scatter(Y, places, R)
+    _close(gpu.to_host(R), x)
+    gpu.reciprocal(X, R)
+    _close(gpu.to_host(R), 1 / x)
 
 
 def basis(gpu):
@@ -176,4 +184,102 @@ def cg_many(gpu):
             _close(norms[:, j], expected)
 
 
-CHECKS = {each.__name__: each for each in (vectors, basis, products, storage, cg, cg_many)}
+def _in_stages():
+    """Symmetric matrices with the stage of each row: two colours of a grid, levels as wide as several blocks, one."""
+    array = _grid((20, 25), np.array([4.5, -1.0, -1.1]))
+    yield array, np.add.outer(np.arange(20), np.arange(25)).ravel() % 2
+    at = np.arange(450)
+    array = 4.5 * np.eye(450)
+    for k in (140, 150):
+        array[at[k:], at[:-k]] = array[at[:-k], at[k:]] = -1.0
+    level = at // 140
+    yield array, level
+    yield np.diag(np.linspace(1.0, 2.0, 300)), np.zeros(300, int)
+
+
+def _csr(gpu, array):
+    row, column = np.nonzero(array)
+    indptr = np.searchsorted(row, np.arange(len(array) + 1))
+    return gpu.csr(*_send(gpu, indptr.astype(np.int32), column.astype(np.int32), array[row, column]))
+
+
+def _sorted(gpu):
+    """(Sweep, the array in the order of its rows)."""
+    for array, stage in _in_stages():
+        order = np.argsort(stage, kind="stable").astype(np.int32)
+        stages = np.searchsorted(stage[order], np.arange(stage.max() + 2))
+        (places,) = _send(gpu, order)
+        d, array = gpu.diagonal(_csr(gpu, array), places), array[order][:, order]
+        _close(gpu.to_host(d), np.diag(array))
+        yield gpu.sweep(_csr(gpu, np.tril(array, -1)), _csr(gpu, np.triu(array, 1)), d, stages), array
+
+
+def _relaxed(array, b, x, omega, symmetric):
+    """x after a sweep, row after row."""
+    x, rows = x.copy(), range(len(b))
+    for i in [*rows, *reversed(rows)] if symmetric else rows:
+        x[i] += omega / array[i, i] * (b[i] - array[i] @ x)
+    return x
+
+
+def sweeps(gpu):
+    for S, array in _sorted(gpu):
+        b, start = _numbers((2, len(array)), 10)
+        for symmetric, chunk in enumerate((gpu.sor_chunk, gpu.ssor_chunk)):
+            expected = start
+            B, x, y = _send(gpu, b, start, np.full_like(b, np.nan))
+            norms = np.full(3, np.nan)
+            assert chunk(S, B, x, y, 1.3, norms, 0.0, 3) == 3
+            for norm in norms:
+                expected = _relaxed(array, b, expected, 1.3, symmetric)
+                _close(norm, np.linalg.norm(b - array @ expected))
+            _close(gpu.to_host(x), expected)
+    for operand, array in _operands(gpu):
+        b, x = _numbers((2, len(array)), 11)
+        inverse = np.full_like(b, 0.1)
+        B, X, Y, weights = _send(gpu, b, x, np.full_like(x, np.nan), inverse)
+        norms = np.full(3, np.nan)
+        assert gpu.jacobi_chunk(operand, weights, B, X, Y, 0.9, norms, 0.0, 3) == 3
+        for norm in norms:
+            x = x + 0.09 * (b - array @ x)
+            _close(norm, np.linalg.norm(b - array @ x))
+        _close(gpu.to_host(X), x)
+
+
+def ssor(gpu):
+    omega = 1.3
+    for S, array in _sorted(gpu):
+        n, b = len(array), _numbers(len(array), 12)
+        D = np.diag(np.diag(array))
+        K = np.linalg.inv(D / omega + np.tril(array, -1))
+        M = (2 - omega) / omega * K.T @ D @ K
+        r, z, x, s, t, p, u = _send(gpu, b, *np.full((6, n), np.nan))
+        gpu.ssor_solve(S, omega, r, z)
+        _close(gpu.to_host(z), M @ b)
+        rho = gpu.ssor_cg_start(S, omega, r, s, t)
+        _close(gpu.to_host(s), K @ b)
+        _close(gpu.to_host(t), D @ K @ b)
+        _close(rho, b @ K.T @ D @ K @ b)
+        x.fill(0)
+        t.fill(0)
+        scalars, norms = np.array([rho, 0.0, 0.0, 1e-8]), np.full(3, np.nan)
+        assert gpu.ssor_cg_chunk(S, omega, x, s, t, p, u, scalars, norms, 0.0, 3) == (3, 0)
+        expected = _preconditioned(array, M, b, 3)
+        _close(norms, expected[1])
+        _close(gpu.to_host(x), expected[0])
+
+
+def _preconditioned(array, M, b, steps):
+    """x and the norms of r after some iterations of conjugate gradients."""
+    x, r, norms = np.zeros_like(b), b, []
+    p = M @ r
+    for _ in range(steps):
+        before = r @ (M @ r)
+        alpha = before / (p @ array @ p)
+        x, r = x + alpha * p, r - alpha * (array @ p)
+        p = M @ r + (r @ (M @ r)) / before * p
+        norms.append(np.linalg.norm(r))
+    return x, np.array(norms)
+
+
+CHECKS = {each.__name__: each for each in (vectors, basis, products, storage, cg, cg_many, sweeps, ssor)}

@@ -78,6 +78,34 @@ BUGS = {
     "cg: product before all of p is there": (
         "cg.cu", f"if (flag == RUNNING && taken < steps) {MEET}", "", "cg", RACE,
     ),
+    # Stages of sorted rows.
+    "forward: no barrier between stages": (
+        "sweeps.cuh", "if (stage > 0 && arrived) grid_barrier(arrived);", "", "sweeps", RACE,
+    ),
+    "backward: no barrier between stages": ("sweeps.cuh", "if (stage > 0) grid_barrier(arrived);", "", "ssor", RACE),
+    "stage: one row too many": ("sweeps.cuh", "i < end; i += stride", "i <= end; i += stride", "sweeps",
+                                f"{RACE}|{OUT}"),
+    "stage: starts a row late": (
+        "sweeps.cuh", "edges[stage] + unsigned(first_row())", "edges[stage] + 1 + unsigned(first_row())", "ssor", WRONG,
+    ),
+    "sor: reads the vector of the last sweep": ("relaxation.cu", "y[j] - x[j]", "x[j] - x[j]", "sweeps", WRONG),
+    "sor: leaves the sums that others read": (
+        "relaxation.cu", "still be read by others.\n        grid_sums(squares, parts + step % 2 * gridDim.x,",
+        "\n        grid_sums(squares, parts,", "sweeps", RACE,
+    ),
+    "sor: the next sweep begins before this one is over": (
+        "relaxation.cu", "            grid_barrier(arrived);", "", "sweeps", RACE,
+    ),
+    "jacobi: leaves the sums that others read": (
+        "relaxation.cu", "squares);\n        }\n        grid_sums(squares, parts + step % 2 * gridDim.x,",
+        "squares);\n        }\n        grid_sums(squares, parts,", "sweeps", RACE,
+    ),
+    "ssor_cg: leaves the sums that others read": (
+        "ssor.cu", "grid_sums(next, rhos, arrived)", "grid_sums(next, parts, arrived)", "ssor", RACE,
+    ),
+    "ssor_cg: solves with the residual for the direction": (
+        "ssor.cu", "Both<T>{s, u}", "Both<T>{s, s}", "ssor", WRONG,
+    ),
     # Numbers of threads, rows and entries.
     "block_sum: wrong width": (
         "common.cuh", "values[k] += shuffle_down(values[k], offset, WARP);\n    __sync",
