@@ -65,7 +65,9 @@ def ssor_cg(
     Notes
     -----
     The iterates are those of ``cg`` with ``M=ssor(A, omega)``. An iteration reads the matrix once and 17 vectors
-    of numbers; ``cg`` with that M reads the matrix twice.
+    of numbers; ``cg`` with that M reads the matrix twice. Rows are swept in their natural order, where it
+    preconditions best; on a GPU an iteration on a large grid then waits for thousands of sets of rows, one after the
+    other: ``cg`` with ``M=chebyshev(A)`` has no such order.
 
     References
     ----------
