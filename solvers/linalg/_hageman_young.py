@@ -16,6 +16,12 @@ __all__ = ["HagemanYoung"]
 class HagemanYoung:
     """A rule that changes omega from the ratios of residual norms.
 
+    Parameters
+    ----------
+    symmetric : bool, default False
+        Whether a sweep is one forward and one backward. No formula holds for these: an omega with which residuals fall
+        half as fast as with the one before is taken back.
+
     Below the best omega the ratio tends to the largest eigenvalue lambda of the iteration, and that to the Jacobi
     radius beta by (lambda + omega - 1)^2 = lambda omega^2 beta^2; Young's formula gives the next omega. Beyond the
     best one the ratio is omega - 1 and says nothing more.
@@ -37,8 +43,9 @@ class HagemanYoung:
     # best omega as a rule.
     _START, _FEWEST, _SETTLED, _SHARE = 1.5, 8, 0.2, 0.8
 
-    def __init__(self):
+    def __init__(self, symmetric=False):
         self.omega, self.steps, self._most = self._START, self._FEWEST, math.inf
+        self._symmetric, self._earlier = symmetric, None  # the omega before, and its ratio
 
     def observe(self, norms):
         """Learn from the norms after the sweeps with this omega; False if these were in vain."""
@@ -50,12 +57,16 @@ class HagemanYoung:
         mean = (norms[-1] / norms[0]) ** (1.0 / (len(norms) - 1))
         if not mean < 1.0 and not ratio < 1.0:
             return self._give_up()
-        if self.omega <= self._START and mean <= self.omega - 0.95:
+        if self._earlier is not None and ratio > math.sqrt(self._earlier[1]):
+            self._most, self.omega, self.steps = self.omega, self._earlier[0], self._FEWEST
+            self._earlier = None
+        elif self.omega <= self._START and mean <= self.omega - 0.95:
             self.omega = self._lower()  # beyond the best, where no formula says how far
         elif abs(ratio - before) > self._SETTLED * (1.0 - ratio):
             self.steps = max(4, self.steps // 2)
         elif ratio > max(self.omega - 1.0, 0.0) ** self._SHARE:
             beta = (ratio + self.omega - 1.0) / (self.omega * math.sqrt(ratio))
+            self._earlier = (self.omega, ratio) if self._symmetric else None
             self._raise(young(min(beta, 1.0 - 1e-12)))
         else:
             self.steps = self._FEWEST

@@ -218,7 +218,7 @@ class _Settings:
             in_range(omega)
             self.omega = None if isinstance(omega, str) else float(omega)
             if omega == "auto" and symmetric and ordering == "colored":
-                self.omega = 1.0  # between two colours no other is better (measured: a few percent of its sweeps)
+                self.omega = 1.0  # the best between two colours (measured, 100 to 900 unknowns)
 
 
 def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
