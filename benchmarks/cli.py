@@ -18,7 +18,7 @@ from .sequences_rivals import RIVALS
 __all__ = ["main"]
 
 # Areas that are no product of problems and methods, and the modules that measure them.
-_ON_THEIR_OWN = {"sequences": "sequences_bench"}
+_ON_THEIR_OWN = {"sequences": "sequences_bench", "ssor": "ssor_totals", "sweeps": "sweeps"}
 
 _CHOOSING = (
     ("symmetric positive definite", "cg", "diffusion, elasticity, least squares by normal equations"),
