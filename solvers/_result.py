@@ -16,10 +16,11 @@ class Status(StrEnum):
 
     CONVERGED = "converged", "The recomputed residual meets the tolerance."
     MAXITER = "maxiter", (
-        "The iteration limit was reached; raise `maxiter`, loosen `rtol`, or pass a preconditioner `M`."
+        "The iteration limit was reached; raise `maxiter`, loosen the tolerance, or pass a better start, preconditioner "
+        "or method."
     )
     STAGNATED = "stagnated", (
-        "Rounding keeps the true residual above the tolerance; loosen `rtol`, or solve in a wider dtype."
+        "Rounding keeps the true residual above the tolerance; loosen the tolerance, or solve in a wider dtype."
     )
     INDEFINITE = "indefinite", (
         "`A` or `M` is not definite, which this method needs; use minres or gmres for such an `A`, "
@@ -43,6 +44,9 @@ class Status(StrEnum):
         "The residual grew without bound: this iteration does not converge for this matrix; lower `omega`, or use cg, "
         "minres or gmres."
     )
+    INFEASIBLE = "infeasible", (
+        "The permitted pairs cannot carry the weights from `a` to `b`; allow more pairs, or use other weights."
+    )
     STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
 
     def __new__(cls, name, sentence):
@@ -64,6 +68,7 @@ _INFO = {
     Status.NONFINITE: -12,
     Status.INCONSISTENT: -13,
     Status.DIVERGED: -14,
+    Status.INFEASIBLE: -15,
 }
 
 

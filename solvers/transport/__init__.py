@@ -1,0 +1,10 @@
+"""Optimal transport: entropic plans that are right, or a named failure.
+
+``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error.
+"""
+
+from ._problem import PointCloud
+from ._result import TransportResult
+from ._sinkhorn import sinkhorn
+
+__all__ = ["PointCloud", "TransportResult", "sinkhorn"]

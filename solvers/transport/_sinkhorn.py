@@ -1,0 +1,247 @@
+"""Sinkhorn's algorithm for entropic optimal transport (Cuturi 2013, arXiv:1306.0895).
+
+What differs from other libraries: a sweep costs one exponential and one pass over the costs, in the log domain where
+nothing can overflow; the error of both marginals is tested in every sweep, and recomputed before "converged" is said;
+over-relaxation (Thibault, Chizat, Dossal & Papadakis 2021, https://doi.org/10.3390/a14050143) chooses omega from the
+rate that it sees, and falls back to 1; small eps goes to a Newton method.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _checks
+from .._loop import Limits, run
+from ._newton import newton_steps
+from ._problem import PointCloud, Problem
+from ._result import TransportResult
+
+__all__ = ["finish", "sinkhorn", "solve"]
+
+_METHODS = ("auto", "log", "scaling", "sor", "newton")
+_MAXITER = 100_000
+# Kernel entries of one chunk: some 50 ms, so that Ctrl-C and a progress report are prompt.
+_CHUNK_ENTRIES = 4e7
+
+
+def sinkhorn(
+    C: ArrayLike | PointCloud,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    eps: float,
+    method: str = "auto",
+    tol: float = 1e-6,
+    maxiter: int | None = None,
+    x0: tuple | None = None,
+    normalize: bool = False,
+    callback=None,
+) -> TransportResult:
+    """Transport a to b at the least cost, smoothed by entropy: min <C, P> + eps sum P (log P - 1).
+
+    Parameters
+    ----------
+    C : array_like, shape (n, m), or PointCloud
+        Costs; inf forbids a pair. float32 stays, other numbers become float64.
+    a : array_like, shape (n,), optional
+        Weights >= 0 of the rows; uniform by default.
+    b : array_like, shape (m,), optional
+        Weights >= 0 of the columns; the same total as a.
+    eps : float > 0
+        Regularisation, in the units of C.
+    method : {"auto", "log", "scaling", "sor", "newton"}
+        "log": sweeps on the potentials; "scaling": sweeps on the scalings of a stored kernel, faster by a third for
+        large eps; "sor": over-relaxed sweeps; "newton": a semi-dual sparse Newton method that follows eps down from
+        large values, for small eps; "auto": sweeps, and Newton's method where their rate says that it will be faster.
+    tol : float, default 1e-6
+        On the L1 error of both marginals, relative to the mass.
+    maxiter : int, default 100,000
+        Most sweeps and Newton steps.
+    x0 : (f, g), optional
+        Potentials to start from, in the units of C, such as those of a result.
+    normalize : bool, default False
+        Divide a and b by their totals.
+    callback : callable, or object with ``on_chunk``, optional
+        Called as ``callback((f, g))`` after each sweep with copies of the potentials; StopIteration ends the solve.
+
+    Returns
+    -------
+    TransportResult
+        ``value``, ``plan``, ``potentials``, ``marginal_error``, ``status`` and the rest.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: a shape, a value or a kind that cannot be worked with.
+
+    Notes
+    -----
+    A sweep in the log domain reads C once. Memory beyond C: a few vectors for "log" and "sor" (and for any method on
+    a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton".
+
+    References
+    ----------
+    .. [1] M. Cuturi, Sinkhorn distances: lightspeed computation of optimal transport, NeurIPS 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import transport
+    >>> C = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0)))
+    >>> res = transport.sinkhorn(C, [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4], eps=0.05)
+    >>> res.converged, round(res.value, 3)
+    (True, 1.0)
+    """
+    _checks.choice("method", method, _METHODS)
+    problem = Problem(C, a, b, eps, x0, normalize)
+    return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback)
+
+
+def solve(steps, name, problem, tol, maxiter, callback):
+    """Drive a method on a checked problem, and make the result."""
+    _checks.function("callback", callback)
+    limits = Limits(
+        _checks.tolerance("tol", tol),
+        _MAXITER if maxiter is None else _checks.count("maxiter", maxiter),
+        _chunk(problem, callback),
+        callback,
+    )
+    record = problem.infeasible() or run(steps, problem, limits)
+    return finish(name, problem, record, limits, callback)
+
+
+def finish(name, problem, record, limits, callback):
+    """The result of a record."""
+    result = TransportResult(
+        problem=problem,
+        status=record.status,
+        iterations=problem.sweeps,
+        newton_steps=problem.newton_steps,
+        residuals=record.residuals,
+        residual=record.residual,
+        threshold=limits.threshold,
+        n_matvec=problem.sweeps,
+        seconds=record.seconds,
+        backend=problem.backend,
+        method=name,
+    )
+    if hasattr(callback, "on_end"):
+        callback.on_end(result)
+    return result
+
+
+def _chunk(problem, callback):
+    if callback is not None and not hasattr(callback, "on_chunk"):
+        return 1
+    return max(1, min(1000, int(_CHUNK_ENTRIES / (problem.a.size * problem.b.size))))
+
+
+def _log_steps(problem, control):
+    """Sweeps in the log domain."""
+    yield [_first_error(problem)], None
+    while True:
+        yield _sweeps(problem, control, 1.0, control.max_steps), None
+
+
+def _sweeps(problem, control, omega, steps):
+    errors = np.empty(steps)
+    taken = problem.kernels.log_chunk(
+        problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, omega, errors, control.threshold, steps
+    )
+    problem.sweeps += taken
+    return errors[:taken]
+
+
+def _first_error(problem):
+    """The error at the start; potentials of nothing have no plan worth its name."""
+    error = problem.true_norm()
+    return error if math.isfinite(error) else 2.0
+
+
+def _scaling_steps(problem, control):
+    """Sweeps on the scalings of a stored kernel."""
+    if isinstance(problem.given, PointCloud):
+        yield from _log_steps(problem, control)
+    yield [_first_error(problem)], None
+    kernel = np.empty((problem.a.size, problem.b.size), problem.dtype)
+    while True:
+        errors = np.empty(control.max_steps)
+        taken = problem.kernels.scaling_chunk(
+            problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, kernel, errors, control.threshold,
+            control.max_steps,
+        )  # fmt: skip
+        problem.sweeps += taken
+        yield errors[:taken], None
+
+
+class _Rate:
+    """Omega from the rate of convergence of plain sweeps: theta per sweep gives 2 / (1 + sqrt(1 - theta))."""
+
+    _FIRST, _MOST = 20, 1.95
+
+    def __init__(self):
+        self.omega, self.steps, self._most, self._best = 1.0, self._FIRST, self._MOST, math.inf
+
+    def observe(self, errors):
+        """Learn from the errors of a run with this omega; False if they grew."""
+        if not np.isfinite(errors[-1]) or errors[-1] > 2.0 * min(self._best, errors[0]):
+            self._most = 1.0 + 0.5 * (self.omega - 1.0)
+            self.omega, self.steps = 1.0, self._FIRST
+            return False
+        self._best = min(self._best, float(errors.min()))
+        if len(errors) >= 6 and errors[-1] > 0:
+            rate = (errors[-1] / errors[-6]) ** 0.2
+            if self.omega - 1.0 < rate < 1.0:
+                # Young's relation for an over-relaxed sweep; theta is the rate of plain ones.
+                theta = min((rate + self.omega - 1.0) ** 2 / (rate * self.omega**2), 1.0)
+                self.omega = max(self.omega, min(2.0 / (1.0 + math.sqrt(1.0 - theta)), self._most))
+        self.steps = max(self._FIRST, int(2.0 / (2.0 - self.omega)))
+        return True
+
+
+def _sor_steps(problem, control):
+    """Over-relaxed sweeps; where the error has grown, back to the potentials before and to smaller omega."""
+    yield [_first_error(problem)], None
+    rule = _Rate()
+    while True:
+        saved = problem.save()
+        errors = _sweeps(problem, control, rule.omega, min(control.max_steps, rule.steps))
+        if not rule.observe(errors):
+            problem.restore(saved)
+            errors = np.where(np.isfinite(errors), errors, 2.0)
+        yield errors, None
+
+
+# Sweeps after which "auto" looks at their rate, and the sweeps that a Newton solve costs about as much as (measured).
+_LOOK, _NEWTON_COSTS = 20, 100
+
+
+def _auto_steps(problem, control):
+    """Plain sweeps; Newton's method from where they would take longer than that."""
+    yield [_first_error(problem)], None
+    while True:
+        errors = _sweeps(problem, control, 1.0, min(control.max_steps, _LOOK))
+        yield errors, None
+        if len(errors) == _LOOK and _remaining(errors, control.threshold) > _NEWTON_COSTS:
+            break
+    newton = newton_steps(problem, control)
+    next(newton)
+    yield from newton
+
+
+def _remaining(errors, threshold):
+    """Sweeps that are left at the rate of the last ones."""
+    rate = (errors[-1] / errors[len(errors) // 2]) ** (1.0 / (len(errors) - 1 - len(errors) // 2))
+    if not 0.0 < rate < 1.0:
+        return math.inf
+    return math.log(max(threshold, 1e-300) / errors[-1]) / math.log(rate)
+
+
+_STEPS = {
+    "auto": _auto_steps,
+    "log": _log_steps,
+    "scaling": _scaling_steps,
+    "sor": _sor_steps,
+    "newton": newton_steps,
+}
