@@ -1,0 +1,92 @@
+"""Independent sequences: the same answers, to the last bit, wherever they are solved."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from solvers import InvalidInput, linalg
+
+M = 8
+
+
+def tuned_sor(rng):
+    return linalg.TunedSOR(rng=rng)
+
+
+def tuned_ssor_cg(rng):
+    return linalg.TunedSSORCG("tsallis-inf", rng=rng)
+
+
+def tuned_binned(rng):
+    return linalg.TunedSSORCG("tsallis-inf-binned", rng=rng)
+
+
+def batches(count=3, length=12):
+    rng = np.random.default_rng(0)
+    line = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(M, M))
+    A = sp.kronsum(line, line).tocsr()
+    shifts = rng.uniform(0, 0.5, (count, length))
+    return [
+        [((A + c * sp.eye_array(M * M)).tocsr(), rng.standard_normal(M * M), float(c)) for c in row] for row in shifts
+    ]
+
+
+def same(one, two):
+    for (answers, tuned), (others, other) in zip(one, two, strict=True):
+        assert all(np.array_equal(a.x, b.x) for a, b in zip(answers, others, strict=True))
+        assert [a.iterations for a in answers] == [b.iterations for b in others]
+        assert all(np.array_equal(a.residuals, b.residuals) for a, b in zip(answers, others))
+        for name in ("values", "iterations", "costs", "contexts"):
+            assert np.array_equal(getattr(tuned, name), getattr(other, name))
+        learned, learned_too = tuned.policy.state(), other.policy.state()
+        for key in learned:
+            np.testing.assert_array_equal(learned[key], learned_too[key])  # a NaN is equal to itself
+
+
+@pytest.mark.parametrize("make", [tuned_sor, tuned_ssor_cg, tuned_binned])
+def test_threads_give_the_serial_answers_to_the_bit(make):
+    serial = linalg.solve_batches(make, batches(), rng=1)
+    with ThreadPoolExecutor(3) as executor:
+        same(serial, linalg.solve_batches(make, batches(), rng=1, executor=executor))
+
+
+def test_processes_give_the_serial_answers_to_the_bit():
+    serial = linalg.solve_batches(tuned_sor, batches(), rng=2)
+    spawn = multiprocessing.get_context("spawn")  # nothing is inherited
+    with ProcessPoolExecutor(2, mp_context=spawn) as executor:
+        same(serial, linalg.solve_batches(tuned_sor, batches(), rng=2, executor=executor))
+
+
+def test_a_batch_does_not_depend_on_the_others():
+    three, one = batches(), batches()[:1]
+    same(linalg.solve_batches(tuned_sor, three, rng=3)[:1], linalg.solve_batches(tuned_sor, one, rng=3))
+
+
+def test_each_batch_has_a_policy_and_a_seed_of_its_own():
+    twice = [batches()[0]] * 2
+    (_, first), (_, second) = linalg.solve_batches(tuned_ssor_cg, twice, rng=4)
+    assert first.policy is not second.policy
+    assert not np.array_equal(first.omegas, second.omegas)
+
+
+def test_batches_may_be_generators_and_lack_contexts():
+    answers = linalg.solve_batches(tuned_ssor_cg, ([(A, b) for A, b, _ in batch] for batch in batches(2, 3)), rng=5)
+    assert [len(results) for results, _ in answers] == [3, 3]
+    assert all(result.converged for results, _ in answers for result in results)
+    assert all(np.isnan(tuned.contexts).all() for _, tuned in answers)
+
+
+def test_no_batches_no_answers():
+    assert linalg.solve_batches(tuned_sor, [], rng=6) == []
+    ((results, tuned),) = linalg.solve_batches(tuned_sor, [[]], rng=6)
+    assert results == [] and tuned.iterations.size == 0
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_what_a_solve_refuses_reaches_the_caller(threads):
+    bad = [[(np.zeros((2, 2)), np.ones(2))]]
+    with ThreadPoolExecutor(1) as executor, pytest.raises(InvalidInput):
+        linalg.solve_batches(tuned_sor, bad, executor=executor if threads else None)
