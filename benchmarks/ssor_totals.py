@@ -88,7 +88,7 @@ def measure(case, repeats):
             medians[name],
             min(times[name]),
             residual,
-            converged=bool(residual <= 1.01 * limit),
+            converged=bool(residual <= limit),
             vs={short: spent / medians[name] for short, spent in baselines.items()},
             samples=repeats,
         )
