@@ -39,8 +39,14 @@ def nothing_open(monkeypatch, tmp_path):
 def test_the_examples_of_a_module_print_what_they_say(name, nothing_open):
     if name == "solvers.__main__":
         return  # it starts the command line
-    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS, report=True)
-    assert failed == 0
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for test in doctest.DocTestFinder().find(module, name):
+        # The pages of SciPy's functions that only go elsewhere on a GPU are SciPy's.
+        member = getattr(module, test.name.removeprefix(f"{name}."), None)
+        if not hasattr(member, "__wrapped__"):
+            runner.run(test)
+    assert runner.summarize().failed == 0
 
 
 def public_objects():
