@@ -105,9 +105,13 @@ def test_an_omega_tried_in_vain_leaves_no_trace_in_the_iterate():
     assert result.converged and np.linalg.norm(b - A @ result.x) <= 1.01e-8 * np.linalg.norm(b)
 
 
-def test_chunks_of_any_length_give_the_same_bits():
+def test_chunks_of_any_length_give_the_same_bits(monkeypatch):
     A, b = poisson(20, 20), right(400)
     plain = linalg.sor(A, b, rtol=1e-8)
+    for longest in (1, 3, 5, 7):
+        with monkeypatch.context() as patch:
+            patch.setattr("solvers.linalg._setup._LONGEST_CHUNK", longest)
+            assert linalg.sor(A, b, rtol=1e-8).x.tobytes() == plain.x.tobytes()
     for most in (plain.iterations, plain.iterations + 1):
         assert linalg.sor(A, b, rtol=1e-8, maxiter=most).x.tobytes() == plain.x.tobytes()
     seen = []

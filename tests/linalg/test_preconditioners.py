@@ -110,11 +110,13 @@ def test_incomplete_cholesky_is_exact_where_there_is_no_fill():
 
 
 def test_duplicate_and_unsorted_entries_are_added_up_before_they_are_factorised():
-    A = sparse.coo_array(poisson(5, 6))
-    (row, column), n = A.coords, 30
-    rng = np.random.default_rng(0)
+    rng, n = np.random.default_rng(0), 30
+    G = rng.standard_normal((n, n)) * (rng.uniform(size=(n, n)) < 0.2)
+    A = sparse.coo_array(G + G.T + np.diag(np.abs(G + G.T).sum(axis=1) + 1))  # elimination changes its triangles
+    row, column = A.coords
     mixed = rng.permutation(2 * row.size)
-    row, column, data = np.tile(row, 2)[mixed], np.tile(column, 2)[mixed], np.tile(A.data / 2, 2)[mixed]
+    row, column, data = np.tile(row, 2), np.tile(column, 2), np.concatenate([A.data * 0.3, A.data * 0.7])
+    row, column, data = row[mixed], column[mixed], data[mixed]
     by_row = np.argsort(row, kind="stable")
     ends = np.searchsorted(row[by_row], np.arange(n + 1))
     twice = sparse.csr_array((data[by_row], column[by_row], ends), shape=(n, n))
