@@ -1,0 +1,226 @@
+"""Newton's method on the semi-dual, with the large entries of P only, along a path of falling eps.
+
+With u eliminated exactly, J(v) = -<a, u(v)> - <b, v> is convex and finite everywhere, so that no step can overflow. Its
+gradient is c - b, c the column sums of P, and its Hessian D(c) - P^T D(1/a) P. With P replaced by its large entries S, and
+c by nothing, it stays positive semidefinite. That the Hessian may be thinned out so is the observation of Tang, Shavlovsky,
+Rahmanian, Tardini, Thekumparampil, Xiao & Ying (2024, arXiv:2401.12253); the semi-dual is that of Cuturi & Peyre (2016,
+arXiv:1503.02533).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+from .._result import Status
+
+__all__ = ["At", "conjugate_gradients", "evaluate", "large_entries", "largest_cost", "newton_steps"]
+
+# The stages of eps: from this part of the spread of C, by at most this factor a stage.
+_FIRST_STAGE, _FACTOR = 0.25, 4.0
+# A start nearer than this (in L1) needs no path, and a middle stage no more Newton steps.
+_NEAR = 0.3
+_SWEEPS = 3
+# Entries of P below this part of the error, over the longer side, are left out of the Hessian.
+_CUT = 1e-3
+# The Levenberg term is sigma times the error times D(c).
+_SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 1.0, 1e-4, 1e8
+_ARMIJO, _HALVINGS = 1e-4, 6
+_CG_STEPS = 300
+# Failures in a row after which the error counts as one of rounding, if nothing has improved it.
+_PATIENCE = 6
+
+
+@dataclass(slots=True)
+class At:
+    """What one pass over the costs says of v."""
+
+    u: np.ndarray
+    v: np.ndarray
+    swept: np.ndarray
+    columns: np.ndarray
+    error: float
+    J: float
+
+
+def newton_steps(problem, control):
+    """Sweeps and Newton steps; a sweep and a step each count as one, with the error at its eps."""
+    error = problem.true_norm()
+    yield [error if math.isfinite(error) else 2.0], None
+    most = largest_cost(problem.cost)
+    if not error <= _NEAR:
+        for reg in _stages(problem):
+            yield from _middle(problem, control, reg, most)
+    yield from _steps(problem, control, problem.inv_eps, 0.0, most)
+    yield [], Status.STAGNATED
+
+
+def _stages(problem):
+    """The values of eps before the last."""
+    first = _FIRST_STAGE * _spread(problem.cost)
+    if not problem.reg < first < math.inf:
+        return []
+    count = math.ceil(math.log(first / problem.reg) / math.log(_FACTOR))
+    return [problem.reg * (first / problem.reg) ** ((count - k) / count) for k in range(count)]
+
+
+def _spread(cost):
+    """The mean of the finite costs above their least, of up to 64 x 64 pairs evenly chosen."""
+    if hasattr(cost, "C"):
+        n, m = cost.C.shape
+        C = cost.C[:: -(-n // 64), :: -(-m // 64)].astype(np.float64)
+    else:
+        X, Y = (p[:: -(-len(p) // 64)].astype(np.float64) for p in (cost.X, cost.Y))
+        C = ((X[:, None] - Y[None]) ** 2).sum(axis=2) ** (cost.power / 2)
+    C = C[np.isfinite(C)]
+    return float(C.mean() - C.min()) if C.size else 0.0
+
+
+def _middle(problem, control, reg, most):
+    """One stage of larger eps; problem.u and v hold the potentials of the last eps at each yield."""
+    def rescaled(factor):
+        problem.u *= problem.dtype.type(factor)
+        problem.v *= problem.dtype.type(factor)
+
+    def in_stage(errors):
+        # An error below the threshold would end the solve, at the wrong eps.
+        return np.maximum(errors, np.nextafter(control.threshold, math.inf))
+
+    rescaled(problem.reg / reg)
+    steps = _steps(problem, control, 1.0 / reg, _NEAR, most)
+    for errors, status in steps:
+        rescaled(reg / problem.reg)
+        yield in_stage(errors), None
+        rescaled(problem.reg / reg)
+        if status is not None:
+            break
+    rescaled(reg / problem.reg)
+
+
+def _steps(problem, control, inv_eps, near, most):
+    """Sweeps, then Newton steps until the error is at most ``near``; ends with a status where no step helps."""
+    sigma, failures, best = _SIGMA, 0, math.inf
+    yield from _sweeps(problem, control, inv_eps, _SWEEPS)
+    at = evaluate(problem, inv_eps, problem.u, problem.v)
+    while at.error > near:
+        if -at.J > most * inv_eps:
+            yield [at.error], Status.INFEASIBLE
+            return
+        step = _direction(problem, inv_eps, at, sigma)
+        trial, t = _line_search(problem, inv_eps, at, step)
+        problem.newton_steps += 1
+        if trial is not None:
+            at = trial
+            problem.u[:], problem.v[:] = at.u, at.v
+            sigma = max(sigma / 4, _LEAST_SIGMA) if t == 1.0 else min(2 * sigma, _MOST_SIGMA)
+            failures = 0
+            yield [at.error], None
+            continue
+        failures += 1
+        sigma = min(10 * sigma, _MOST_SIGMA)
+        yield [at.error], None
+        yield from _sweeps(problem, control, inv_eps, _SWEEPS)
+        at = evaluate(problem, inv_eps, problem.u, problem.v)
+        if failures >= _PATIENCE and at.error > 0.5 * best:
+            return
+        best = min(best, at.error) if failures == 1 else best
+
+
+def _sweeps(problem, control, inv_eps, count):
+    left = count
+    while left > 0:
+        errors = np.empty(min(left, max(1, control.max_steps)))
+        taken = problem.kernels.log_chunk(
+            problem.cost, inv_eps, problem.a, problem.b, problem.u, problem.v, 1.0, errors,
+            control.threshold if inv_eps == problem.inv_eps else -1.0, errors.size,
+        )  # fmt: skip
+        problem.sweeps += taken
+        left -= taken
+        yield errors[:taken], None
+
+
+def evaluate(problem, inv_eps, u, v):
+    """u(v), the column sums, and v after a sweep, in one pass."""
+    u, swept, error = u.copy(), v.copy(), np.empty(1)
+    # A negative threshold: the columns are always updated, and what they changed by gives their sums.
+    problem.kernels.log_chunk(problem.cost, inv_eps, problem.a, problem.b, u, swept, 1.0, error, -1.0, 1)
+    a, b = problem.a.astype(np.float64, copy=False), problem.b.astype(np.float64, copy=False)
+    with np.errstate(all="ignore"):
+        columns = b * np.exp(v.astype(np.float64) - swept)
+    J = -float(a @ u) - float(b @ v)
+    return At(u, v.copy(), swept, columns, float(error[0]), J)
+
+
+def largest_cost(cost):
+    """The most that a plan can cost where some pairs are forbidden, a bound on the dual value; else infinity.
+
+    The entropy of a plan is not positive, so that <a, f> + <b, g> is below this as long as there is a plan at all.
+    """
+    if not hasattr(cost, "C") or np.isfinite(cost.C.max()):
+        return math.inf
+    return max(float(row.max(where=np.isfinite(row), initial=-math.inf)) for row in cost.C)
+
+
+def large_entries(problem, inv_eps, at, cut):
+    """The entries of P of at least ``cut``, as a CSR array."""
+    indptr, indices, data = problem.kernels.threshold_plan(problem.cost, inv_eps, at.u, at.v, cut)
+    return scipy.sparse.csr_array((data, indices, indptr), shape=(problem.a.size, problem.b.size))
+
+
+def _direction(problem, inv_eps, at, sigma):
+    """-(H + sigma error D(c))^-1 (c - b), H with the large entries of P and the whole sums on its diagonal."""
+    a, b, c = problem.a, problem.b, at.columns
+    n, m = a.size, b.size
+    S = large_entries(problem, inv_eps, at, _CUT * min(at.error, 1.0) / max(n, m))
+    diagonal = c + sigma * at.error * np.maximum(c, b)
+    squares = scipy.sparse.csr_array((S.data**2, S.indices, S.indptr), shape=S.shape)
+    inverse = 1.0 / a
+    preconditioner = 1.0 / np.maximum(diagonal - squares.T @ inverse, 1e-3 * (diagonal - c) + 1e-14 * diagonal)
+    ST = S.T
+
+    def product(x):
+        return diagonal * x - ST @ (inverse * (S @ x))
+
+    return conjugate_gradients(product, b - c, preconditioner, min(0.5, math.sqrt(at.error)), _CG_STEPS)
+
+
+def conjugate_gradients(product, r, preconditioner, rtol, most):
+    """An approximate solution of H x = r: from zero, every iterate is a direction of descent."""
+    x = np.zeros(r.size)
+    r = r.copy()
+    z = preconditioner * r
+    p, rho = z.copy(), float(r @ z)
+    enough = rho * rtol**2
+    for _ in range(most):
+        if not rho > enough:
+            break
+        q = product(p)
+        curvature = float(p @ q)
+        if not curvature > 0.0:
+            break
+        alpha = rho / curvature
+        x += alpha * p
+        r -= alpha * q
+        z = preconditioner * r
+        rho_last, rho = rho, float(r @ z)
+        p *= rho / rho_last
+        p += z
+    return x
+
+
+def _line_search(problem, inv_eps, at, step):
+    """The first of t = 1, 1/2, ... that lowers J enough; where rounding hides J, the error is asked instead."""
+    slope = float((at.columns - problem.b) @ step)
+    if not (slope < 0.0 and np.isfinite(step).all()):
+        return None, 0.0
+    noise = 16 * problem.eps * (1.0 + float(problem.a @ np.abs(at.u)) + float(problem.b @ np.abs(at.v)))
+    t = 1.0
+    for _ in range(_HALVINGS):
+        trial = evaluate(problem, inv_eps, at.u, (at.v + t * step).astype(problem.dtype))
+        if math.isfinite(trial.J):
+            hidden = abs(trial.J - at.J) <= noise and trial.error <= (1.0 - _ARMIJO) * at.error
+            if hidden or trial.J <= at.J + _ARMIJO * t * slope:
+                return trial, t
+        t *= 0.5
+    return None, 0.0
