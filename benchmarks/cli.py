@@ -31,7 +31,9 @@ _CHOOSING = (
     ("not symmetric, little memory", "bicgstab", "short recurrences; may break down, and then says so"),
     ("many right-hand sides", "cg(A, B)", "B of shape (n, k), each column with its own stopping"),
     ("many solves with one A", "prepare(A)", "checks, conversions and analysis done once"),
-    ("too many iterations", "M=...", "jacobi for jumps in scale; PyAMG's sa or rs for elliptic problems"),
+    ("too many iterations", "M=...", "incomplete_cholesky, ssor; jacobi for jumps in scale; PyAMG's sa or rs"),
+    ("one solve, no M at hand", "ssor_cg", "positive definite, sparse: a fraction of cg's iterations, little set-up"),
+    ("a sequence of systems", "TunedSSORCG", "omega learned from the counts; TunedSOR, Tuned for a parameter of yours"),
 )
 
 
@@ -154,7 +156,7 @@ def _bench(args, argv):
 
 def _list(args, argv):
     registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
-    registries |= {"sequences": SEQUENCES, "policies": RIVALS}
+    registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
     if args.json:
         print(
             json.dumps(

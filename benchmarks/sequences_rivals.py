@@ -13,7 +13,7 @@ from .sequences import CAP, GRID, RTOL
 
 __all__ = ["RIVALS", "Rival", "in_hindsight"]
 
-RIVALS = Registry("policy")
+RIVALS = Registry("contender")
 
 _STOP = dict(rtol=RTOL, maxiter=CAP)
 

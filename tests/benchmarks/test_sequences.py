@@ -167,7 +167,7 @@ def test_every_line_stays_within_the_heading():
     "arguments, words",
     [
         (["--problems=poisson"], "poisson-high"),
-        (["--methods=thompson"], "no policy"),
+        (["--methods=thompson"], "no contender"),
         (["--size=10"], "--size does not apply"),
         (["--rtol=1e-3"], "--rtol does not apply"),
         (["--backend=gpu"], "--backend gpu"),
