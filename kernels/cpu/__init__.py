@@ -6,19 +6,9 @@ from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .ilu import ilu0
+from .orders import diagonal, order_by_colours, order_by_levels, split_rows
 from .products import matvec, residual
-from .relaxation import (
-    Sweep,
-    diagonal,
-    jacobi_chunk,
-    order_by_colours,
-    order_by_levels,
-    sor_chunk,
-    split_rows,
-    ssor_chunk,
-    sweep,
-    sweep_from,
-)
+from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import (

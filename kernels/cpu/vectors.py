@@ -104,7 +104,7 @@ def multiply(d, x, y):
 
 
 def gather(x, order, y):
-    """y = x[order]; x and y have shape (n,), order holds integers below n."""
+    """y = x[order]; x has shape (n,), y that of order, which holds integers below n."""
     np.take(x, order, out=y, mode="clip")
 
 
