@@ -5,10 +5,13 @@ from .basis import combine, project
 from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
+from .clouds import CostMatrix, PointCosts
 from .ilu import ilu0
 from .orders import diagonal, order_by_colours, order_by_levels, split_rows
+from .plans import log_sums, log_sums_columns, marginals, plan
 from .products import matvec, residual
 from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
+from .sinkhorn import log_chunk
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import (
@@ -27,10 +30,12 @@ from .vectors import (
 
 __all__ = [
     "CSR",
+    "CostMatrix",
     "Dense",
     "Diagonals",
     "LANES",
     "MOST_ENTRIES",
+    "PointCosts",
     "Stencil",
     "Sweep",
     "axpy",
@@ -54,10 +59,15 @@ __all__ = [
     "jacobi_chunk",
     "judge",
     "largest",
+    "log_chunk",
+    "log_sums",
+    "log_sums_columns",
+    "marginals",
     "matvec",
     "multiply",
     "order_by_colours",
     "order_by_levels",
+    "plan",
     "project",
     "reciprocal",
     "residual",

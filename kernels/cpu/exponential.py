@@ -1,7 +1,8 @@
 """exp and 2^x by polynomials, so that loops over them vectorise: Numba's own call a scalar function for each number.
 
-x = n log 2 + r with |r| <= log(2) / 2: adding 1.5 * 2^52 rounds x / log 2 to the integer n, and leaves it in the low bits
-of the sum, from where it is shifted into the exponent of 2^n. At most 1.5 units in the last place off on [-700, 0].
+x = n log 2 + r with |r| <= log(2) / 2: adding 1.5 * 2^52 rounds x / log 2 to the integer n, and leaves it in the low
+bits of the sum, from where it is shifted into the exponent of 2^n. On [-700, 0] it is off by at most 1.5 units in the
+last place.
 """
 
 import numpy as np

@@ -7,6 +7,16 @@ from solvers.kernels import cpu, gpu
 
 # Has no twin: callers refuse blocks of rows before they ask the GPU.
 HOST_ONLY = {"block_sor_chunk"}
+# Have no twin so far: transport chooses the CPU's kernels itself, and no caller asks the GPU for these.
+NOT_YET = {
+    "CostMatrix",
+    "PointCosts",
+    "log_chunk",
+    "log_sums",
+    "log_sums_columns",
+    "marginals",
+    "plan",
+}
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
 
 
@@ -25,7 +35,8 @@ def parameter(each):
 
 
 def test_both_backends_have_the_same_names():
-    assert {*cpu.__all__} - HOST_ONLY == {*gpu.__all__} and HOST_ONLY <= {*cpu.__all__}
+    alone = HOST_ONLY | NOT_YET
+    assert {*cpu.__all__} - alone == {*gpu.__all__} and alone <= {*cpu.__all__}
 
 
 def test_patterns_are_sorted_on_the_host_by_the_same_functions():

@@ -1,0 +1,231 @@
+"""Sinkhorn's iteration in the log domain: one exponential and one pass over the costs in a sweep.
+
+A plan is P_ij = exp(u_i + v_j - C_ij / eps). Exponents are formed to base 2, which saves a product in each exponential.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from ._jit import jit
+from ._team import BLOCK, barrier, block_count, even_shares, launch, total
+from .clouds import costs, prepare, shape
+from .exponential import LOG2E, exp2
+from .vectors import narrow
+
+__all__ = ["log_chunk", "row_blocks"]
+
+# Partial column sums are kept for at most so many blocks of rows, of at least so many rows.
+_MOST_BLOCKS, _LEAST_ROWS = 16, 64
+# Rows that are added to the column sums together, as long as their exponentials fit the second-level cache.
+_TOGETHER, _LONG = 4, 16384
+# An exponential is worth so many multiply-adds.
+_WORK = 8
+# Sums outside [1 / this, this] are formed again with the largest exponent taken out.
+_SAFE = {4: 1e30, 8: 1e280}
+_LN2 = math.log(2.0)
+
+
+def row_blocks(n):
+    """The rows at which the blocks begin, shape (blocks + 1,)."""
+    size = max(_LEAST_ROWS, -(-n // (_TOGETHER * _MOST_BLOCKS)) * _TOGETHER)
+    return np.append(np.arange(0, max(n, 1), size), n)
+
+
+def log_chunk(cost, inv_eps, a, b, u, v, omega, errors, threshold, steps):
+    """Take up to ``steps`` sweeps of over-relaxed scaling, fewer where the error falls enough.
+
+    u += omega log(a / P 1), v += omega log(b / P^T 1) with P_ij = exp(u_i + v_j - C_ij inv_eps); nothing overflows.
+
+    Parameters
+    ----------
+    cost : CostMatrix or PointCosts, shape (n, m)
+    inv_eps : float
+    a, b : ndarray, shapes (n,) and (m,)
+        Positive.
+    u, v : ndarray, shapes (n,) and (m,)
+        The potentials over eps, updated, in the dtype of the costs.
+    omega : float
+    errors : ndarray of float64, shape (>= steps,)
+        Receives the L1 error of both marginals between the two halves of each sweep. Where it falls to the threshold
+        the sweep ends there, with exact rows if omega is 1.
+
+    Returns
+    -------
+    taken : int
+        Sweeps taken; the last error may be no finite number.
+    """
+    n, m = shape(cost)
+    edges = row_blocks(n)
+    blocks = edges.size - 1
+    parts = np.empty((blocks, m), u.dtype)
+    halves = np.empty(blocks), np.empty(block_count(m)), np.empty(m), np.empty_like(v)
+    scalars = inv_eps * LOG2E, omega, threshold, _SAFE[u.dtype.itemsize]
+    arguments = prepare(cost), edges, a, b, u, v, scalars, errors, steps, parts, halves
+    return launch(_log_chunk, _WORK * n * m, blocks, partial(even_shares, blocks), *arguments)
+
+
+@jit
+def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, flags, share, member, team):
+    inv_eps, omega, threshold, safe = scalars
+    row_errors, column_errors, sums, spare = halves
+    m = v.size
+    together = _TOGETHER if m <= _LONG else 1
+    E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
+    columns = column_errors.size
+    first, last = columns * member // team, columns * (member + 1) // team
+    old, new, taken = v, spare, 0
+    for step in range(steps):
+        for j in range(m):
+            w[j] = narrow(v, LOG2E) * old[j]
+        for block in range(share[member], share[member + 1]):
+            row_errors[block] = _rows(
+                cost, inv_eps, a, u, w, omega, safe, edges[block], edges[block + 1], parts[block], E, c
+            )
+        if barrier(flags, team):
+            return taken
+        for column in range(first, last):
+            lo, hi = column * BLOCK, min(column * BLOCK + BLOCK, m)
+            column_errors[column] = _columns(cost, inv_eps, b, u, old, omega, safe, lo, hi, parts, sums, new, c)
+        if barrier(flags, team):
+            return taken
+        error = total(column_errors)
+        if omega != 1.0:
+            error += total(row_errors)
+        taken = step + 1
+        if member == 0:
+            errors[step] = error
+        if error <= threshold or not np.isfinite(error):
+            break
+        old, new = new, old
+    if member == 0 and taken > 0:
+        v[:] = old
+    return taken
+
+
+@jit
+def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c):
+    """Update u[begin:end]; their new rows of P add up to ``sums``. Returns the L1 error of the new row sums."""
+    together, m, error = E.shape[0], w.size, 0.0
+    kappa = np.zeros(_TOGETHER, w.dtype)
+    sums[:] = 0
+    for i in range(begin, end, together):
+        count = min(together, end - i)
+        for k in range(count):
+            row = costs(cost, i + k, 0, m, c)
+            u_new, factor, gap = _row(row, inv_eps, a[i + k], u[i + k], w, omega, safe, E[k])
+            u[i + k], kappa[k] = u_new, factor
+            error += gap
+        if count == 4:
+            _add_four(kappa, E, sums)
+        else:
+            for k in range(count):
+                _add(kappa[k], E[k], sums)
+    return error
+
+
+@jit
+def _row(c, inv_eps, a, u, w, omega, safe, e):
+    """The new u of one row, what its exponentials e must be multiplied by, and the error of the row sum."""
+    a, u = np.float64(a), np.float64(u)
+    s = np.float64(_exponentials(c, narrow(w, inv_eps), narrow(w, u * LOG2E), w, e))
+    if 1.0 / safe <= s <= safe:
+        if omega == 1.0:
+            return u + np.log(a / s), a / s, 0.0
+        change = omega * np.log(a / s)
+        if abs(change) < 0.9 * np.log(safe):
+            factor = np.exp(change)
+            return u + change, factor, abs(factor * s - a)
+    most, s = _shifted(c, narrow(w, inv_eps), w, e)
+    here = np.float64(most) * _LN2
+    s = np.float64(s)
+    if omega == 1.0:
+        return np.log(a / s) - here, a / s, 0.0
+    u_new = u + omega * (np.log(a / s) - here - u)
+    factor = np.exp(u_new + here)
+    return u_new, factor, abs(factor * s - a)
+
+
+@jit
+def _exponentials(c, inv_eps, u, w, e):
+    s = w.dtype.type(0)
+    for j in range(w.size):
+        x = exp2((u + w[j]) - c[j] * inv_eps)
+        e[j] = x
+        s += x
+    return s
+
+
+@jit
+def _shifted(c, inv_eps, w, e):
+    """The largest exponent w - c / eps, and the sum of 2^(exponent - largest)."""
+    most = w.dtype.type(-np.inf)
+    for j in range(w.size):
+        x = w[j] - c[j] * inv_eps
+        e[j] = x
+        most = max(most, x)
+    s = w.dtype.type(0)
+    for j in range(w.size):
+        x = exp2(e[j] - most)
+        e[j] = x
+        s += x
+    return most, s
+
+
+@jit
+def _add(factor, e, sums):
+    for j in range(sums.size):
+        sums[j] += factor * e[j]
+
+
+@jit
+def _add_four(kappa, E, sums):
+    k0, k1, k2, k3 = kappa[0], kappa[1], kappa[2], kappa[3]
+    e0, e1, e2, e3 = E[0], E[1], E[2], E[3]
+    for j in range(sums.size):
+        sums[j] += (k0 * e0[j] + k1 * e1[j]) + (k2 * e2[j] + k3 * e3[j])
+
+
+@jit
+def _columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, parts, sums, new, c):
+    """Columns lo to hi: their sums, the new v, and the L1 error of the sums."""
+    _add_blocks(parts, lo, hi, sums)
+    error, good = 0.0, True
+    for j in range(lo, hi):
+        s = sums[j]
+        error += abs(s - b[j])
+        good = good and 1.0 / safe <= s <= safe
+        new[j] = v[j] + omega * np.log(b[j] / s)
+    if not good:
+        _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c)
+    return error
+
+
+@jit
+def _add_blocks(parts, lo, hi, sums):
+    for j in range(lo, hi):
+        sums[j] = parts[0, j]
+    for block in range(1, parts.shape[0]):
+        part = parts[block]
+        for j in range(lo, hi):
+            sums[j] += part[j]
+
+
+@jit
+def _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c):
+    """New v where a column's sum is out of range, from exponents less the largest of the column."""
+    size = hi - lo
+    most, s = np.full(size, -np.inf), np.zeros(size)
+    for i in range(u.size):
+        row, ui = costs(cost, i, lo, hi, c), np.float64(u[i]) * LOG2E
+        for j in range(size):
+            most[j] = max(most[j], ui - np.float64(row[j]) * inv_eps)
+    for i in range(u.size):
+        row, ui = costs(cost, i, lo, hi, c), np.float64(u[i]) * LOG2E
+        for j in range(size):
+            s[j] += exp2(ui - np.float64(row[j]) * inv_eps - most[j])
+    for j in range(size):
+        if not 1.0 / safe <= sums[lo + j] <= safe:
+            here = most[j] * _LN2 + np.log(s[j])
+            new[lo + j] = v[lo + j] + omega * (np.log(np.float64(b[lo + j])) - here - v[lo + j])
