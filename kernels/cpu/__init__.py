@@ -8,9 +8,10 @@ from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
 from .ilu import ilu0
 from .orders import diagonal, order_by_colours, order_by_levels, split_rows
-from .plans import log_sums, log_sums_columns, marginals, plan
+from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .products import matvec, residual
 from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
+from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
@@ -36,6 +37,7 @@ __all__ = [
     "LANES",
     "MOST_ENTRIES",
     "PointCosts",
+    "Scaling",
     "Stencil",
     "Sweep",
     "axpy",
@@ -72,6 +74,8 @@ __all__ = [
     "reciprocal",
     "residual",
     "scale",
+    "scaling",
+    "scaling_chunk",
     "scatter",
     "sor_chunk",
     "split_rows",
@@ -84,6 +88,7 @@ __all__ = [
     "step_iterate",
     "sweep",
     "sweep_from",
+    "threshold_plan",
     "to_device",
     "to_host",
     "zeros",

@@ -10,9 +10,11 @@ from .clouds import costs, prepare, shape
 from .exponential import LOG2E, exp2
 from .sinkhorn import row_blocks
 
-__all__ = ["log_sums", "log_sums_columns", "marginals", "plan"]
+__all__ = ["log_sums", "log_sums_columns", "marginals", "plan", "threshold_plan"]
 
 _WORK = 8
+# Columns that are looked through together for entries of a sparse plan.
+_STRETCH = 64
 _LN2 = np.log(2.0)
 
 
@@ -75,6 +77,67 @@ def _plan(cost, edges, inv_eps, u, w, P, flags, share, member, team):
         row, ui, out = costs(cost, i, 0, w.size, c), np.float64(u[i]) * LOG2E, P[i]
         for j in range(w.size):
             out[j] = exp2((ui + w[j]) - np.float64(row[j]) * inv_eps)
+
+
+def threshold_plan(cost, inv_eps, u, v, cut):
+    """The entries P_ij >= cut, in CSR form.
+
+    Returns
+    -------
+    indptr, indices : ndarray of int32, or of int64 where that is too small
+    data : ndarray, in the dtype of u
+    """
+    n, m = shape(cost)
+    edges = row_blocks(n)
+    least = np.log2(cut) if cut > 0 else -np.inf
+    scaled = inv_eps * LOG2E, u, _base_2(v), least
+    indptr = np.zeros(n + 1, np.int64)
+    _launch(_count, cost, edges, *scaled, indptr)
+    np.cumsum(indptr, out=indptr)
+    index = np.int32 if max(indptr[-1], m) < 2**31 else np.int64
+    indices, data = np.empty(indptr[-1], index), np.empty(indptr[-1], u.dtype)
+    _launch(_fill, cost, edges, *scaled, indptr, indices, data)
+    return indptr.astype(index), indices, data
+
+
+@jit
+def _count(cost, edges, inv_eps, u, w, least, indptr, flags, share, member, team):
+    c, e = np.empty(w.size, u.dtype), np.empty(w.size)
+    for i in range(edges[share[member]], edges[share[member + 1]]):
+        _exponents(costs(cost, i, 0, w.size, c), inv_eps, np.float64(u[i]) * LOG2E, w, e)
+        indptr[i + 1] = _at_least(e, least)
+
+
+@jit
+def _fill(cost, edges, inv_eps, u, w, least, indptr, indices, data, flags, share, member, team):
+    c, e = np.empty(w.size, u.dtype), np.empty(w.size)
+    for i in range(edges[share[member]], edges[share[member + 1]]):
+        k = indptr[i]
+        if k == indptr[i + 1]:
+            continue
+        _exponents(costs(cost, i, 0, w.size, c), inv_eps, np.float64(u[i]) * LOG2E, w, e)
+        for lo in range(0, w.size, _STRETCH):
+            hi = min(lo + _STRETCH, w.size)
+            if _at_least(e[lo:hi], least) == 0:
+                continue
+            for j in range(lo, hi):
+                if e[j] >= least:
+                    indices[k], data[k] = j, exp2(e[j])
+                    k += 1
+
+
+@jit
+def _exponents(c, inv_eps, u, w, e):
+    for j in range(w.size):
+        e[j] = (u + w[j]) - np.float64(c[j]) * inv_eps
+
+
+@jit
+def _at_least(e, least):
+    count = 0
+    for j in range(e.size):
+        count += e[j] >= least
+    return count
 
 
 def log_sums(cost, inv_eps, v, out):

@@ -14,12 +14,12 @@ from .clouds import costs, prepare, shape
 from .exponential import LOG2E, exp2
 from .vectors import narrow
 
-__all__ = ["log_chunk", "row_blocks"]
+__all__ = ["TOGETHER", "add_blocks", "log_chunk", "row_blocks"]
 
 # Partial column sums are kept for at most so many blocks of rows, of at least so many rows.
 _MOST_BLOCKS, _LEAST_ROWS = 16, 64
 # Rows that are added to the column sums together, as long as their exponentials fit the second-level cache.
-_TOGETHER, _LONG = 4, 16384
+TOGETHER, _LONG = 4, 16384
 # An exponential is worth so many multiply-adds.
 _WORK = 8
 # Sums outside [1 / this, this] are formed again with the largest exponent taken out.
@@ -29,7 +29,7 @@ _LN2 = math.log(2.0)
 
 def row_blocks(n):
     """The rows at which the blocks begin, shape (blocks + 1,)."""
-    size = max(_LEAST_ROWS, -(-n // (_TOGETHER * _MOST_BLOCKS)) * _TOGETHER)
+    size = max(_LEAST_ROWS, -(-n // (TOGETHER * _MOST_BLOCKS)) * TOGETHER)
     return np.append(np.arange(0, max(n, 1), size), n)
 
 
@@ -71,7 +71,7 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
     inv_eps, omega, threshold, safe = scalars
     row_errors, column_errors, sums, spare = halves
     m = v.size
-    together = _TOGETHER if m <= _LONG else 1
+    together = TOGETHER if m <= _LONG else 1
     E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
     columns = column_errors.size
     first, last = columns * member // team, columns * (member + 1) // team
@@ -108,7 +108,7 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
 def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c):
     """Update u[begin:end]; their new rows of P add up to ``sums``. Returns the L1 error of the new row sums."""
     together, m, error = E.shape[0], w.size, 0.0
-    kappa = np.zeros(_TOGETHER, w.dtype)
+    kappa = np.zeros(TOGETHER, w.dtype)
     sums[:] = 0
     for i in range(begin, end, together):
         count = min(together, end - i)
@@ -190,7 +190,7 @@ def _add_four(kappa, E, sums):
 @jit
 def _columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, parts, sums, new, c):
     """Columns lo to hi: their sums, the new v, and the L1 error of the sums."""
-    _add_blocks(parts, lo, hi, sums)
+    add_blocks(parts, lo, hi, sums)
     error, good = 0.0, True
     for j in range(lo, hi):
         s = sums[j]
@@ -203,7 +203,7 @@ def _columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, parts, sums, new, c):
 
 
 @jit
-def _add_blocks(parts, lo, hi, sums):
+def add_blocks(parts, lo, hi, sums):
     for j in range(lo, hi):
         sums[j] = parts[0, j]
     for block in range(1, parts.shape[0]):

@@ -11,11 +11,15 @@ HOST_ONLY = {"block_sor_chunk"}
 NOT_YET = {
     "CostMatrix",
     "PointCosts",
+    "Scaling",
     "log_chunk",
     "log_sums",
     "log_sums_columns",
     "marginals",
     "plan",
+    "scaling",
+    "scaling_chunk",
+    "threshold_plan",
 }
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
 
