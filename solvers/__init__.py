@@ -25,7 +25,7 @@ from ._progress import progress  # noqa: E402
 from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
 
-_AREAS = ("linalg",)
+_AREAS = ("linalg", "transport")
 _ON_FIRST_USE = (*_AREAS, "testing")
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "set_backend",
     "set_threads",
     "testing",
+    "transport",
 ]
 
 

@@ -1,4 +1,4 @@
-"""An entropic transport problem as the driver sees it: checked, without zero weights, costs copied only if they must be."""
+"""An entropic transport problem as the driver sees it: checked, without zero weights, costs copied only where needed."""
 
 import math
 

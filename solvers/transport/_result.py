@@ -96,7 +96,7 @@ class TransportResult(Result):
             with np.errstate(divide="ignore", invalid="ignore"):
                 factor = np.where(sums > target, target / sums, 1.0)
             P *= factor[:, None] if axis == 1 else factor
-        missing_rows, missing_columns = a - P.sum(axis=1), b - P.sum(axis=0)
+        missing_rows, missing_columns = np.maximum(a - P.sum(axis=1), 0), np.maximum(b - P.sum(axis=0), 0)
         total = missing_rows.sum()
         return P + np.outer(missing_rows, missing_columns) / total if total > 0 else P
 

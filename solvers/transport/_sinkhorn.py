@@ -147,8 +147,9 @@ def _log_steps(problem, control):
 def _sweeps(problem, control, omega, steps):
     errors = np.empty(steps)
     taken = problem.kernels.log_chunk(
-        problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, omega, errors, control.threshold, steps
-    )
+        problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, omega, errors, control.threshold,
+        steps,
+    )  # fmt: skip
     problem.sweeps += taken
     return errors[:taken]
 
@@ -164,12 +165,12 @@ def _scaling_steps(problem, control):
     if isinstance(problem.given, PointCloud):
         yield from _log_steps(problem, control)
     yield [_first_error(problem)], None
-    kernel = np.empty((problem.a.size, problem.b.size), problem.dtype)
+    stored = problem.kernels.scaling(problem.cost, problem.inv_eps, problem.u, problem.v)
     while True:
         errors = np.empty(control.max_steps)
         taken = problem.kernels.scaling_chunk(
-            problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, kernel, errors, control.threshold,
-            control.max_steps,
+            problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, stored, errors,
+            control.threshold, control.max_steps,
         )  # fmt: skip
         problem.sweeps += taken
         yield errors[:taken], None
