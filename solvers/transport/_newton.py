@@ -2,7 +2,7 @@
 
 With u eliminated exactly, J(v) = -<a, u(v)> - <b, v> is convex and finite everywhere, so that no step can overflow. Its
 gradient is c - b, c the column sums of P, and its Hessian D(c) - P^T D(1/a) P; with P replaced by its large entries,
-and c left as it is, that stays positive semidefinite. That a Hessian thinned out so will do is the observation of Tang et
+and c left as it is, that stays positive semidefinite. That a thin Hessian will do is the observation of Tang et
 al. (2024, arXiv:2401.12253); the path, its extrapolation and the shift are ours, chosen by measurements.
 """
 
@@ -14,9 +14,9 @@ import scipy.sparse
 
 from .._result import Status
 
-__all__ = ["At", "conjugate_gradients", "evaluate", "large_entries", "largest_cost", "newton_steps"]
+__all__ = ["conjugate_gradients", "evaluate", "large_entries", "largest_cost", "newton_steps", "visible_entries"]
 
-# Stages of eps: the first as a part of the spread of C; then by at most this factor a stage, or by the lesser one after a
+# Stages of eps: the first as a part of the spread of C; then by at most this factor each, or the lesser one after a
 # stage of more Newton steps than this.
 _FIRST_STAGE, _FACTOR, _LESSER_FACTOR, _EASY = 0.25, 4.0, 2.0, 3
 # A start nearer than the first (in L1) needs no path; a middle stage ends at the second. To end it at 0.3 made the last
@@ -25,6 +25,10 @@ _WARM, _NEAR = 0.03, 1e-3
 _SWEEPS = 3
 # Entries of P below this part of the error, over the longer side, are left out of the Hessian.
 _CUT = 1e-3
+# A cloud's costs are never stored: no more entries than this times n + m, estimated from so many rows, are kept of its
+# plan. Any choice leaves the Hessian semidefinite, but plans wider than that take more steps.
+_MOST_ENTRIES, _SAMPLED_ROWS = 256, 32
+_BLOCK = 512
 # The Levenberg term is sigma times the error times D(c).
 _SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 1.0, 1e-4, 1e8
 _ARMIJO, _HALVINGS = 1e-4, 6
@@ -34,7 +38,7 @@ _PATIENCE, _PATIENCE_HIDDEN = 6, 2
 
 
 @dataclass(slots=True)
-class At:
+class _At:
     """What one pass over the costs says of v."""
 
     u: np.ndarray
@@ -162,7 +166,7 @@ def evaluate(problem, inv_eps, u, v):
     with np.errstate(all="ignore"):
         columns = b * np.exp(v.astype(np.float64) - swept)
     J = -float(a @ u) - float(b @ v)
-    return At(u, v.copy(), swept, columns, float(error[0]), J)
+    return _At(u, v.copy(), swept, columns, float(error[0]), J)
 
 
 def largest_cost(cost):
@@ -181,15 +185,39 @@ def large_entries(problem, inv_eps, at, cut):
     return scipy.sparse.csr_array((data, indices, indptr), shape=(problem.a.size, problem.b.size))
 
 
+def visible_entries(problem, inv_eps, at):
+    """The entries of P that count beside the error, or the largest of them where these are too many to keep."""
+    n, m = problem.a.size, problem.b.size
+    cut, most = _CUT * min(at.error, 1.0) / max(n, m), _MOST_ENTRIES * (n + m)
+    if hasattr(problem.cost, "X") and n * m > most:
+        rows = np.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.int64)
+        some = problem.cost._replace(X=problem.cost.X[rows])
+        seen = problem.kernels.threshold_plan(some, inv_eps, at.u[rows], at.v, cut)[2]
+        share = max(1, int(most * rows.size / n))
+        if seen.size > share:
+            cut = float(np.partition(seen, seen.size - share)[seen.size - share])
+    return large_entries(problem, inv_eps, at, cut)
+
+
+def _squares(S, weights):
+    """The column sums of D(weights) S^2, in blocks of rows: a whole S^2 would be as large as C."""
+    sums = np.zeros(S.shape[1])
+    for lo in range(0, S.shape[0], _BLOCK):
+        ends = S.indptr[lo : lo + _BLOCK + 1]
+        part = slice(ends[0], ends[-1])
+        squares = S.data[part].astype(np.float64) ** 2, S.indices[part], ends - ends[0]
+        sums += scipy.sparse.csr_array(squares, shape=(ends.size - 1, sums.size)).T @ weights[lo : lo + _BLOCK]
+    return sums
+
+
 def _direction(problem, inv_eps, at, sigma):
     """-(H + sigma error D(c))^-1 (c - b), H with the large entries of P and the whole sums on its diagonal."""
     a, b, c = problem.a, problem.b, at.columns
-    n, m = a.size, b.size
-    S = large_entries(problem, inv_eps, at, _CUT * min(at.error, 1.0) / max(n, m))
+    S = visible_entries(problem, inv_eps, at)
     diagonal = c + sigma * at.error * np.maximum(c, b)
-    squares = scipy.sparse.csr_array((S.data**2, S.indices, S.indptr), shape=S.shape)
     inverse = 1.0 / a
-    preconditioner = 1.0 / np.maximum(diagonal - squares.T @ inverse, 1e-3 * (diagonal - c) + 1e-14 * diagonal)
+    # Rounding may make the difference negative.
+    preconditioner = 1.0 / np.maximum(diagonal - _squares(S, inverse), 1e-3 * (diagonal - c) + 1e-14 * diagonal)
     ST = S.T
 
     def product(x):
