@@ -3,8 +3,9 @@
 ``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error.
 """
 
+from ._divergence import SinkhornDivergence, sinkhorn_divergence
 from ._problem import PointCloud
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
 
-__all__ = ["PointCloud", "TransportResult", "sinkhorn"]
+__all__ = ["PointCloud", "SinkhornDivergence", "TransportResult", "sinkhorn", "sinkhorn_divergence"]

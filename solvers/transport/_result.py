@@ -18,7 +18,7 @@ class TransportResult(Result):
     regularized_value : float
         <C, P> + eps sum P (log P - 1), what was minimised (masses as the user gave them).
     dual_value : float
-        <a, f> + <b, g> - eps sum P, which bounds it from below.
+        <a, f> + <b, g> - eps mass, its bound from below where the marginals are met.
     potentials : (ndarray of shape (n,), ndarray of shape (m,))
         f and g in the units of C, with <a, f> = <b, g>; -inf where the weight is zero.
     plan : ndarray, shape (n, m)
@@ -28,6 +28,8 @@ class TransportResult(Result):
     iterations : int
         Sweeps.
     newton_steps : int
+    mass, eps : float
+        The total of the weights, and the regularisation.
     """
 
     _not_in_dict = frozenset(("potentials", "_problem", "_plan"))
@@ -35,7 +37,7 @@ class TransportResult(Result):
     def __init__(self, *, problem, newton_steps, **fields):
         super().__init__(**fields)
         self.newton_steps, self.eps = newton_steps, problem.reg
-        self.potentials = problem.potentials()
+        self.potentials, self.mass = problem.potentials(), problem.mass
         self._problem, self._plan = problem, None
         mass = problem.mass
         rows, columns, value = problem.marginals()
@@ -43,11 +45,11 @@ class TransportResult(Result):
         a, b, rows, columns = (
             mass * problem.spread(w, axis) for w, axis in ((problem.a, 0), (problem.b, 1), (rows, 0), (columns, 1))
         )
-        entropy = problem.reg * float(rows.sum())
+        entropy = problem.reg * mass
         self.value = mass * value
         self.dual_value = float(a @ f + b @ g) - entropy
         # log P = (f + g - C) / eps, so that <C, P> + eps sum P log P = sum P (f + g).
-        self.regularized_value = float(rows @ f + columns @ g) - entropy
+        self.regularized_value = float(rows @ f + columns @ g) - problem.reg * float(rows.sum())
 
     @property
     def marginal_error(self):

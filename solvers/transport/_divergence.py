@@ -1,0 +1,127 @@
+"""The Sinkhorn divergence (Feydy, Sejourne, Vialard, Amari, Trouve & Peyre 2019, arXiv:1810.08278).
+
+S(a, b) = OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2, with OT regularised by eps KL(P | a b^T): zero where the clouds
+agree, positive where they do not. Entropies of a and b cancel, so that the linear parts of the duals are enough.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._errors import ConvergenceError
+from ._problem import PointCloud
+from ._result import TransportResult
+from ._sinkhorn import sinkhorn
+
+__all__ = ["SinkhornDivergence", "sinkhorn_divergence"]
+
+
+@dataclass(frozen=True)
+class SinkhornDivergence:
+    """A Sinkhorn divergence and the three transport problems it is made of.
+
+    Attributes
+    ----------
+    value : float
+        Not negative: what rounding and the tolerance leave below zero is zero.
+    error : float
+        A bound on what the marginal errors make of it.
+    xy, xx, yy : TransportResult
+    """
+
+    value: float
+    error: float
+    xy: TransportResult
+    xx: TransportResult
+    yy: TransportResult
+
+    @property
+    def converged(self) -> bool:
+        """True if all three problems were solved."""
+        return self.xy.converged and self.xx.converged and self.yy.converged
+
+    def check(self):
+        """Return self if converged; raise ConvergenceError with the result that is not otherwise."""
+        for result in (self.xy, self.xx, self.yy):
+            if not result.converged:
+                raise ConvergenceError(result.message, result)
+        return self
+
+    def __repr__(self):
+        state = "converged" if self.converged else "not converged"
+        sweeps = sum(r.iterations for r in (self.xy, self.xx, self.yy))
+        return f"SinkhornDivergence({self.value:.6g} +- {self.error:.1e}, {state} in {sweeps} sweeps)"
+
+
+def sinkhorn_divergence(
+    X: ArrayLike,
+    Y: ArrayLike,
+    a: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    *,
+    eps: float,
+    cost: str | float = "sqeuclidean",
+    tol: float = 1e-6,
+    maxiter: int | None = None,
+    normalize: bool = False,
+) -> SinkhornDivergence:
+    """Compare two clouds of points by the debiased entropic transport cost.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, d)
+    Y : array_like, shape (m, d)
+    a, b : array_like, shapes (n,) and (m,), optional
+        Weights of the same total; uniform by default.
+    eps : float > 0
+        Regularisation, in the units of the cost.
+    cost : {"sqeuclidean", "euclidean"} or float
+        See ``PointCloud``.
+    tol, maxiter, normalize : as for ``sinkhorn``
+
+    Returns
+    -------
+    SinkhornDivergence
+        ``value``, ``error``, ``converged``, and the three results.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError: see ``sinkhorn``.
+
+    Notes
+    -----
+    Memory is O((n + m) d) where plain sweeps suffice: no matrix of costs is formed.
+
+    References
+    ----------
+    .. [1] J. Feydy et al., Interpolating between optimal transport and MMD using Sinkhorn divergences, AISTATS 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import transport
+    >>> X = np.random.default_rng(0).random((50, 2))
+    >>> [round(transport.sinkhorn_divergence(X, X + shift, eps=0.1).value, 3) for shift in (0.0, 0.5)]
+    [0.0, 0.5]
+    """
+    options = dict(eps=eps, tol=tol, maxiter=maxiter, normalize=normalize)
+    xy = sinkhorn(PointCloud(X, Y, cost), a, b, **options)
+    xx = sinkhorn(PointCloud(X, X, cost), a, a, **options)
+    yy = sinkhorn(PointCloud(Y, Y, cost), b, b, **options)
+    value = _linear(xy) - (_linear(xx) + _linear(yy)) / 2
+    error = _error(xy) + (_error(xx) + _error(yy)) / 2
+    return SinkhornDivergence(max(0.0, value) if math.isfinite(value) else math.inf, error, xy, xx, yy)
+
+
+def _linear(result):
+    """<a, f> + <b, g>, entropies left out, which cancel."""
+    return result.dual_value + result.eps * result.mass
+
+
+def _error(result):
+    """The largest potential (in the gauge of its mean) times the marginal error."""
+    spread = sum(float(np.ptp(p[np.isfinite(p)])) for p in result.potentials)
+    return spread * result.marginal_error * result.mass
