@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, even_shares, launch, total
 from .clouds import CostMatrix, costs, prepare, shape
-from .exponential import LOG2E, exp2
+from .exponential import LOG2E, exp2, log
 from .vectors import narrow
 
 __all__ = ["TOGETHER", "add_blocks", "log_chunk", "row_blocks"]
@@ -115,32 +115,35 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
 @jit
 def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
     """Update u[begin:end]; their new rows of P add up to ``sums``. Returns the L1 error of the new row sums."""
-    together, m, error = E.shape[0], w.size, 0.0
-    kappa = np.zeros(TOGETHER, w.dtype)
+    together, error = E.shape[0], 0.0
+    kappa, change = np.zeros(TOGETHER, w.dtype), np.empty(end - begin)
     sums[:] = 0
     for i in range(begin, end, together):
         count = min(together, end - i)
         for k in range(count):
-            row = costs(cost, i + k, 0, m, c)
-            u_new, factor, gap = _row(row, inv_eps, a[i + k], u[i + k], w, omega, safe, E[k], stretch)
-            u[i + k], kappa[k] = u_new, factor
-            error += gap
+            row = costs(cost, i + k, 0, w.size, c)
+            s = np.float64(_exponentials(row, narrow(w, inv_eps), narrow(w, u[i + k] * LOG2E), w, E[k], stretch))
+            if omega == 1.0 and 1.0 / safe <= s <= safe:
+                change[i + k - begin] = kappa[k] = a[i + k] / s
+            else:
+                u[i + k], kappa[k], gap = _relaxed_row(row, inv_eps, a[i + k], u[i + k], w, omega, safe, E[k], s)
+                change[i + k - begin] = 1.0
+                error += gap
         if count == 4:
             _add_four(kappa, E, sums)
         else:
             for k in range(count):
                 _add(kappa[k], E[k], sums)
+    for i in range(end - begin):
+        u[begin + i] += log(change[i])
     return error
 
 
 @jit
-def _row(c, inv_eps, a, u, w, omega, safe, e, stretch):
+def _relaxed_row(c, inv_eps, a, u, w, omega, safe, e, s):
     """The new u of one row, what its exponentials e must be multiplied by, and the error of the row sum."""
     a, u = np.float64(a), np.float64(u)
-    s = np.float64(_exponentials(c, narrow(w, inv_eps), narrow(w, u * LOG2E), w, e, stretch))
     if 1.0 / safe <= s <= safe:
-        if omega == 1.0:
-            return u + np.log(a / s), a / s, 0.0
         change = omega * np.log(a / s)
         if abs(change) < 0.9 * np.log(safe):
             factor = np.exp(change)
@@ -223,13 +226,13 @@ def _add_four(kappa, E, sums):
 def _columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, parts, sums, new, c):
     """Columns lo to hi: their sums, the new v, and the L1 error of the sums."""
     add_blocks(parts, lo, hi, sums)
-    error, good = 0.0, True
-    for j in range(lo, hi):
+    error, bad = 0.0, 0
+    for j in range(uint64(lo), uint64(hi)):
         s = sums[j]
         error += abs(s - b[j])
-        good = good and 1.0 / safe <= s <= safe
-        new[j] = v[j] + omega * np.log(b[j] / s)
-    if not good:
+        bad += not 1.0 / safe <= s <= safe
+        new[j] = v[j] + omega * log(b[j] / s)
+    if bad > 0:
         _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c)
     return error
 
