@@ -41,6 +41,12 @@ template <class R> __device__ inline double imag(complex<R> a) { return a.im; }
 __device__ inline double square(double a) { return a * a; }
 template <class R> __device__ inline double square(complex<R> a) { return double(a.re) * a.re + double(a.im) * a.im; }
 
+// weight |a|^2 in float64, weighted first: a square alone may be out of range.
+__device__ inline double weighted_square(double weight, double a) { return weight * a * a; }
+template <class R> __device__ inline double weighted_square(double weight, complex<R> a) {
+    return weight * a.re * a.re + weight * a.im * a.im;
+}
+
 // conj(a) b in float64.
 __device__ inline double conjugate_times(double a, double b) { return a * b; }
 template <class R> __device__ inline complex<double> conjugate_times(complex<R> a, complex<R> b) {

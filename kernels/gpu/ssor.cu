@@ -44,7 +44,7 @@ __device__ inline void step(long long n, real_of<T> alpha, const T* diagonal, co
         const T along = p[i], here = s[i] - alpha * (along + u[i]);
         x[i] = x[i] + alpha * along;
         s[i] = here;
-        sums[0] += square(here) * real(diagonal[i]);
+        sums[0] += weighted_square(real(diagonal[i]), here);
     }
 }
 

@@ -83,6 +83,19 @@ def test_other_forms_of_the_matrix_are_taken(cupy, method, form):
     agrees(solve(given, cupy.asarray(b)), expected, cupy.ndarray)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("power", [-1000, -500, 500, 1000])
+def test_a_matrix_of_any_scale_is_solved_as_on_the_cpu(cupy, power, dtype):
+    """Squares of its entries, or of those of x, are out of range."""
+    A = sp.csr_array(poisson(dtype) * 2.0**power)
+    expected, found = linalg.ssor_cg(A, b, omega=1.5), linalg.ssor_cg(on_device(A), cupy.asarray(b), omega=1.5)
+    assert found.status is expected.status is solvers.Status.CONVERGED
+    assert found.iterations == expected.iterations
+    x, y = (2.0 ** (power // 2) * each for each in (found.x.get(), expected.x))
+    np.testing.assert_allclose(x, y, rtol=0, atol=1e-10 * abs(y).max())
+    np.testing.assert_allclose(found.residuals, expected.residuals, rtol=0, atol=1e-10 * expected.residuals[0])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "complex64", "complex128"])
 @pytest.mark.parametrize("method", ["sor-colored", "ssor_cg", "cg-ssor"])
 def test_other_precisions_and_complex_numbers_are_taken(cupy, method, dtype):

@@ -215,6 +215,17 @@ def test_what_cannot_be_solved_is_named_as_on_the_cpu(gpu, name):
     np.testing.assert_allclose(theirs.iterate(), ours.iterate(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("power", [-660, 660])
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+def test_the_scale_of_the_matrix_changes_no_norm(gpu, kind, power):
+    """Squares of its entries are out of range; a power of two is exact."""
+    A = matrix(kind)
+    plain, scaled = (Krylov(gpu, each, "colours") for each in (A, sp.csr_array(A * 2.0**power)))
+    norms, same = plain.advance(12), scaled.advance(12)
+    assert plain.flag == scaled.flag == 0 and norms.tobytes() == same.tobytes()
+    assert np.array_equal(plain.iterate(), scaled.iterate() * 2.0**power)
+
+
 def test_a_sweep_that_diverges_ends_at_the_norm_that_is_not_finite(gpu):
     A = sp.csr_array(np.array([[1.0, 1e200], [1e200, 1.0]]))
     ours, theirs = (Run(kernels, A, "levels", omega=1.0) for kernels in (cpu, gpu))
