@@ -14,11 +14,18 @@ from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 from .sequences import SEQUENCES
 from .sequences_rivals import RIVALS
+from .transport import TRANSPORTS
+from .transport_methods import TRANSPORTERS
 
 __all__ = ["main"]
 
 # Areas that are no product of problems and methods, and the modules that measure them.
-_ON_THEIR_OWN = {"sequences": "sequences_bench", "ssor": "ssor_totals", "sweeps": "sweeps"}
+_ON_THEIR_OWN = {
+    "sequences": "sequences_bench",
+    "ssor": "ssor_totals",
+    "sweeps": "sweeps",
+    "transport": "transport_bench",
+}
 
 _CHOOSING = (
     ("symmetric positive definite", "cg", "diffusion, elasticity, least squares by normal equations"),
@@ -93,6 +100,7 @@ def _add_bench(parser):
     what.add_argument("--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration")
     what.add_argument("--seeds", type=_positive, default=1, help="sequences: how many draws of them; default 1")
     what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
+    what.add_argument("--cap", type=_tolerance, help="transport: most CPU seconds of a row; default 20, quick 0.4")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     _add_how(parser.add_argument_group("how to run it"))
@@ -157,6 +165,7 @@ def _bench(args, argv):
 def _list(args, argv):
     registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
     registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
+    registries |= {"transport problems": TRANSPORTS, "transport methods": TRANSPORTERS}
     if args.json:
         print(
             json.dumps(

@@ -1,0 +1,112 @@
+"""``solvers bench transport``: entropic plans, ours and POT's, judged by their recomputed marginals and cost."""
+
+import shlex
+import sys
+
+from . import _threads, machine, options, report, transport, transport_methods
+from ._registry import UsageError
+from .report import align, ratio, seconds
+from .transport import TRANSPORTS
+from .transport_methods import BASELINE, CAP, POT_TOL, TOL, TRANSPORTERS
+from .transport_run import INACCURATE, WRONG, run_problem, warm_up
+
+__all__ = ["bench", "heading", "line", "summary"]
+
+_CAP, _QUICK_CAP = 20.0, 0.4
+_QUICK = ("lap-1000", "images-l2-1e-2", "images-l2-1e-3")
+
+EXPLAINED = (
+    "seconds: CPU time, the dense plan included. error: the L1 error of both marginals of the plan, recomputed, as is "
+    f"its cost (value). ratio: the seconds of {BASELINE} over these; >: it was stopped before its end. "
+    f"Status {WRONG}: returned without a failure, but marginals or cost are off by more than 1e-3; {INACCURATE}: "
+    f"returned so, but above ten times the tolerance of {TOL:g}; {CAP}: stopped by this benchmark after its seconds. "
+    f"POT tests one marginal in L2, here for {POT_TOL:g}."
+)
+
+_COLUMNS = (
+    # heading, width (negative: aligned to the left), how a row fills it
+    ("problem", -16, lambda r: r.problem),
+    ("n", 5, lambda r: str(r.n)),
+    ("eps", 7, lambda r: f"{r.eps:.2g}"),
+    ("method", -23, lambda r: r.method),
+    ("sweeps", 7, lambda r: "" if r.sweeps is None else str(r.sweeps)),
+    ("Newton", 6, lambda r: str(r.newton_steps or "")),
+    ("seconds", 7, lambda r: seconds(r.seconds)),
+    ("error", 7, lambda r: "" if r.marginal_error is None else f"{r.marginal_error:.1e}"),
+    ("value", 10, lambda r: "" if r.value is None else f"{r.value:.7g}"),
+    ("ratio", 7, lambda r: (">" if r.at_least else "") + ratio(r.ratio)),
+    ("status", -12, lambda r: r.status if r.status in ("converged", CAP) else f"! {r.status}"),
+)
+
+
+def heading():
+    """The line of headings and the rule below it."""
+    text = " ".join(align(name, width) for name, width, _ in _COLUMNS)
+    return f"{text}\n{'-' * len(text)}"
+
+
+def line(row):
+    """One row of the table."""
+    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS).rstrip()
+
+
+def bench(args, argv):
+    """Carry out the command; return its exit code."""
+    options.check_outputs(args)
+    refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps".split()
+    options.refuse(args, "transport", refused)
+    if args.backend == "gpu":
+        raise UsageError("--backend gpu does not apply to transport: it is measured on the CPU.")
+    threads = args.threads or [1]
+    if len(threads) > 1:
+        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+    problems, methods = _problems(args), transport_methods.select(args.methods)
+    if BASELINE in TRANSPORTERS and transport_methods.available(TRANSPORTERS[BASELINE]):
+        methods = list(dict.fromkeys([*methods, TRANSPORTERS[BASELINE]]))
+    with _threads.pinned(threads[0], argv) as said:
+        return _run(problems, methods, args, argv, said)
+
+
+def _problems(args):
+    if args.problems is not None:
+        return transport.select(args.problems)
+    return [TRANSPORTS[name] for name in _QUICK] if args.quick else list(TRANSPORTS.values())
+
+
+def _run(problems, methods, args, argv, threads):
+    """Print a problem as it finishes; an interrupt keeps and writes those that did."""
+    cap = args.cap or (_QUICK_CAP if args.quick else _CAP)
+    repeats = 1 if args.quick else args.repeats
+    print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}; at most {cap:g} s a row")
+    print(report.wrap(EXPLAINED))
+    print(heading(), flush=True)
+    rows, code = [], 0
+    try:
+        warm_up(methods)
+        for entry in problems:
+            rows += (own := run_problem(entry.make(), methods, cap, repeats))
+            print("\n".join(line(row) for row in own), flush=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
+        code = 130
+    print(report.wrap(summary(rows)))
+    for row in rows:
+        if row.message and row.status != CAP:
+            print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
+    if args.json:
+        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
+        about["settings"] = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
+        report.write_json(args.json, rows, **about)
+        print(f"written: {args.json}")
+    return code
+
+
+def summary(rows):
+    """One line that counts what happened, the losses included."""
+    ours = [row for row in rows if not row.method.startswith("pot:") and row.ratio is not None]
+    slower = sum(row.ratio < 1 and not row.at_least for row in ours)
+    counted = {status: sum(row.status == status for row in rows) for status in ("converged", WRONG, INACCURATE, CAP)}
+    parts = [f"{len(rows)} solves", *(f"{count} {status}" for status, count in counted.items() if count)]
+    if ours:
+        parts.append(f"ours: {len(ours) - slower} at least as fast as {BASELINE}, {slower} slower")
+    return "; ".join(parts) + "."

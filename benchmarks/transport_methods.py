@@ -1,0 +1,153 @@
+"""Who solves the transport problems: ours and POT's, each asked for its plan within a limit of CPU seconds."""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._registry import Registry, UsageError, need, present
+
+__all__ = ["BASELINE", "CAP", "Contestant", "Outcome", "TOL", "TRANSPORTERS", "available", "select"]
+
+TRANSPORTERS = Registry("transport method")
+BASELINE = "pot:sinkhorn"
+
+#: L1 error of both marginals that ours are asked for. POT tests one marginal, in L2.
+TOL, POT_TOL = 1e-8, 1e-9
+#: What a method says of itself when it has used up its seconds.
+CAP = "cap"
+_MOST = 1_000_000
+
+
+@dataclass
+class Outcome:
+    """A plan and what its method says about it; ``claim`` is "converged" or the name of a failure."""
+
+    plan: np.ndarray
+    claim: str
+    sweeps: int
+    newton_steps: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A registered method: ``solve(problem, plan)`` is timed; ``plan = prepare(problem, cap)`` is not."""
+
+    name: str
+    summary: str
+    prepare: Callable
+    solve: Callable
+    package: str = ""
+
+
+def available(entry):
+    """Say whether the method is there."""
+    if entry.name != "sns":
+        return present(entry.package)
+    from solvers import transport
+
+    return hasattr(transport, "sinkhorn_newton_sparse")
+
+
+def select(text):
+    """The contestants of a list, or all that are there; those that were asked for must be."""
+    if text is None:
+        return [entry for entry in TRANSPORTERS.values() if available(entry)]
+    chosen = TRANSPORTERS.select(text)
+    for entry in chosen:
+        need(entry.package, f"{entry.name!r}")
+        if not available(entry):
+            raise UsageError(f"{entry.name!r} is not in this version of the library.")
+    return chosen
+
+
+# ---- ours ------------------------------------------------------------------------------------------
+
+
+class _Budget:
+    """A callback that ends a solve after so many CPU seconds."""
+
+    def __init__(self, cap):
+        self._end = time.process_time() + cap
+        self.spent = False
+
+    def on_chunk(self, iteration, norm):
+        self.spent = time.process_time() > self._end
+        if self.spent:
+            raise StopIteration
+
+
+def _ours(method):
+    def solve(problem, cap):
+        from solvers import transport
+
+        budget = _Budget(cap)
+        common = dict(eps=problem.eps, tol=TOL, maxiter=_MOST, callback=budget)
+        if method == "sns":
+            res = transport.sinkhorn_newton_sparse(problem.C, problem.a, problem.b, **common)
+        else:
+            res = transport.sinkhorn(problem.C, problem.a, problem.b, method=method, **common)
+        claim = "converged" if res.converged else CAP if budget.spent else str(res.status)
+        return Outcome(res.plan, claim, res.iterations, res.newton_steps, "" if res.converged else res.message)
+
+    return solve
+
+
+for _name, _summary in (
+    ("auto", "ours: sweeps, and Newton's method where it will be faster"),
+    ("log", "ours: sweeps in the log domain"),
+    ("scaling", "ours: sweeps on the scalings of a stored kernel"),
+    ("sor", "ours: over-relaxed sweeps, omega from the observed rate"),
+    ("newton", "ours: semi-dual sparse Newton, eps followed from large values"),
+    ("sns", "ours: Sinkhorn-Newton-Sparse"),
+):
+    TRANSPORTERS.add(Contestant(_name, _summary, lambda problem, cap: cap, _ours(_name)))
+
+
+# ---- POT's -----------------------------------------------------------------------------------------
+
+
+def _pot(name):
+    def call(problem, iterations):
+        import ot
+
+        function = {"sinkhorn": ot.bregman.sinkhorn_knopp}.get(name) or getattr(ot.bregman, name)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return function(
+                problem.a, problem.b, problem.C, problem.eps, numItermax=iterations, stopThr=POT_TOL, log=True
+            )
+
+    def prepare(problem, cap):
+        """The most iterations that fit in ``cap`` seconds: POT knows no limit of time."""
+        import ot  # noqa: F401 - before the clock starts
+
+        before, spent, count = (0.0, 0), 0.0, 0
+        while spent <= 0.05 * cap:
+            before, count = (spent, count), 5 * count + 2
+            start = time.process_time()
+            _, log = call(problem, count)
+            spent = time.process_time() - start
+            if log["err"][-1] <= POT_TOL or len(log["err"]) < count // 20:
+                return _MOST  # it ends by itself
+        each = (spent - before[0]) / (count - before[1])
+        return min(_MOST, max(count, int(count + (cap - spent) / each)))
+
+    def solve(problem, most):
+        plan, log = call(problem, most)
+        sweeps = log.get("niter", log.get("n_iter")) + 1
+        ended = sweeps >= most and not log["err"][-1] <= POT_TOL
+        return Outcome(plan, CAP if ended else "converged", sweeps)
+
+    return prepare, solve
+
+
+for _name, _summary in (
+    ("sinkhorn", "POT's ot.bregman.sinkhorn_knopp, the baseline"),
+    ("sinkhorn_log", "POT's sweeps in the log domain"),
+    ("sinkhorn_stabilized", "POT's sweeps with absorption"),
+):
+    TRANSPORTERS.add(Contestant(f"pot:{_name}", _summary, *_pot(_name), package="ot"))

@@ -1,0 +1,191 @@
+"""The transport problems are what they say, plans are judged by what they are, and the command says so."""
+
+import json
+
+import numpy as np
+import pytest
+from solvers.benchmarks import cli, transport_methods
+from solvers.benchmarks.transport import TRANSPORTS, Transport, TransportEntry, assignment, images, points, select
+from solvers.benchmarks.transport_bench import heading, line, summary
+from solvers.benchmarks.transport_methods import CAP, TRANSPORTERS, Contestant, Outcome, available
+from solvers.benchmarks.transport_run import INACCURATE, WRONG, run_problem
+
+OURS = ["auto", "log", "scaling", "sor", "newton"]
+
+
+def run(capsys, *arguments):
+    code = cli.main(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def tiny(name="tiny", eps=0.02):
+    return Transport(name, *images(2, side=5), eps)
+
+
+def methods(*names):
+    return [TRANSPORTERS[name] for name in names]
+
+
+def fake(solve, name="fake"):
+    return Contestant(name, "a fake", lambda problem, cap: cap, solve)
+
+
+def right_plan(problem):
+    return TRANSPORTERS["log"].solve(problem, 5.0).plan
+
+
+# ---- the problems ----
+
+
+@pytest.mark.parametrize(
+    "build", [lambda: assignment(9), lambda: images(1, 6), lambda: images(2, 6), lambda: points(9)]
+)
+def test_costs_lie_in_the_unit_interval_and_weights_sum_to_one(build):
+    (C, a, b), again = build(), build()
+    assert all(np.array_equal(one, two) for one, two in zip((C, a, b), again))
+    assert C.min() >= 0 and 0.9 < C.max() <= 1 and min(a.min(), b.min()) > 0
+    assert a.sum() == pytest.approx(1, abs=1e-14) and b.sum() == pytest.approx(1, abs=1e-14)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_cost_of_images_is_the_distance_of_their_pixels(power):
+    C, a, b = images(power, side=4)
+    place = np.array([(i, j) for i in range(4) for j in range(4)], dtype=float)
+    distance = (np.abs(place[:, None] - place) ** power).sum(axis=2)
+    assert np.allclose(C, distance / distance.max()) and not np.allclose(a, b)
+
+
+def test_the_promised_problems_and_methods_are_registered():
+    assert {"lap-500", "lap-1000", "images-l1-1e-4", "images-l2-1e-2", "points-5000-1e-3"} <= set(TRANSPORTS)
+    assert {*OURS, "sns", "pot:sinkhorn", "pot:sinkhorn_log", "pot:sinkhorn_stabilized"} == set(TRANSPORTERS)
+    assert [entry.eps for entry in select("points-1500")] == [1e-2, 1e-3, 1e-4]
+
+
+# ---- the judgement ----
+
+
+@pytest.mark.parametrize("name", list(TRANSPORTERS))
+def test_every_method_finds_the_plan(name):
+    if not available(TRANSPORTERS[name]):
+        pytest.skip("not there")
+    rows = run_problem(tiny(), methods("log", name), 5.0, 1)
+    assert [row.status for row in rows] == ["converged"] * len(rows)
+    assert rows[-1].value == pytest.approx(rows[0].value, rel=1e-6) and rows[-1].marginal_error <= 1e-7
+
+
+def test_wrong_marginals_are_called_wrong_whatever_the_method_says():
+    liar = fake(lambda problem, cap: Outcome(1.1 * np.outer(problem.a, problem.b), "converged", 1))
+    row = run_problem(tiny(), [liar], 1.0, 1)[0]
+    assert row.status == WRONG and row.marginal_error == pytest.approx(0.2) and row.ratio is None
+    assert "! WRONG" in line(row) and "1 WRONG" in summary([row])
+
+
+@pytest.mark.parametrize("claim", ["stagnated", CAP])
+def test_a_failure_that_is_named_is_not_called_wrong(claim):
+    honest = fake(lambda problem, cap: Outcome(1.1 * np.outer(problem.a, problem.b), claim, 1))
+    assert run_problem(tiny(), [honest], 1.0, 1)[0].status == claim
+
+
+def test_a_plan_that_is_not_finite_is_wrong():
+    broken = fake(lambda problem, cap: Outcome(np.full_like(problem.C, np.nan), "converged", 1))
+    assert run_problem(tiny(), [broken], 1.0, 1)[0].status == WRONG
+
+
+def test_right_marginals_with_another_cost_are_wrong():
+    product = fake(lambda problem, cap: Outcome(np.outer(problem.a, problem.b), "converged", 1))
+    rows = run_problem(tiny(), [*methods("log", "sor"), product], 5.0, 1)
+    assert [row.status for row in rows] == ["converged", "converged", WRONG] and "cost" in rows[-1].message
+
+
+def test_a_small_error_above_the_tolerance_is_inaccurate():
+    near = fake(lambda problem, cap: Outcome((1 + 1e-5) * right_plan(problem), "converged", 1))
+    assert run_problem(tiny(), [near], 1.0, 1)[0].status == INACCURATE
+
+
+def test_an_exception_ends_only_its_own_row():
+    def fail(problem, cap):
+        raise MemoryError("none left")
+
+    rows = run_problem(tiny(), [fake(fail), TRANSPORTERS["log"]], 5.0, 2)
+    assert rows[0].status == "failed" and "none left" in rows[0].message and rows[0].seconds is None
+    assert rows[1].status == "converged" and line(rows[0])
+
+
+def test_only_right_plans_are_compared():
+    liar = fake(lambda problem, cap: Outcome(2 * problem.C, "converged", 1), "liar")
+    rows = run_problem(tiny(), [TRANSPORTERS["log"], liar], 5.0, 1, baseline="liar")
+    assert rows[0].ratio is None
+    capped = fake(lambda problem, cap: Outcome(2 * problem.C, CAP, 1), "capped")
+    rows = run_problem(tiny(), [TRANSPORTERS["log"], capped], 5.0, 1, baseline="capped")
+    assert rows[0].ratio is not None and rows[0].at_least and rows[1].ratio is None
+
+
+@pytest.mark.parametrize("name", ["log", "sor", "pot:sinkhorn", "pot:sinkhorn_log"])
+def test_a_row_ends_when_its_seconds_are_spent(name):
+    problem = Transport("slow", *images(1, side=8), 2e-4 if name in OURS else 2e-3)
+    pytest.importorskip("ot")
+    row = run_problem(problem, methods(name), 0.02, 1)[0]
+    assert row.status in (CAP, "converged") and row.sweeps < 100_000
+
+
+# ---- the command ----
+
+
+@pytest.fixture
+def lap_9(monkeypatch):
+    monkeypatch.setitem(TRANSPORTS, "lap-9", TransportEntry("lap-9", "tiny", 0.05, lambda: assignment(9)))
+
+
+def test_the_command_prints_and_writes_its_rows(capsys, lap_9, tmp_path):
+    target = tmp_path / "out.json"
+    arguments = ["bench", "transport", "--problems=lap-9", "--methods=auto,sor", f"--json={target}"]
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0 and heading() in out and "lap-9" in out
+    content = json.loads(target.read_text())
+    assert [row["method"] for row in content["rows"]] == ["auto", "sor", "pot:sinkhorn"]
+    assert content["command"].startswith("solvers bench transport --problems=lap-9")
+    assert content["settings"]["tol"] == 1e-8 and content["rows"][2]["ratio"] == 1.0
+
+
+def test_a_wrong_row_is_said_by_the_command(capsys, lap_9, monkeypatch):
+    liar = fake(lambda problem, cap: Outcome(np.zeros_like(problem.C), "converged", 1), "liar")
+    monkeypatch.setitem(TRANSPORTERS, "liar", liar)
+    code, out, _ = run(capsys, "bench", "transport", "--problems=lap-9", "--methods=liar,log")
+    assert code == 0 and "! WRONG" in out and "1 WRONG" in out
+
+
+def test_quick_runs_every_method(capsys):
+    code, out, _ = run(capsys, "bench", "transport", "--quick", "--cap=0.1")
+    assert code == 0 and "images-l2-1e-3" in out and "WRONG" not in out.split("---\n")[1]
+    assert all(entry.name in out for entry in TRANSPORTERS.values() if available(entry))
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--problems=lap-50"], "lap-500"),
+        (["--methods=newtn"], "newton"),
+        (["--problems="], "empty"),
+        (["--size=5"], "--size does not apply to transport"),
+        (["--cap=0"], "> 0"),
+        (["--threads=1,2"], "one number"),
+        (["--backend=gpu"], "CPU"),
+        (["--json=/no/such/folder/x.json"], "cannot be written"),
+    ],
+    ids=str,
+)
+def test_a_bad_option_is_one_sentence_and_exit_code_two(capsys, arguments, words):
+    code, out, err = run(capsys, "bench", "transport", *arguments)
+    assert code == 2 and words in err and "Traceback" not in err and "converged" not in out
+
+
+def test_a_method_of_another_version_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr(transport_methods, "available", lambda entry: False)
+    code, _, err = run(capsys, "bench", "transport", "--methods=sns")
+    assert code == 2 and "not in this version" in err
+
+
+def test_list_and_bench_name_the_area(capsys):
+    assert "transport" in run(capsys, "bench")[1]
+    assert {*TRANSPORTS, *TRANSPORTERS} <= set(run(capsys, "list")[1].split())
