@@ -206,26 +206,36 @@ def _sor_steps(problem, control):
     yield [_first_error(problem)], None
     rule = _Rate()
     while True:
-        saved = problem.save()
-        errors = _sweeps(problem, control, rule.omega, min(control.max_steps, rule.steps))
-        if not rule.observe(errors):
+        saved, seen = problem.save(), np.empty(0)
+        while len(seen) < rule.steps:
+            errors = _sweeps(problem, control, rule.omega, min(control.max_steps, rule.steps - len(seen)))
+            seen = np.append(seen, errors)
+            if len(seen) < rule.steps and np.isfinite(errors[-1]):
+                yield errors, None
+            else:
+                break
+        if not rule.observe(seen):
             problem.restore(saved)
             errors = np.where(np.isfinite(errors), errors, 2.0)
         yield errors, None
 
 
 # Sweeps after which "auto" looks at their rate, and the sweeps that a Newton solve costs about as much as (measured).
-_LOOK, _NEWTON_COSTS = 20, 100
+_LOOK, _NEWTON_COSTS = 20, 250
 
 
 def _auto_steps(problem, control):
     """Plain sweeps; Newton's method from where they would take longer than that."""
     yield [_first_error(problem)], None
+    seen = np.empty(0)
     while True:
-        errors = _sweeps(problem, control, 1.0, min(control.max_steps, _LOOK))
+        errors = _sweeps(problem, control, 1.0, min(control.max_steps, _LOOK - len(seen)))
+        seen = np.append(seen, errors)
         yield errors, None
-        if len(errors) == _LOOK and _remaining(errors, control.threshold) > _NEWTON_COSTS:
-            break
+        if len(seen) == _LOOK:
+            if _remaining(seen, control.threshold) > _NEWTON_COSTS:
+                break
+            seen = np.empty(0)
     newton = newton_steps(problem, control)
     next(newton)
     yield from newton
