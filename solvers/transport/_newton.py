@@ -19,10 +19,12 @@ __all__ = ["conjugate_gradients", "evaluate", "large_entries", "largest_cost", "
 # Stages of eps: the first as a part of the spread of C; then by at most this factor each, or the lesser one after a
 # stage of more Newton steps than this.
 _FIRST_STAGE, _FACTOR, _LESSER_FACTOR, _EASY = 0.25, 4.0, 2.0, 3
+# A stage of more steps than this is left, and the one before solved further by the next factor, down to the last number.
+_LONG, _NEARER, _NEAREST = 15, 0.1, 2e-6
 # A start nearer than the first (in L1) needs no path; a middle stage ends at the second. To end it at 0.3 made the last
 # stage of L1 costs on grids up to 10 times as long, and at 0.01 up to 5 times (measured).
 _WARM, _NEAR = 0.03, 1e-3
-_SWEEPS = 3
+_SWEEPS = 2
 # Entries of P below this part of the error, over the longer side, are left out of the Hessian.
 _CUT = 1e-3
 # A cloud's costs are never stored: no more entries than this times n + m, estimated from so many rows, are kept of its
@@ -32,7 +34,7 @@ _BLOCK = 512
 # The Levenberg term is sigma times the error times D(c).
 _SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 1.0, 1e-4, 1e8
 _ARMIJO, _HALVINGS = 1e-4, 6
-_CG_STEPS, _CG_RTOL = 300, 0.5
+_CG_STEPS, _CG_RTOL, _CG_WORK = 300, 0.5, 20.0
 # Failures in a row, without half the error gained, after which no step will help; where rounding hides J, so many.
 _PATIENCE, _PATIENCE_HIDDEN = 6, 2
 
@@ -61,16 +63,37 @@ def newton_steps(problem, control):
 
 
 def _path(problem, control, most):
-    """The stages before the last; after one that was hard, the next is nearer."""
-    reg, last = _FIRST_STAGE * _spread(problem.cost), None
-    while problem.reg < reg < math.inf:
+    """Stages of falling eps: after a hard one a nearer one; one that takes too long means the last was not solved."""
+    reg, near, solved = _FIRST_STAGE * _spread(problem.cost), _NEAR, []
+    if not problem.reg < reg < math.inf:
+        return
+    while True:
         before = problem.newton_steps
-        yield from _middle(problem, control, reg, most)
-        factor = _FACTOR if problem.newton_steps - before <= _EASY else _LESSER_FACTOR
-        stages = math.ceil(math.log(reg / problem.reg) / math.log(factor) - 1e-9)
-        following = reg * (problem.reg / reg) ** (1.0 / stages) if stages > 1 else problem.reg
-        last = _extrapolate(problem, reg, following, last)
-        reg = following
+        limit = _LONG if solved and near > _NEAREST else math.inf
+        done = yield from _stage(problem, control, reg, near, most, limit)
+        if done:
+            factor = _FACTOR if problem.newton_steps - before <= _EASY else _LESSER_FACTOR
+            solved = [*solved[-1:], (reg, problem.v.astype(np.float64))]
+            reg = _next(reg, problem.reg, factor)
+            _extrapolate(problem, reg, *solved)
+        elif limit < math.inf:
+            near *= _NEARER
+            reg, problem.v[:] = solved.pop()
+        else:
+            return
+
+
+def _next(reg, end, factor):
+    """The eps of the next stage, in equal steps of at most ``factor``."""
+    stages = math.ceil(math.log(reg / end) / math.log(factor) - 1e-9)
+    return reg * (end / reg) ** (1.0 / stages) if stages > 1 else end
+
+
+def _extrapolate(problem, reg, *solved):
+    """Start at ``reg`` on the line through the last two stages: g, v up to a factor, is nearly linear in eps."""
+    last, v = solved[-1]
+    slope = (v - solved[0][1]) / (solved[0][0] - last) if len(solved) == 2 else 0.0
+    problem.v[:] = v + slope * (last - reg)
 
 
 def _spread(cost):
@@ -85,39 +108,39 @@ def _spread(cost):
     return float(C.mean() - C.min()) if C.size else 0.0
 
 
-def _extrapolate(problem, reg, following, last):
-    """Start the next stage on the line through the last two, as g is nearly linear in eps; returns (reg, g)."""
-    v = problem.v.astype(np.float64)  # g / problem.reg, whatever the stage
-    if last is not None:
-        problem.v += (v - last[1]) * ((reg - following) / (last[0] - reg))
-    return reg, v
-
-
-def _middle(problem, control, reg, most):
-    """One stage of larger eps; problem.u and v hold the potentials of the last eps at each yield."""
+def _stage(problem, control, reg, near, most, limit):
+    """One value of eps; problem.u and v hold the potentials of the last eps at each yield. True if solved."""
+    if reg == problem.reg:
+        return (yield from _steps(problem, control, problem.inv_eps, 0.0, most, limit))
 
     def rescaled(factor):
         problem.u *= problem.dtype.type(factor)
         problem.v *= problem.dtype.type(factor)
 
     rescaled(problem.reg / reg)
-    for errors, status in _steps(problem, control, 1.0 / reg, _NEAR, most):
+    steps = _steps(problem, control, 1.0 / reg, near, most, limit)
+    while True:
+        try:
+            errors, status = next(steps)
+        except StopIteration as end:
+            rescaled(reg / problem.reg)
+            return end.value
         rescaled(reg / problem.reg)
         # An error below the threshold would end the solve, at the wrong eps.
         yield np.maximum(errors, np.nextafter(control.threshold, math.inf)), status
         rescaled(problem.reg / reg)
-    rescaled(reg / problem.reg)
 
 
-def _steps(problem, control, inv_eps, near, most):
-    """Sweeps, then Newton steps until the error is at most ``near``; ends early where no step helps."""
-    sigma, failures = _SIGMA, 0
+def _steps(problem, control, inv_eps, near, most, limit=math.inf):
+    """Sweeps, then Newton steps until the error is at most ``near``: True; False at the limit, or if none helps."""
+    sigma, failures, last = _SIGMA, 0, problem.newton_steps + limit
     yield from _sweeps(problem, control, inv_eps, _SWEEPS)
     at = evaluate(problem, inv_eps, problem.u, problem.v)
     while at.error > near:
+        if problem.newton_steps >= last:
+            return False
         if -at.J > most * inv_eps:
             yield [at.error], Status.INFEASIBLE
-            return
         step = _direction(problem, inv_eps, at, sigma)
         trial, t, hidden = _line_search(problem, inv_eps, at, step)
         problem.newton_steps += 1
@@ -137,7 +160,8 @@ def _steps(problem, control, inv_eps, near, most):
             failures = 0
         elif failures >= (_PATIENCE_HIDDEN if hidden else _PATIENCE):
             _move(problem, min(at, start, key=lambda it: it.error))
-            return
+            return False
+    return True
 
 
 def _move(problem, at):
@@ -213,6 +237,7 @@ def _squares(S, weights):
 def _direction(problem, inv_eps, at, sigma):
     """-(H + sigma error D(c))^-1 (c - b), H with the large entries of P and the whole sums on its diagonal."""
     a, b, c = problem.a, problem.b, at.columns
+    n, m = a.size, b.size
     S = visible_entries(problem, inv_eps, at)
     diagonal = c + sigma * at.error * np.maximum(c, b)
     inverse = 1.0 / a
@@ -223,7 +248,8 @@ def _direction(problem, inv_eps, at, sigma):
     def product(x):
         return diagonal * x - ST @ (inverse * (S @ x))
 
-    return conjugate_gradients(product, b - c, preconditioner, min(_CG_RTOL, math.sqrt(at.error)), _CG_STEPS)
+    steps = max(_CG_STEPS, int(_CG_WORK * n * m / max(S.nnz, 1)))
+    return conjugate_gradients(product, b - c, preconditioner, min(_CG_RTOL, math.sqrt(at.error)), steps)
 
 
 def conjugate_gradients(product, r, preconditioner, rtol, most):
@@ -258,7 +284,7 @@ def _line_search(problem, inv_eps, at, step):
     hidden, t = -slope <= rounding(problem, at), 1.0
     for _ in range(_HALVINGS):
         trial = evaluate(problem, inv_eps, at.u, (at.v + t * step).astype(problem.dtype))
-        better = trial.error <= 0.9 * at.error if hidden else trial.J <= at.J + _ARMIJO * t * slope
+        better = trial.error <= 0.98 * at.error if hidden else trial.J <= at.J + _ARMIJO * t * slope
         if better and math.isfinite(trial.J) and math.isfinite(trial.error):
             return trial, t, hidden
         t *= 0.5
