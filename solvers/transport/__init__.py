@@ -1,11 +1,20 @@
 """Optimal transport: entropic plans that are right, or a named failure.
 
-``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error.
+``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error;
+``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
 """
 
 from ._divergence import SinkhornDivergence, sinkhorn_divergence
 from ._problem import PointCloud
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
+from ._sns import sinkhorn_newton_sparse
 
-__all__ = ["PointCloud", "SinkhornDivergence", "TransportResult", "sinkhorn", "sinkhorn_divergence"]
+__all__ = [
+    "PointCloud",
+    "SinkhornDivergence",
+    "TransportResult",
+    "sinkhorn",
+    "sinkhorn_divergence",
+    "sinkhorn_newton_sparse",
+]
