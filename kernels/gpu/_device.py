@@ -26,6 +26,7 @@ __all__ = [
     "device_of",
     "empty",
     "forget",
+    "is_ready",
     "reads",
     "real_type",
     "to_device",
@@ -179,9 +180,19 @@ def to_device(values, dtype):
     """The values in the memory of this backend, C-contiguous and of that dtype; copied only where they must be."""
     import cupy
 
-    if isinstance(values, cupy.ndarray) and values.dtype == dtype and values.flags.c_contiguous:
+    if isinstance(values, cupy.ndarray) and values.dtype == dtype and is_ready(values):
         return values
     return copy_to_device(values, dtype)
+
+
+def is_ready(array):
+    """Whether the kernels can read the array as it is: C-contiguous, and each entry where one load can take it."""
+    return array.flags.c_contiguous and _is_aligned(array)
+
+
+def _is_aligned(array):
+    """A view of other numbers, or memory of another library, may begin anywhere."""
+    return array.data.ptr % array.itemsize == 0
 
 
 def copy_to_device(values, dtype):
@@ -190,8 +201,18 @@ def copy_to_device(values, dtype):
     if isinstance(values, np.ndarray):
         array.set(np.ascontiguousarray(values, dtype=dtype))
     else:
-        array[...] = values
+        array[...] = values if _is_aligned(values) else _aligned(values)
     return array
+
+
+def _aligned(values):
+    """The same values at an address that a load of a whole entry may have, which CuPy's kernels rely on as ours do."""
+    made = empty(values.shape, values.dtype)
+    if values.flags.c_contiguous:
+        made.ravel().view(np.uint8)[...] = values.ravel().view(np.uint8)
+    else:  # the halves of complex numbers, each aligned
+        made.real[...], made.imag[...] = values.real, values.imag
+    return made
 
 
 def to_host(array):

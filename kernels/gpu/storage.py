@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from ._device import TYPES, Source, blocks, copy_to_device, to_host, zeros
+from ._device import TYPES, Source, blocks, copy_to_device, to_device, to_host, zeros
 
 __all__ = [
     "CSR",
@@ -70,6 +70,7 @@ def is_valid_csr(indptr, indices, nnz):
         return False
     n = indptr.size - 1
     bad = zeros(1, np.int32)
+    indptr, indices = (to_device(each, each.dtype) for each in (indptr, indices))
     types = _INTEGERS[indptr.dtype.char], _INTEGERS[indices.dtype.char]
     _source.launch("is_valid", types, blocks(max(n, nnz)), np.int64(n), np.int64(nnz), indptr, indices, bad)
     return not to_host(bad)[0]
@@ -83,12 +84,7 @@ def csr(indptr, indices, data):
     indptr, indices : cupy.ndarray of int32 or int64, shapes (n + 1,) and (nnz,)
     data : cupy.ndarray, shape (nnz,)
     """
-    return CSR(_narrow(indptr), _narrow(indices), data)
-
-
-def _narrow(indices):
-    ready = indices.dtype == np.int32 and indices.flags.c_contiguous
-    return indices if ready else copy_to_device(indices, np.int32)
+    return CSR(to_device(indptr, np.int32), to_device(indices, np.int32), data)
 
 
 def diagonals(A):

@@ -146,6 +146,10 @@ ARGUMENTS = {
     ),
     "host": (lambda cupy: (np.zeros(64), np.int32(1), np.float64(1)), "a cupy.ndarray or a null pointer"),
     "strided": (lambda cupy: (cupy.zeros(128)[::2], np.int32(1), np.float64(1)), "not C-contiguous"),
+    "misaligned": (
+        lambda cupy: (cupy.zeros(65, np.float32)[1:].view(np.float64), np.int32(1), np.float64(1)),
+        r"argument 0 \(double\*\): the array is misaligned for float64",
+    ),
     "python int": (lambda cupy: (cupy.zeros(64), 1, np.float64(1)), r"argument 1 \(int\): got int"),
     "integer": (lambda cupy: (cupy.zeros(64), np.int64(1), np.float64(1)), r"argument 1 \(int\): got int64"),
     "float": (lambda cupy: (cupy.zeros(64), np.int32(1), np.float32(1)), r"argument 2 \(double\): got float32"),

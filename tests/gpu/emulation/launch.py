@@ -215,6 +215,8 @@ def _check_argument(kernel, position, type_, value):
             raise EmulationError(f"{where}: got an array of {value.dtype}")
         if not value.flags.c_contiguous:
             raise EmulationError(f"{where}: the array is not C-contiguous")
+        if value.data.ptr % value.itemsize:
+            raise EmulationError(f"{where}: the array is misaligned for {value.dtype}")
     elif not isinstance(value, np.generic) or value.dtype != dtype:
         raise EmulationError(f"{where}: got {type(value).__name__}")
 
