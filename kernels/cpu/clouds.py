@@ -7,6 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import FLAGS, jit
+from .exponential import LOG2E, exp2, log
 
 __all__ = ["CostMatrix", "PointCosts", "costs", "prepare", "shape"]
 
@@ -65,5 +66,7 @@ def _distances(cost, i, lo, hi, out):
             c[j] = np.sqrt(c[j])
     elif power != 2.0:
         for j in range(c.size):
-            c[j] = c[j] ** (0.5 * power)
+            square = np.float64(c[j])
+            # The polynomials ask for a normal number.
+            c[j] = exp2(0.5 * power * LOG2E * log(max(square, 1e-300))) if square > 1e-300 else 0.0
     return c

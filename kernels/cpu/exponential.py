@@ -1,4 +1,4 @@
-"""exp, 2^x and log by polynomials, so that loops over them vectorise: Numba's own call a scalar function for each number.
+"""exp, 2^x and log by polynomials, so that loops over them vectorise: Numba's own call a function for each number.
 
 x = n log 2 + r with |r| <= log(2) / 2: adding 1.5 * 2^52 rounds x / log 2 to the integer n, and leaves it in the low
 bits of the sum, from where it is shifted into the exponent of 2^n. On [-700, 0] it is off by at most 1.5 units in the
@@ -73,7 +73,7 @@ _LEAST32, _MOST32 = np.float32(-127.2), np.float32(128.0)
 _LEAST_EXP64, _MOST_EXP64 = -709.2, 710.0
 _LEAST_EXP32, _MOST_EXP32 = np.float32(-88.1), np.float32(89.0)
 
-# log((1 + s) / (1 - s)) = 2 s + s z (_L0 + _L1 z + ...) with z = s^2, relative error 5e-18 between sqrt(1/2) and sqrt(2).
+# log((1 + s) / (1 - s)) = 2 s + s z (_L0 + _L1 z + ...) with z = s^2, relative error 5e-18 from sqrt(1/2) to sqrt(2).
 _L64 = (
     0.666666666666667, 0.399999999998992, 0.2857142862611452, 0.22222211112104948, 0.1818289077802613,
     0.15331666676597175, 0.146171283998073,

@@ -122,11 +122,20 @@ def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
         count = min(together, end - i)
         for k in range(count):
             row = costs(cost, i + k, 0, w.size, c)
-            s = np.float64(_exponentials(row, narrow(w, inv_eps), narrow(w, u[i + k] * LOG2E), w, E[k], stretch))
+            s, scale, ui, e = w.dtype.type(0), narrow(w, inv_eps), narrow(w, u[i + k] * LOG2E), E[k]
+            if stretch < w.size:
+                s = _exponentials_ahead(row, scale, ui, w, e, stretch)
+            else:  # a function here would cost a tenth of a row of 500
+                for j in range(w.size):
+                    x = exp2((ui + w[j]) - row[j] * scale)
+                    e[j] = x
+                    s += x
             if omega == 1.0 and 1.0 / safe <= s <= safe:
-                change[i + k - begin] = kappa[k] = a[i + k] / s
+                change[i + k - begin] = kappa[k] = a[i + k] / np.float64(s)
             else:
-                u[i + k], kappa[k], gap = _relaxed_row(row, inv_eps, a[i + k], u[i + k], w, omega, safe, E[k], s)
+                u[i + k], kappa[k], gap = _relaxed_row(
+                    row, inv_eps, a[i + k], u[i + k], w, omega, safe, e, np.float64(s)
+                )
                 change[i + k - begin] = 1.0
                 error += gap
         if count == 4:
@@ -159,19 +168,17 @@ def _relaxed_row(c, inv_eps, a, u, w, omega, safe, e, s):
 
 
 @jit
-def _exponentials(c, inv_eps, u, w, e, stretch):
-    """e = 2^(u + w - c / eps), and their sum."""
-    s, lo = w.dtype.type(0), 0
-    while lo < c.size:
+def _exponentials_ahead(c, inv_eps, u, w, e, stretch):
+    """e = 2^(u + w - c / eps) and their sum, where c comes from memory."""
+    s = w.dtype.type(0)
+    for lo in range(0, c.size, stretch):
         hi = min(lo + stretch, c.size)
-        if stretch < c.size:
-            for j in range(lo + _AHEAD, hi + _AHEAD, 64 // c.itemsize):
-                _prefetch(c, j)
+        for j in range(lo + _AHEAD, hi + _AHEAD, 64 // c.itemsize):
+            _prefetch(c, j)
         for j in range(uint64(lo), uint64(hi)):
             x = exp2((u + w[j]) - c[j] * inv_eps)
             e[j] = x
             s += x
-        lo = hi
     return s
 
 
