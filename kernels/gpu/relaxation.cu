@@ -23,12 +23,12 @@ template <class T> struct Change {
 // Whether a chunk is at its end, now that the norm after `step` steps is known; report: the barrier's two words, steps
 // taken, the norms.
 __device__ inline bool ends(int step, int steps, double norm, double threshold, double* report) {
-    if (step == 0) return false;
+    if (step == 0) return steps <= 0;
     if (first_row() == 0) {
         report[1] = step;
         report[1 + step] = norm;
     }
-    return step == steps || norm <= threshold || !is_finite(norm);
+    return step >= steps || norm <= threshold || !is_finite(norm);
 }
 
 template <class T> __device__ inline void copy(long long n, const T* y, T* x) {

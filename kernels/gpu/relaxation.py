@@ -38,9 +38,8 @@ _source = Source(
 # More stages than this, and a sweep's time is that of its barriers, which small grids pass faster: blocks for a stage
 # of mean width, not for the widest.
 _FEW_STAGES = 64
-# Stages of one launch: some 0.1 s, so that Ctrl-C is prompt. But as many steps as Hageman and Young's rule for omega
-# looks at.
-_MOST_STAGES, _FEWEST_STEPS = 50_000, 8
+# Stages of one launch: some 0.1 s, so that Ctrl-C is prompt, and no watchdog of a display ends it.
+_MOST_STAGES = 50_000
 # What a report holds before the norms: the barrier's words, steps.
 _HEAD = 2
 
@@ -106,7 +105,7 @@ def ssor_chunk(S, b, x, y, omega, norms, threshold, steps):
 
 
 def _sor_chunk(S, b, x, y, omega, norms, threshold, steps, symmetric):
-    grid, steps = stage_grid(S), longest(S, steps)
+    grid, steps = stage_grid(S), longest(S, steps, 2 if symmetric else 1)
     parts, report = empty((2, grid), np.float64), zeros(_HEAD + steps, np.float64)
     _source.launch_together(
         "sor_chunk", type_of(x), grid, *sorted_rows(S), np.int64(x.size), b, x, y, parts, report,
@@ -158,6 +157,6 @@ def stage_grid(S):
     return blocks(widest if widths.size <= _FEW_STAGES else mean)
 
 
-def longest(S, steps):
-    """How many of these steps one launch may take."""
-    return min(steps, max(_FEWEST_STEPS, _MOST_STAGES // S.first.size))
+def longest(S, steps, walks):
+    """How many of these steps, each so many walks over all rows, one launch may take."""
+    return min(steps, max(1, _MOST_STAGES // (walks * S.first.size)))

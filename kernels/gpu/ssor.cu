@@ -61,7 +61,7 @@ __global__ BOUNDS void ssor_cg_chunk(SORTED_ROWS(T), long long n, T* x, T* s, T*
     unsigned* arrived = (unsigned*)report;
     double* rhos = parts + (1 + FORMS<T>) * gridDim.x;
     int taken = 0, flag = RUNNING;
-    while (true) {
+    while (steps > 0) {
         const bool moves = taken < steps;
         const R beta = R(rho_last == 0.0 ? 0.0 : rho / rho_last);
         if (moves)

@@ -73,7 +73,7 @@ def ssor_cg_chunk(S, omega, x, s, t, p, u, scalars, norms, threshold, steps):
     taken, flag : int
         Steps completed; 0, or 1 a NaN or infinity, 2 indefinite, 3 not Hermitian.
     """
-    grid, steps = stage_grid(S), longest(S, steps)
+    grid, steps = stage_grid(S), longest(S, steps, 2)
     parts, report = empty((5, grid), np.float64), zeros(_HEAD + steps, np.float64)
     _source.launch_together(
         "ssor_cg_chunk", type_of(x), grid, *sorted_rows(S), np.int64(x.size), x, s, t, p, u, parts, report,

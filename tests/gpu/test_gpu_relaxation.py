@@ -108,6 +108,23 @@ def test_other_precisions_and_complex_numbers_are_taken(cupy, method, dtype):
     assert gap <= 1.01e-5 * np.linalg.norm(right) and found.x.dtype == dtype
 
 
+@pytest.mark.parametrize("method", ["sor", "sor-colored", "sor-reversed-symmetric", "sor-symmetric-auto", "ssor_cg"])
+def test_launches_that_take_fewer_steps_are_gone_on_with(cupy, monkeypatch, method):
+    """Where stages are many, a launch may take one step however many were asked for."""
+    from solvers.kernels.gpu import relaxation
+
+    solve = METHODS.get(method, lambda A, b: linalg.sor(A, b, symmetric=True))
+    A, right, answers = on_device(poisson()), cupy.asarray(b), []
+    for most in (relaxation._MOST_STAGES, 0):
+        monkeypatch.setattr(relaxation, "_MOST_STAGES", most)
+        settings.kernels.clear()
+        found = solve(A, right)
+        chunks = sum("_chunk" in each for each in settings.kernels)
+        answers.append((found.n_matvec, found.residuals.tobytes(), found.x.get().tobytes()))
+    assert found.converged and found.iterations == chunks
+    assert answers[0] == answers[1]
+
+
 @pytest.mark.parametrize("make", [linalg.ssor, linalg.incomplete_cholesky, linalg.chebyshev])
 def test_a_preconditioner_made_from_numpy_serves_there(cupy, make):
     A = poisson()

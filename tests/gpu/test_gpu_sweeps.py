@@ -131,12 +131,33 @@ def test_a_chunk_is_one_launch_and_one_read_by_the_host(gpu, kind):
 def test_where_there_are_many_stages_fewer_steps_are_taken_at_once(gpu, monkeypatch, kind):
     from solvers.kernels.gpu import relaxation
 
-    run, other = (KINDS[kind](gpu, matrix("float64"), "levels") for _ in range(2))
-    with monkeypatch.context() as patch:
-        patch.setattr(relaxation, "_MOST_STAGES", 100)
-        norms = run.advance(20)
-    assert norms.size == relaxation._FEWEST_STEPS
-    assert other.advance(norms.size).tolist() == norms.tolist() and other.bits() == run.bits()
+    walks = 1 if kind == "sor" else 2
+    for most, steps in ((1000, 1000 // 37 // walks), (100, 2 // walks), (10, 1), (0, 1)):
+        run, other = (KINDS[kind](gpu, matrix("float64"), "levels") for _ in range(2))
+        assert run.S.first.size == 37
+        with monkeypatch.context() as patch:
+            patch.setattr(relaxation, "_MOST_STAGES", most)
+            norms = run.advance(40)
+        assert norms.size == steps
+        assert other.advance(norms.size).tolist() == norms.tolist() and other.bits() == run.bits()
+
+
+@both_orderings
+@every_kind
+def test_no_steps_end_at_once_and_change_nothing(gpu, kind, ordering):
+    run, other = (KINDS[kind](gpu, matrix("float64"), ordering) for _ in range(2))
+    before, settings.patience = run.bits(), 5
+    assert run.advance(0).size == 0 and run.bits() == before and getattr(run, "flag", 0) == 0
+    assert run.advance(3).tolist() == other.advance(3).tolist() and run.bits() == other.bits()
+
+
+def test_no_steps_of_jacobi_end_at_once_and_change_nothing(gpu):
+    settings.patience = 5
+    A = gpu.stencil((12, 25), np.array([4.0, -1.0, -1.0]))
+    inverse, b, x, y = (gpu.copy_to_device(numbers(300, "float64", seed), np.float64) for seed in range(4))
+    before = gpu.to_host(x).tobytes()
+    assert gpu.jacobi_chunk(A, inverse, b, x, y, 0.9, np.empty(0), 0.0, 0) == 0
+    assert gpu.to_host(x).tobytes() == before
 
 
 @both_orderings
