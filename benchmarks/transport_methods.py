@@ -126,8 +126,8 @@ def _pot(name):
         import ot  # noqa: F401 - before the clock starts
 
         before, spent, count = (0.0, 0), 0.0, 0
-        while spent <= 0.05 * cap:
-            before, count = (spent, count), 5 * count + 2
+        while spent <= 0.1 * cap:
+            before, count = (spent, count), 4 * count + 2
             start = time.process_time()
             _, log = call(problem, count)
             spent = time.process_time() - start

@@ -175,7 +175,8 @@ def test_list_names_everything_registered(capsys):
     _, out, _ = run(capsys, "list")
     _, as_json, _ = run(capsys, "list", "--json")
     named = json.loads(as_json)
-    assert set(named) == {"problems", "methods", "preconditioners", "sequences", "contenders"}
+    areas = {"sequences", "contenders", "transport problems", "transport methods"}
+    assert set(named) == {"problems", "methods", "preconditioners"} | areas
     assert all(name in out for kind in named.values() for name in kind)
     assert all(summary for kind in named.values() for summary in kind.values())
 
