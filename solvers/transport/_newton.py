@@ -14,12 +14,13 @@ import scipy.sparse
 
 from .._result import Status
 
-__all__ = ["conjugate_gradients", "evaluate", "large_entries", "largest_cost", "newton_steps", "visible_entries"]
+__all__ = ["conjugate_gradients", "large_entries", "largest_cost", "newton_steps", "rounding", "visible_entries"]
 
 # Stages of eps: the first as a part of the spread of C; then by at most this factor each, or the lesser one after a
 # stage of more Newton steps than this.
 _FIRST_STAGE, _FACTOR, _LESSER_FACTOR, _EASY = 0.25, 4.0, 2.0, 3
-# A stage of more steps than this is left, and the one before solved further by the next factor, down to the last number.
+# A stage of more steps than this is left, and the one before solved further by this factor, down to the last number:
+# what is left of the error there can sit in a part of the plan that hardly weighs.
 _LONG, _NEARER, _NEAREST = 15, 0.1, 2e-6
 # A start nearer than the first (in L1) needs no path; a middle stage ends at the second. To end it at 0.3 made the last
 # stage of L1 costs on grids up to 10 times as long, and at 0.01 up to 5 times (measured).
@@ -56,7 +57,8 @@ def newton_steps(problem, control):
     error = problem.true_norm()
     yield [error if math.isfinite(error) else 2.0], None
     most = largest_cost(problem.cost)
-    if not error <= _WARM:
+    # Rows are made exact by one update, so that potentials of another eps may still be near.
+    if not (problem.v.any() and evaluate(problem, problem.inv_eps, problem.u, problem.v).error <= _WARM):
         yield from _path(problem, control, most)
     yield from _steps(problem, control, problem.inv_eps, 0.0, most)
     yield [], Status.STAGNATED
@@ -139,7 +141,7 @@ def _steps(problem, control, inv_eps, near, most, limit=math.inf):
     while at.error > near:
         if problem.newton_steps >= last:
             return False
-        if -at.J > most * inv_eps:
+        if -at.J > most * inv_eps + 1.0 + rounding(problem, at):
             yield [at.error], Status.INFEASIBLE
         step = _direction(problem, inv_eps, at, sigma)
         trial, t, hidden = _line_search(problem, inv_eps, at, step)

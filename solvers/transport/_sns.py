@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._result import Status
-from ._newton import conjugate_gradients, large_entries, largest_cost, visible_entries
+from ._newton import conjugate_gradients, large_entries, largest_cost, rounding, visible_entries
 from ._problem import PointCloud, Problem
 from ._result import TransportResult
 from ._sinkhorn import solve
@@ -116,7 +116,7 @@ def sinkhorn_newton_sparse(
     (True, 20)
     """
     _checks.choice("rule", rule, _RULES)
-    warmup, most = _checks.count("warmup", warmup), _checks.count("newton_steps", newton_steps)
+    warmup, most = _checks.count("warmup", warmup, 0), _checks.count("newton_steps", newton_steps, 0)
     problem = Problem(C, a, b, eps, x0, normalize)
     n, m = problem.a.size, problem.b.size
     kept = _ENTRIES * max(n, m) if density is None else math.ceil(_density(density) * n * m)
@@ -158,7 +158,7 @@ def _steps(problem, control, warmup, most, entries, safe):
         at = _at(problem, problem.u, problem.v)
     sigma, failures, start = _SIGMA if safe else 0.0, 0, at
     while problem.newton_steps < most:
-        if at.F > bound:
+        if at.F > bound + 1.0 + rounding(problem, at):
             yield [at.error], Status.INFEASIBLE
         step = _direction(problem, at, entries(problem, problem.inv_eps, at), sigma)
         trial, t, hidden = _line_search(problem, at, step)
@@ -249,13 +249,12 @@ def _line_search(problem, at, step):
     slope = float((problem.a - at.rows) @ step[:n] + (problem.b - at.columns) @ step[n:])
     if not (slope > 0.0 and np.isfinite(step).all()):
         return None, 0.0, False
-    size = 1.0 + float(problem.a @ np.abs(at.u)) + float(problem.b @ np.abs(at.v))
-    hidden = slope <= 16 * problem.eps * size
+    hidden = slope <= rounding(problem, at)
     for _ in range(_HALVINGS):
         with np.errstate(over="ignore"):
             u, v = (w + (t * d).astype(problem.dtype) for w, d in ((at.u, step[:n]), (at.v, step[n:])))
         trial = _at(problem, u, v)
-        better = trial.error <= 0.9 * at.error if hidden else trial.F >= at.F + _ARMIJO * t * slope
+        better = trial.error <= 0.98 * at.error if hidden else trial.F >= at.F + _ARMIJO * t * slope
         if better and math.isfinite(trial.F) and math.isfinite(trial.error):
             return trial, t, hidden
         t *= 0.5
