@@ -78,33 +78,17 @@ def _blocks(S, stage, member, team):
 
 
 @jit
-def _solve_lower(S, omega, r, s, lo, hi):
-    """Rows lo to hi of K s = r."""
-    lower = S.lower
+def _solve(triangle, inverse, omega, right, out, lo, hi):
+    """Rows lo to hi of (D/omega + triangle) out = right; out may be right."""
     one = uint64(1)
-    k = uint64(lower.indptr[uint64(lo)])
+    k = uint64(triangle.indptr[uint64(lo)])
     for i in range(uint64(lo), uint64(hi)):
-        rest = r[i]
-        end = uint64(lower.indptr[i + one])
+        rest = right[i]
+        end = uint64(triangle.indptr[i + one])
         while k < end:
-            rest -= lower.data[k] * s[uint64(lower.indices[k])]
+            rest -= triangle.data[k] * out[uint64(triangle.indices[k])]
             k += one
-        s[i] = omega * S.inverse[i] * rest
-
-
-@jit
-def _solve_upper(S, omega, t, p, lo, hi):
-    """Rows lo to hi of K^H p = t."""
-    upper = S.upper
-    one = uint64(1)
-    k = uint64(upper.indptr[uint64(lo)])
-    for i in range(uint64(lo), uint64(hi)):
-        rest = t[i]
-        end = uint64(upper.indptr[i + one])
-        while k < end:
-            rest -= upper.data[k] * p[uint64(upper.indices[k])]
-            k += one
-        p[i] = omega * S.inverse[i] * rest
+        out[i] = omega * inverse[i] * rest
 
 
 @jit
@@ -114,7 +98,7 @@ def _ssor_solve(S, omega, r, z, parts, flags, share, member, team):
     for stage in range(stages):
         begin, end = _blocks(S, stage, member, team)
         for block in range(begin, end):
-            _solve_lower(S, w, r, z, S.edges[block], S.edges[block + 1])
+            _solve(S.lower, S.inverse, w, r, z, S.edges[block], S.edges[block + 1])
         if barrier(flags, team):
             return
     for back in range(stages):
@@ -123,7 +107,7 @@ def _ssor_solve(S, omega, r, z, parts, flags, share, member, team):
             lo, hi = S.edges[block], S.edges[block + 1]
             for i in range(lo, hi):
                 z[i] *= scale * S.diagonal[i]
-            _solve_upper(S, w, z, z, lo, hi)
+            _solve(S.upper, S.inverse, w, z, z, lo, hi)
         if barrier(flags, team):
             return
 
@@ -134,7 +118,7 @@ def _ssor_cg_start(S, omega, r, s, t, parts, flags, share, member, team):
         begin, end = _blocks(S, stage, member, team)
         for block in range(begin, end):
             lo, hi = S.edges[block], S.edges[block + 1]
-            _solve_lower(S, narrow(s, omega), r, s, lo, hi)
+            _solve(S.lower, S.inverse, narrow(s, omega), r, s, lo, hi)
             for i in range(lo, hi):
                 t[i] = S.diagonal[i] * s[i]
             parts[0, block] = form(s[lo:hi], t[lo:hi])[0]
@@ -202,22 +186,15 @@ def _next_direction(S, omega, beta, s, t, p, lo, hi):
     """t = D s + beta t, then K^H p = t."""
     for i in range(lo, hi):
         t[i] = S.diagonal[i] * s[i] + beta * t[i]
-    _solve_upper(S, omega, t, p, lo, hi)
+    _solve(S.upper, S.inverse, omega, t, p, lo, hi)
 
 
 @jit
 def _second_half(S, omega, middle, t, p, u, lo, hi):
     """K u = t - (2/omega - 1) D p."""
-    lower = S.lower
-    one = uint64(1)
-    k = uint64(lower.indptr[uint64(lo)])
-    for i in range(uint64(lo), uint64(hi)):
-        rest = t[i] - middle * S.diagonal[i] * p[i]
-        end = uint64(lower.indptr[i + one])
-        while k < end:
-            rest -= lower.data[k] * u[uint64(lower.indices[k])]
-            k += one
-        u[i] = omega * S.inverse[i] * rest
+    for i in range(lo, hi):
+        u[i] = t[i] - middle * S.diagonal[i] * p[i]
+    _solve(S.lower, S.inverse, omega, u, u, lo, hi)
 
 
 @jit
