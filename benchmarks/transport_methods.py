@@ -125,16 +125,16 @@ def _pot(name):
         """The most iterations that fit in ``cap`` seconds: POT knows no limit of time."""
         import ot  # noqa: F401 - before the clock starts
 
-        before, spent, count = (0.0, 0), 0.0, 0
-        while spent <= 0.1 * cap:
-            before, count = (spent, count), 4 * count + 2
+        count = 2
+        while True:
             start = time.process_time()
             _, log = call(problem, count)
             spent = time.process_time() - start
-            if log["err"][-1] <= POT_TOL or len(log["err"]) < count // 20:
+            if log["err"][-1] <= POT_TOL or log.get("niter", log.get("n_iter")) + 1 < count:
                 return _MOST  # it ends by itself
-        each = (spent - before[0]) / (count - before[1])
-        return min(_MOST, max(count, int(count + (cap - spent) / each)))
+            if spent >= 0.5 * cap:
+                return count
+            count = int(count * min(10.0, max(2.0, 0.8 * cap / max(spent, 1e-6))))
 
     def solve(problem, most):
         plan, log = call(problem, most)

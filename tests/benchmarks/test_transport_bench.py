@@ -121,6 +121,12 @@ def test_only_right_plans_are_compared():
     assert rows[0].ratio is not None and rows[0].at_least and rows[1].ratio is None
 
 
+def test_a_ratio_to_a_baseline_that_was_stopped_may_be_undecided():
+    row = run_problem(tiny(), methods("log"), 5.0, 1, baseline="log")[0]
+    row.ratio, row.at_least = 0.5, True
+    assert "0 at least as fast" in summary([row]) and "1 undecided" in summary([row]) and ">0.50" in line(row)
+
+
 @pytest.mark.parametrize("name", ["log", "sor", "pot:sinkhorn", "pot:sinkhorn_log"])
 def test_a_row_ends_when_its_seconds_are_spent(name):
     problem = Transport("slow", *images(1, side=8), 2e-4 if name in OURS else 2e-3)
@@ -156,7 +162,7 @@ def test_a_wrong_row_is_said_by_the_command(capsys, lap_9, monkeypatch):
 
 
 def test_quick_runs_every_method(capsys):
-    code, out, _ = run(capsys, "bench", "transport", "--quick", "--cap=0.1")
+    code, out, _ = run(capsys, "bench", "transport", "--quick", "--cap=0.05")
     assert code == 0 and "images-l2-1e-3" in out and "WRONG" not in out.split("---\n")[1]
     assert all(entry.name in out for entry in TRANSPORTERS.values() if available(entry))
 
