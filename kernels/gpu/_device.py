@@ -4,6 +4,7 @@ CUDA sources lie beside the Python that launches them and include nothing. Kerne
 instance is compiled by NVRTC when it is first launched, and CuPy keeps the binary between processes.
 """
 
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -223,24 +224,39 @@ def to_host(array):
 
 
 def device_of(array):
-    """A context in which allocations and launches happen where the array lives."""
-    return array.device if hasattr(array, "device") and not isinstance(array, np.ndarray) else nullcontext()
+    """A context in which allocations and launches happen where the array lives, and CuPy's full memory is ours."""
+    there = hasattr(array, "device") and not isinstance(array, np.ndarray)
+    return _memory(None, array.device if there else nullcontext())
 
 
 class _memory:
-    """Turns the device's word for full memory into ours."""
+    """Turns the device's word for full memory into ours, on a device; ``size`` is asked for, if that is known."""
 
-    def __init__(self, size):
-        self.size = size
+    def __init__(self, size, device=nullcontext()):
+        self.size, self.device = size, device
 
     def __enter__(self):
+        self.device.__enter__()
         return self
 
     def __exit__(self, kind, error, trace):
+        try:
+            if kind is not None:
+                self._translate(error)
+        finally:
+            self.device.__exit__(kind, error, trace)
+        return False
+
+    def _translate(self, error):
         import cupy
 
-        if kind is not None and issubclass(kind, cupy.cuda.memory.OutOfMemoryError):
+        if isinstance(error, cupy.cuda.memory.OutOfMemoryError):
             free, total = cupy.cuda.runtime.memGetInfo()
             free += cupy.get_default_memory_pool().free_bytes()
-            raise DeviceMemoryError(self.size, free, total) from error
-        return False
+            raise DeviceMemoryError(_requested(error) if self.size is None else self.size, free, total) from error
+
+
+def _requested(error):
+    """The bytes that CuPy's error speaks of: it keeps them nowhere else."""
+    found = re.search(r"allocating ([\d,]+) bytes", str(error))
+    return int(found[1].replace(",", "")) if found else 0

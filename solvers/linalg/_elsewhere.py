@@ -10,6 +10,8 @@ from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving
 from .._errors import BackendUnavailable, UnsupportedType
 from ._operator import source
+from ._place import at
+from ._sweeps import entries
 
 __all__ = ["FUNCTIONS"]
 
@@ -48,14 +50,15 @@ def _elsewhere(function, args, kwargs):
             "solvers.backend('cpu')."
         )
     decisive = arrays.get("b", next(iter(arrays.values())))
-    given.update({each: _sent(each, value) for each, value in arrays.items()})
-    if kinds[type(decisive)] == "gpu":
-        return _called(function, twin, given)
-    leave = leaving(decisive)
-    if given.get("callback") is not None:
-        callback = given["callback"]
-        given["callback"] = lambda x: callback(_brought(x, leave))
-    return _brought(_called(function, twin, given), leave)
+    with at("gpu", decisive):
+        given.update({each: _sent(each, entries(given[each])) for each in arrays})
+        if kinds[type(decisive)] == "gpu":
+            return _called(function, twin, given)
+        leave = leaving(decisive)
+        if given.get("callback") is not None:
+            callback = given["callback"]
+            given["callback"] = lambda x: callback(_brought(x, leave))
+        return _brought(_called(function, twin, given), leave)
 
 
 def _twin(name):

@@ -8,6 +8,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
 from ._operator import analyse, source
+from ._place import at
 from ._sweeps import diagonal_of
 
 __all__ = ["for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of", "symmetric_optimum", "young"]
@@ -54,8 +55,10 @@ def omega_optimal(A, *, steps: int = 30) -> float:
     """
     steps = _checks.count("steps", steps)
     A = enter("A", A)
-    matrix = analyse(A)
-    return omega_of(matrix, matrix.dtype, _backend.pick(A=source(A)), steps)
+    backend = _backend.pick(A=source(A))
+    with at(backend, source(A)):
+        matrix = analyse(A)
+        return omega_of(matrix, matrix.dtype, backend, steps)
 
 
 def symmetric_optimum(beta):

@@ -97,13 +97,17 @@ class Matrix:
         _backend.kernels(backend).matvec(self.operand(v.dtype, backend), v, y)
         return y
 
-    def _make(self, dtype, kernels):
+    def refuse_where_too_large(self, kernels):
+        """Refuse more rows or entries than these kernels can count, whatever the matrix came as."""
         entries = 0 if self.csr is None else self.csr.nnz
         if max(self.n, entries) > kernels.MOST_ENTRIES:
             raise InvalidInput(
                 f"`{self._name}` must have at most {kernels.MOST_ENTRIES} rows and stored entries on this backend, got "
                 f"{max(self.n, entries)}; use solvers.backend('cpu')."
             )
+
+    def _make(self, dtype, kernels):
+        self.refuse_where_too_large(kernels)
         if self.csr is not None:
             return self._make_csr(dtype, kernels)
         if self.dense is not None:
@@ -112,6 +116,7 @@ class Matrix:
         return kernels.stencil(shape, weights.astype(dtype))
 
     def _make_csr(self, dtype, kernels):
+        self.refuse_where_too_large(kernels)
         A = self.csr
         check_indices(A, self._name)
         index = np.int32 if max(A.nnz, self.n) <= np.iinfo(np.int32).max else np.int64

@@ -10,6 +10,7 @@ from .. import _backend, _checks
 from .._errors import InvalidInput
 from ._omega import spectrum_of
 from ._operator import analyse, source
+from ._place import at
 from ._prepare import prepare
 from ._sweeps import diagonal_of
 
@@ -112,12 +113,18 @@ def chebyshev(A, degree: int = 4, *, bounds: tuple[float, float] | None = None) 
         low, high = _checks.shape_is("bounds", _checks.real_array("bounds", bounds), [(2,)], "(low, high)").tolist()
         if not (isinstance(low, float) and 0.0 < low < high < np.inf):
             raise InvalidInput(f"`bounds` must be two positive numbers, the smaller first, got ({low!r}, {high!r}).")
+        bounds = low, high
     A = prepare(A)  # a copy: it is read in every product, when the caller's may have changed
     matrix, backend = analyse(A), _backend.pick(A=source(A))
+    with at(backend, source(A)):
+        return _chebyshev(matrix, backend, degree, bounds)
+
+
+def _chebyshev(matrix, backend, degree, bounds):
     diagonal = _backend.kernels(backend).to_host(diagonal_of(matrix, matrix.dtype, backend))
     if np.any(diagonal.real <= 0) or np.any(diagonal.imag):
         raise InvalidInput("`A` must have a positive diagonal for a Chebyshev polynomial; use gmres or minres without.")
     if bounds is None:
         largest = spectrum_of(matrix, matrix.dtype, backend)[1]
-        low, high = _SHARE * largest, _MARGIN * largest
-    return ChebyshevPreconditioner(matrix, degree, (low, high))
+        bounds = _SHARE * largest, _MARGIN * largest
+    return ChebyshevPreconditioner(matrix, degree, bounds)

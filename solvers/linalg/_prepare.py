@@ -8,6 +8,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from ._operator import Matrix, PreparedOperator, analyse, check_indices, is_matrix
+from ._place import at
 
 __all__ = ["StencilOperator", "prepare", "stencil"]
 
@@ -63,16 +64,17 @@ def prepare(A):
         return A
     A = enter("A", A)
     backend = _backend.pick(A=A)
-    matrix = analyse(A)
-    if matrix.explicit:
-        A = A if is_matrix(A) else A.A
-        check_indices(A, "A")  # A bad matrix is refused before it is copied.
-        A = A.copy()
+    with at(backend, A):
         matrix = analyse(A)
-    if matrix.dtype is None:
-        raise UnsupportedType("`A` must have a dtype to be prepared; wrap it in a LinearOperator with dtype=.")
-    if matrix.explicit:
-        matrix.operand(matrix.dtype, backend)
+        if matrix.explicit:
+            A = A if is_matrix(A) else A.A
+            check_indices(A, "A")  # A bad matrix is refused before it is copied.
+            A = A.copy()
+            matrix = analyse(A)
+        if matrix.dtype is None:
+            raise UnsupportedType("`A` must have a dtype to be prepared; wrap it in a LinearOperator with dtype=.")
+        if matrix.explicit:
+            matrix.operand(matrix.dtype, backend)
     return PreparedOperator(matrix, A)
 
 

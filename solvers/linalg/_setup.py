@@ -13,6 +13,7 @@ from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
 from ._operator import Matrix, analyse, source
+from ._place import at
 from ._system import System, norm
 
 __all__ = ["linear_system"]
@@ -45,10 +46,11 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter, few_produc
     """Check everything a user passed; returns the systems (one per column), the shape of x, and their limits."""
     backend = _backend.pick(A=source(A), b=b, x0=x0, M=source(M))
     kernels, leave = _backend.kernels(backend), leaving(b)
-    A, x0, M = enter("A", A), enter("x0", x0), enter("M", M)
-    b = _checks.real_array("b", enter("b", b))
-    with kernels.device_of(b):
+    A, b, x0, M = enter("A", A), enter("b", b), enter("x0", x0), enter("M", M)
+    with at(backend, b):
+        b = _checks.real_array("b", b)
         matrix = _from_function(A, b, leave) if _is_function(A) else analyse(A)
+        matrix.refuse_where_too_large(kernels)
         b, shape = _right_hand_sides(b, matrix.n)
         dtype = _working_dtype(matrix, b)
         preconditioner = _preconditioner(A, M, matrix.n, dtype, backend, leave)

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _checks
 from .._loop import Observers, run
 from .._result import Status
+from ._place import at
 from ._result import LinearResult
 from ._setup import linear_system
 from ._system import trivial
@@ -45,12 +46,12 @@ def solve(
     systems, shape, limits = linear_system(
         A, b, x0, M, tolerances, callback, default_maxiter, few_products
     )
-    for system, each in zip(systems, limits):
-        if adjust is not None:
-            adjust(system)
-        if counts_own:
-            system.maxiter, each.maxiter = each.maxiter, sys.maxsize
-    with systems[0].kernels.device_of(systems[0].b) if systems else nullcontext():
+    with at(systems[0].backend, systems[0].b) if systems else nullcontext():
+        for system, each in zip(systems, limits):
+            if adjust is not None:
+                adjust(system)
+            if counts_own:
+                system.maxiter, each.maxiter = each.maxiter, sys.maxsize
         records = many(systems, limits) if many is not None and len(systems) > 1 else None
         if records is None:
             records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]

@@ -12,9 +12,19 @@ import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from ._operator import Matrix, check_indices
+from ._operator import Matrix, PreparedOperator, check_indices, source
 
-__all__ = ["ORDERINGS", "blocks_of", "diagonal_of", "forget", "order_on", "sweep_of", "without_duplicates"]
+__all__ = [
+    "ORDERINGS",
+    "blocks_of",
+    "diagonal_of",
+    "entries",
+    "forget",
+    "forget_devices",
+    "order_on",
+    "sweep_of",
+    "without_duplicates",
+]
 
 ORDERINGS = ("natural", "reversed", "colored")
 # Its one stage is not of independent rows: for factors, not for sweeps.
@@ -48,11 +58,12 @@ class _Pattern:
         """The order and the triangles where the kernels of that backend read them."""
         if backend == "cpu":
             return self.order, self.lower, self.upper
-        if device not in self.elsewhere:
+        kept = self.elsewhere.get(device)
+        if kept is None:
             kernels = _backend.kernels(backend)
             triangles = (tuple(kernels.copy_to_device(part, np.int32) for part in t) for t in (self.lower, self.upper))
-            self.elsewhere[device] = order_on(self.order, backend), *triangles
-        return self.elsewhere[device]
+            kept = self.elsewhere[device] = order_on(self.order, backend), *triangles
+        return kept
 
 
 _MOST_PATTERNS = 4
@@ -88,6 +99,13 @@ def forget():
         _patterns.clear()
 
 
+def forget_devices():
+    """Release what the kept patterns hold of the memory of devices."""
+    with _lock:
+        for pattern in _patterns:
+            pattern.elsewhere = {}
+
+
 def order_on(order, backend):
     """An order of rows where the kernels of that backend read it: their indices have 32 bits on the GPU."""
     return order if backend == "cpu" else _backend.kernels(backend).copy_to_device(order, np.int32)
@@ -99,6 +117,13 @@ def _gathered(A, triangle, kernels):
     data = kernels.empty(entries.shape, A.data.dtype)
     kernels.gather(A.data, entries, data)
     return kernels.CSR(indptr, indices, data)
+
+
+def entries(A):
+    """What CuPy's functions can take in the place of an operator of ours: its matrix, for a stencil on the host."""
+    if not isinstance(A, PreparedOperator):
+        return A
+    return source(A) if A._matrix.stencil is None else _sparse(A._matrix).astype(A.dtype)
 
 
 def blocks_of(matrix, dtype, backend, labels):

@@ -14,6 +14,7 @@ from .._arrays import enter
 from .._errors import InvalidInput
 from ._omega import for_ssor, in_range, omega_of
 from ._operator import analyse, source
+from ._place import at
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
 
 __all__ = ["IncompleteCholesky", "SSORPreconditioner", "incomplete_cholesky", "omega_for_ssor", "ssor"]
@@ -135,9 +136,11 @@ def ssor(A, omega: float | str = "auto", *, ordering: str = "natural") -> SSORPr
     """
     _checks.choice("ordering", ordering, ORDERINGS)
     A = enter("A", A)
-    matrix, backend = analyse(A), _backend.pick(A=source(A))
-    sweep_of(matrix, matrix.dtype, backend, ordering)
-    return SSORPreconditioner(matrix, omega_for_ssor(omega, matrix, matrix.dtype, backend), ordering)
+    backend = _backend.pick(A=source(A))
+    with at(backend, source(A)):
+        matrix = analyse(A)
+        sweep_of(matrix, matrix.dtype, backend, ordering)
+        return SSORPreconditioner(matrix, omega_for_ssor(omega, matrix, matrix.dtype, backend), ordering)
 
 
 def omega_for_ssor(omega, matrix, dtype, backend):
@@ -196,8 +199,9 @@ def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = Non
     if shift == math.inf:
         raise InvalidInput("`shift` must be finite, got inf.")
     A = enter("A", A)
-    matrix = without_duplicates(analyse(A))
-    sweep, order = sweep_of(matrix, matrix.dtype, "cpu", "natural")
+    with at(_backend.pick(A=source(A)), source(A)):
+        matrix = without_duplicates(analyse(A))
+        sweep, order = sweep_of(matrix, matrix.dtype, "cpu", "natural")
     tried = 0.0 if shift is None else shift
     while True:
         factors, failed = _backend.kernels("cpu").ilu0(sweep, tried, relaxation)
