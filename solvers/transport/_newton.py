@@ -22,8 +22,8 @@ _FIRST_STAGE, _FACTOR, _LESSER_FACTOR, _EASY = 0.25, 4.0, 2.0, 3
 # A stage of more steps than this is left, and the one before solved further by this factor, down to the last number:
 # what is left of the error there can sit in a part of the plan that hardly weighs.
 _LONG, _NEARER, _NEAREST = 15, 0.1, 2e-6
-# A start nearer than the first (in L1) needs no path; a middle stage ends at the second. To end it at 0.3 made the last
-# stage of L1 costs on grids up to 10 times as long, and at 0.01 up to 5 times (measured).
+# A start nearer than the first (in L1) needs no path; a middle stage ends at the second. To end it at 0.1 took up to
+# 17 times as many passes over the costs for L1 costs on grids, at 0.01 up to 7 times (measured).
 _WARM, _NEAR = 0.03, 1e-3
 _SWEEPS = 2
 # Entries of P below this part of the error, over the longer side, are left out of the Hessian.
@@ -35,6 +35,7 @@ _BLOCK = 512
 # The Levenberg term is sigma times the error times D(c).
 _SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 1.0, 1e-4, 1e8
 _ARMIJO, _HALVINGS = 1e-4, 6
+# Steps of conjugate gradients: this many, and more where the last number of passes over the costs pays for them.
 _CG_STEPS, _CG_RTOL, _CG_WORK = 300, 0.5, 20.0
 # Failures in a row, without half the error gained, after which no step will help; where rounding hides J, so many.
 _PATIENCE, _PATIENCE_HIDDEN = 6, 2
