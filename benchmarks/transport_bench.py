@@ -74,7 +74,7 @@ def _problems(args):
 
 
 def _run(problems, methods, args, argv, threads):
-    """Print a problem as it finishes; an interrupt keeps and writes those that did."""
+    """Print a problem as it finishes; an interrupt keeps those that did."""
     cap = args.cap or (_QUICK_CAP if args.quick else _CAP)
     repeats = 1 if args.quick else args.repeats
     print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}; at most {cap:g} s a row")
@@ -86,6 +86,7 @@ def _run(problems, methods, args, argv, threads):
         for entry in problems:
             rows += (own := run_problem(entry.make(), methods, cap, repeats))
             print("\n".join(line(row) for row in own), flush=True)
+            _write(args, argv, threads, rows, cap, repeats, complete=entry is problems[-1])
     except KeyboardInterrupt:
         print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
         code = 130
@@ -93,12 +94,17 @@ def _run(problems, methods, args, argv, threads):
     for row in rows:
         if row.message and row.status != CAP:
             print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
-        about["settings"] = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
-        report.write_json(args.json, rows, **about)
+    if args.json and rows:
         print(f"written: {args.json}")
     return code
+
+
+def _write(args, argv, threads, rows, cap, repeats, complete):
+    """After each problem, so that a long run that is ended leaves what it has."""
+    if args.json:
+        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads), "complete": complete}
+        about["settings"] = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
+        report.write_json(args.json, rows, **about)
 
 
 def summary(rows):

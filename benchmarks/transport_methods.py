@@ -130,7 +130,7 @@ def _pot(name):
             start = time.process_time()
             _, log = call(problem, count)
             spent = time.process_time() - start
-            if log["err"][-1] <= POT_TOL or log.get("niter", log.get("n_iter")) + 1 < count:
+            if _last_error(log) <= POT_TOL or _sweeps(log) < count:
                 return _MOST  # it ends by itself
             if spent >= 0.5 * cap:
                 return count
@@ -138,11 +138,19 @@ def _pot(name):
 
     def solve(problem, most):
         plan, log = call(problem, most)
-        sweeps = log.get("niter", log.get("n_iter")) + 1
-        ended = sweeps >= most and not log["err"][-1] <= POT_TOL
-        return Outcome(plan, CAP if ended else "converged", sweeps)
+        ended = _sweeps(log) >= most and not _last_error(log) <= POT_TOL
+        return Outcome(plan, CAP if ended else "converged", _sweeps(log))
 
     return prepare, solve
+
+
+def _sweeps(log):
+    return log.get("niter", log.get("n_iter")) + 1
+
+
+def _last_error(log):
+    """POT's own; there is none where its first sweep broke down."""
+    return log["err"][-1] if log["err"] else np.inf
 
 
 for _name, _summary in (

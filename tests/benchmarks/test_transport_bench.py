@@ -121,6 +121,12 @@ def test_only_right_plans_are_compared():
     assert rows[0].ratio is not None and rows[0].at_least and rows[1].ratio is None
 
 
+def test_a_rival_that_breaks_down_in_its_first_sweep_is_wrong():
+    pytest.importorskip("ot")
+    row = run_problem(tiny(eps=1e-5), methods("pot:sinkhorn"), 1.0, 1)[0]
+    assert row.status == WRONG, row.message
+
+
 def test_a_ratio_to_a_baseline_that_was_stopped_may_be_undecided():
     row = run_problem(tiny(), methods("log"), 5.0, 1, baseline="log")[0]
     row.ratio, row.at_least = 0.5, True
@@ -151,7 +157,7 @@ def test_the_command_prints_and_writes_its_rows(capsys, lap_9, tmp_path):
     content = json.loads(target.read_text())
     assert [row["method"] for row in content["rows"]] == ["auto", "sor", "pot:sinkhorn"]
     assert content["command"].startswith("solvers bench transport --problems=lap-9")
-    assert content["settings"]["tol"] == 1e-8 and content["rows"][2]["ratio"] == 1.0
+    assert content["complete"] and content["settings"]["tol"] == 1e-8 and content["rows"][2]["ratio"] == 1.0
 
 
 def test_a_wrong_row_is_said_by_the_command(capsys, lap_9, monkeypatch):
