@@ -88,6 +88,7 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
             good[0][block] = _rows(K, a, new_p, old_q, reach, edges[block], edges[block + 1], parts[block])
         if barrier(flags, team):
             return taken
+        rows_good = good[0].all()
         for column in range(first, last):
             lo, hi = column * BLOCK, min(column * BLOCK + BLOCK, q.size)
             add_blocks(parts, lo, hi, sums)
@@ -100,7 +101,7 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
         if barrier(flags, team):
             return taken
         error = total(column_errors)
-        if not (good[0].all() and good[1].all()):
+        if not (rows_good and good[1].all()):
             break
         taken = step + 1
         old_p, new_p = new_p, old_p

@@ -29,8 +29,8 @@ TOGETHER, _LONG = 4, 16384
 _CACHED, _STRETCH, _AHEAD = 2**23, 256, 2048
 # An exponential is worth so many multiply-adds.
 _WORK = 8
-# Sums outside [1 / this, this] are formed again with the largest exponent taken out.
-_SAFE = {4: 1e30, 8: 1e280}
+# Row sums outside [1 / this, this] are formed again with the largest exponent taken out.
+_SAFE = {4: 1e25, 8: 1e280}
 _LN2 = math.log(2.0)
 
 
@@ -67,17 +67,20 @@ def log_chunk(cost, inv_eps, a, b, u, v, omega, errors, threshold, steps):
     edges = row_blocks(n)
     blocks = edges.size - 1
     parts = np.empty((blocks, m), u.dtype)
-    halves = np.empty(blocks), np.empty(block_count(m)), np.empty(m), np.empty_like(v)
+    halves = np.empty((2, blocks)), np.empty(block_count(m)), np.empty(m), np.empty_like(v)
     stretch = _STRETCH if isinstance(cost, CostMatrix) and cost.C.nbytes > _CACHED else max(m, 1)
-    scalars = inv_eps * LOG2E, omega, threshold, _SAFE[u.dtype.itemsize], stretch
+    # What is below the smallest number is lost: a column of less than this, times the largest factor of a row, may
+    # have lost more than rounding.
+    lost = n * float(np.finfo(u.dtype).tiny) / float(np.finfo(u.dtype).eps)
+    scalars = inv_eps * LOG2E, omega, threshold, _SAFE[u.dtype.itemsize], lost, stretch
     arguments = prepare(cost), edges, a, b, u, v, scalars, errors, steps, parts, halves
     return launch(_log_chunk, _WORK * n * m, blocks, partial(even_shares, blocks), *arguments)
 
 
 @jit
 def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, flags, share, member, team):
-    inv_eps, omega, threshold, safe, stretch = scalars
-    row_errors, column_errors, sums, spare = halves
+    inv_eps, omega, threshold, safe, lost, stretch = scalars
+    row_sums, column_errors, sums, spare = halves
     m = v.size
     together = TOGETHER if m <= _LONG else 1
     E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
@@ -88,23 +91,23 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
         for j in range(m):
             w[j] = narrow(v, LOG2E) * old[j]
         for block in range(share[member], share[member + 1]):
-            row_errors[block] = _rows(
+            row_sums[0, block], row_sums[1, block] = _rows(
                 cost, inv_eps, a, u, w, omega, safe, edges[block], edges[block + 1], parts[block], E, c, stretch
             )
         if barrier(flags, team):
             return taken
+        error, trusted = total(row_sums[0]), (lost * row_sums[1].max(), safe)
         for column in range(first, last):
             lo, hi = column * BLOCK, min(column * BLOCK + BLOCK, m)
-            column_errors[column] = _columns(cost, inv_eps, b, u, old, omega, safe, lo, hi, parts, sums, new, c)
+            column_errors[column] = _columns(cost, inv_eps, b, u, old, omega, trusted, lo, hi, parts, sums, new, c)
         if barrier(flags, team):
             return taken
-        error = total(column_errors)
-        if omega != 1.0:
-            error += total(row_errors)
+        error += total(column_errors)
         taken = step + 1
         if member == 0:
             errors[step] = error
-        if error <= threshold or not np.isfinite(error):
+        # Not np.isfinite: reassociation lets it subtract a sum from itself before it is added up.
+        if not threshold < error < np.inf:
             break
         old, new = new, old
     if member == 0 and taken > 0:
@@ -114,8 +117,11 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
 
 @jit
 def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
-    """Update u[begin:end]; their new rows of P add up to ``sums``. Returns the L1 error of the new row sums."""
-    together, error = E.shape[0], 0.0
+    """Update u[begin:end]; their new rows of P add up to ``sums``.
+
+    Returns the L1 error of the new row sums, and the largest factor that exponentials were multiplied by.
+    """
+    together, error, largest = E.shape[0], 0.0, 0.0
     kappa, change = np.zeros(TOGETHER, w.dtype), np.empty(end - begin)
     sums[:] = 0
     for i in range(begin, end, together):
@@ -130,14 +136,16 @@ def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
                     x = exp2((ui + w[j]) - row[j] * scale)
                     e[j] = x
                     s += x
-            if omega == 1.0 and 1.0 / safe <= s <= safe:
-                change[i + k - begin] = kappa[k] = a[i + k] / np.float64(s)
+            wide = np.float64(s)
+            if omega == 1.0 and 1.0 / safe <= wide <= safe:
+                change[i + k - begin] = kappa[k] = a[i + k] / wide
             else:
                 u[i + k], kappa[k], gap = _relaxed_row(
                     row, inv_eps, a[i + k], u[i + k], w, omega, safe, e, np.float64(s)
                 )
                 change[i + k - begin] = 1.0
                 error += gap
+            largest = max(largest, np.float64(kappa[k]))
         if count == 4:
             _add_four(kappa, E, sums)
         else:
@@ -145,7 +153,7 @@ def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
                 _add(kappa[k], E[k], sums)
     for i in range(end - begin):
         u[begin + i] += log(change[i])
-    return error
+    return error, largest
 
 
 @jit
@@ -230,17 +238,17 @@ def _add_four(kappa, E, sums):
 
 
 @jit
-def _columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, parts, sums, new, c):
+def _columns(cost, inv_eps, b, u, v, omega, trusted, lo, hi, parts, sums, new, c):
     """Columns lo to hi: their sums, the new v, and the L1 error of the sums."""
     add_blocks(parts, lo, hi, sums)
     error, bad = 0.0, 0
     for j in range(uint64(lo), uint64(hi)):
         s = sums[j]
         error += abs(s - b[j])
-        bad += not 1.0 / safe <= s <= safe
+        bad += not trusted[0] <= s <= trusted[1]
         new[j] = v[j] + omega * log(b[j] / s)
     if bad > 0:
-        _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c)
+        _exact_columns(cost, inv_eps, b, u, v, omega, trusted, lo, hi, sums, new, c)
     return error
 
 
@@ -255,7 +263,7 @@ def add_blocks(parts, lo, hi, sums):
 
 
 @jit
-def _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c):
+def _exact_columns(cost, inv_eps, b, u, v, omega, trusted, lo, hi, sums, new, c):
     """New v where a column's sum is out of range, from exponents less the largest of the column."""
     size = hi - lo
     most, s = np.full(size, -np.inf), np.zeros(size)
@@ -268,6 +276,6 @@ def _exact_columns(cost, inv_eps, b, u, v, omega, safe, lo, hi, sums, new, c):
         for j in range(size):
             s[j] += exp2(ui - np.float64(row[j]) * inv_eps - most[j])
     for j in range(size):
-        if not 1.0 / safe <= sums[lo + j] <= safe:
+        if not trusted[0] <= sums[lo + j] <= trusted[1]:
             here = most[j] * _LN2 + np.log(s[j])
             new[lo + j] = v[lo + j] + omega * (np.log(np.float64(b[lo + j])) - here - v[lo + j])
