@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .. import _backend
 from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
+from ._products import Operator
 
 __all__ = ["Matrix", "PreparedOperator", "analyse", "check_indices", "is_matrix", "source"]
 
@@ -127,13 +128,27 @@ class Matrix:
         )
 
 
-class PreparedOperator(LinearOperator):
+class PreparedOperator(Operator):
     """What ``prepare`` returns; SciPy's functions take it too."""
 
     def __init__(self, matrix, source):
         super().__init__(matrix.dtype, (matrix.n, matrix.n))
         self._matrix = matrix
         self._source = source
+
+    def product_on_gpu(self, v):
+        if not self._matrix.explicit:
+            return self._matrix.product(v)
+        kernels = _backend.kernels("gpu")
+        y = kernels.empty(v.shape, v.dtype)
+        kernels.matvec(self._matrix.operand(v.dtype, "gpu"), v, y)
+        return y
+
+    def _lives_on_gpu(self):
+        return kinds[type(self._source)] == "gpu"
+
+    def _refuse_mixtures(self, name, x):
+        _backend.pick(A=self._source, **{name: x})
 
     def _matvec(self, v):
         return self._source @ np.ravel(v)

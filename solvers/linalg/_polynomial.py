@@ -4,7 +4,6 @@ It needs products with A only, so that it runs wherever they run, and is symmetr
 """
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
 from .._errors import InvalidInput
@@ -12,6 +11,7 @@ from ._omega import spectrum_of
 from ._operator import analyse, source
 from ._place import at
 from ._prepare import prepare
+from ._products import Operator
 from ._sweeps import diagonal_of
 
 __all__ = ["ChebyshevPreconditioner", "chebyshev"]
@@ -21,7 +21,7 @@ __all__ = ["ChebyshevPreconditioner", "chebyshev"]
 _MARGIN, _SHARE = 1.05, 1 / 30
 
 
-class ChebyshevPreconditioner(LinearOperator):
+class ChebyshevPreconditioner(Operator):
     """What ``chebyshev`` returns.
 
     Attributes
@@ -63,6 +63,9 @@ class ChebyshevPreconditioner(LinearOperator):
             d = kernels.to_host(diagonal_of(self._of, dtype, backend)).real
             self._inverses[key] = kernels.to_device(1 / d, np.finfo(dtype).dtype)
         return self._inverses[key]
+
+    def product_on_gpu(self, v):
+        return self.on_backend(v, "gpu")
 
     def _matvec(self, v):
         v = _checks.real_array("v", np.ravel(v))

@@ -7,7 +7,6 @@ with A on its pattern (Meijerink & van der Vorst 1977, https://doi.org/10.1090/S
 import math
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
 from .._arrays import enter
@@ -15,12 +14,13 @@ from .._errors import InvalidInput
 from ._omega import for_ssor, in_range, omega_of
 from ._operator import analyse, source
 from ._place import at
+from ._products import Operator
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
 
 __all__ = ["IncompleteCholesky", "SSORPreconditioner", "incomplete_cholesky", "omega_for_ssor", "ssor"]
 
 
-class _Triangular(LinearOperator):
+class _Triangular(Operator):
     """The product with the inverse of (D + L) D^-1 (D + U), rows sorted."""
 
     def __init__(self, matrix, omega):
@@ -39,6 +39,9 @@ class _Triangular(LinearOperator):
         kernels.ssor_solve(sweep, self._omega, s, s)
         kernels.scatter(s, order, z)
         return z
+
+    def product_on_gpu(self, v):
+        return self.on_backend(v, "gpu")
 
     def _matvec(self, v):
         v = _checks.real_array("v", np.ravel(v))

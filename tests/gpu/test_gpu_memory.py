@@ -85,8 +85,8 @@ def test_full_memory_releases_what_is_kept_between_calls(there):
 
 @pytest.mark.parametrize("kind", ["a function", "an operator", "a stencil", "a matrix", "its sweeps"])
 def test_too_many_rows_for_32_bits_are_refused(emulated, there, monkeypatch, kind):
-    from solvers.kernels import gpu
     from cupyx.scipy.sparse.linalg import LinearOperator
+    from solvers.kernels import gpu
 
     monkeypatch.setattr(gpu, "MOST_ENTRIES", N - 1)
     matrix, b = there

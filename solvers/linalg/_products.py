@@ -1,0 +1,54 @@
+"""Products of the operators of this library, with vectors of either backend."""
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .. import _backend, _checks
+from .._arrays import enter, kind_of, leaving
+from .._errors import InvalidInput
+
+__all__ = ["Operator"]
+
+
+class Operator(LinearOperator):
+    """SciPy's operator, whose products with arrays on the GPU are formed there: SciPy's code takes NumPy's only."""
+
+    def product_on_gpu(self, v):
+        """The product with a CuPy vector of a working dtype."""
+        raise NotImplementedError("each kind has its own product")
+
+    def _lives_on_gpu(self):
+        return False
+
+    def dot(self, x):
+        return self._there("x", x) if self._goes_there(x) else super().dot(x)
+
+    def matvec(self, x):
+        return self._there("x", x) if self._goes_there(x) else super().matvec(x)
+
+    def matmat(self, X):
+        return self._there("X", X) if self._goes_there(X) else super().matmat(X)
+
+    def _goes_there(self, x):
+        if isinstance(x, LinearOperator) or np.isscalar(x):
+            return False  # an operator is made of both
+        return self._lives_on_gpu() or kind_of("x", x) == "gpu"
+
+    def _there(self, name, x):
+        self._refuse_mixtures(name, x)
+        leave, x = leaving(x), enter(name, x)
+        kernels = _backend.kernels("gpu")
+        with kernels.device_of(x):
+            x = _checks.real_array(name, x)
+            n = self.shape[1]
+            if x.ndim not in (1, 2) or x.shape[0] != n:
+                raise InvalidInput(f"`{name}` must have shape ({n},) or ({n}, k) for this operator, got {x.shape}.")
+            dtype = np.result_type(self.dtype, x.dtype)
+            y = kernels.empty(x.shape, dtype)
+            columns = [(x, y)] if x.ndim == 1 else [(x[:, j], y[:, j]) for j in range(x.shape[1])]
+            for each, out in columns:
+                out[:] = self.product_on_gpu(kernels.to_device(each, dtype))
+            return leave(y)
+
+    def _refuse_mixtures(self, name, x):
+        _backend.pick(**{name: x})
