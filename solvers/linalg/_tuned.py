@@ -178,7 +178,7 @@ class Tuned:
                 f"`path` must be a file that save() wrote for {self.parameter!r}, got one for "
                 f"{str(saved.get('parameter'))!r}."
             )
-        self.grid = saved["grid"]
+        self.grid, self._named = saved["grid"], str(saved["named"])
         self._values, self._iterations = saved["values"].tolist(), saved["iterations"].tolist()
         self._costs, self._contexts = saved["costs"].tolist(), saved["contexts"].tolist()
         self._chances = saved["chances"].tolist()

@@ -144,6 +144,13 @@ def test_the_same_seed_gives_the_same_choices(name):
     assert not np.array_equal(runs[0], runs[3])
 
 
+def test_what_is_saved_holds_nothing_that_was_never_set(monkeypatch):
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float: np.full(shape, 7.25, dtype))
+    policy = make_policy("chebyshev", GRID, 11)
+    play(policy, np.full((3, 20), 30), np.arange(3.0))
+    assert not (policy.state()["_memory"] == 7.25).any()
+
+
 @every_policy
 @pytest.mark.parametrize("after", [0, 1, 30, 120])
 @pytest.mark.parametrize("interval", [None, (0.0, 1.0)])

@@ -220,6 +220,7 @@ def test_policies_that_learn_nothing_are_saved_as_well(policy, tmp_path):
     drive(tuned, 0, 2)
     tuned.save(tmp_path / "tuned.npz")
     restored = linalg.TunedSOR().load(tmp_path / "tuned.npz")
+    assert repr(restored) == repr(tuned)
     assert np.array_equal(drive(tuned, 2, 3)[0].x, drive(restored, 2, 3)[0].x)
 
 

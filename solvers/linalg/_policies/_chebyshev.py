@@ -149,7 +149,7 @@ class Chebyshev(Policy):
             self._by_context = by_context
             if not by_context:
                 self._m = 1
-            self._memory = np.empty((_KEPT if by_context and self._learns_span else 0, 3))
+            self._memory = np.zeros((_KEPT if by_context and self._learns_span else 0, 3))
             self._theta = np.zeros(self._m * self._Phi.shape[1])
             self._forget()
         elif self._by_context != by_context:
