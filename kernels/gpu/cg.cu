@@ -13,14 +13,14 @@ __device__ inline void product(const A& a, const typename A::entry* p, typename 
     });
 }
 
-// report: the barrier's two words (zero); steps taken, flag, rho and the sign of the first p^H A p; then the norms.
+// report: the barrier's words (zero); steps taken, flag, rho and the sign of the first p^H A p; then the norms.
 template <class T>
 __global__ BOUNDS void cg_chunk(int storage, const void* first, const void* second, const void* third, long long n,
                                 long long extra, const real_of<T>* d, T* x, T* r, T* p, T* q, double* parts,
                                 double* report, double rho, double sign, double share, double threshold, int steps) {
     using R = real_of<T>;
     const own_rows own{first_row(), row_stride(), n, 1};
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     double* sizes = parts + FORMS<T> * gridDim.x;
     int taken = 0, flag = RUNNING;
     while (taken < steps && flag == RUNNING) {

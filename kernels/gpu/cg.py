@@ -12,11 +12,13 @@ import numpy as np
 from ._device import TYPES, Source, blocks, empty, to_host, zeros
 from .storage import CSR, Dense, Diagonals, Stencil, operand_arguments, operand_grid
 
-__all__ = ["cg_chunk", "judge", "storage_number"]
+__all__ = ["APART", "cg_chunk", "judge", "storage_number"]
 
 # Why a chunk ended, beside the threshold and the number of steps: indices into the caller's table.
 _RUNNING, _NONFINITE, _INDEFINITE, _NOT_HERMITIAN = 0, 1, 2, 3
-# What a report holds before the norms: the barrier's words, steps, flag, rho, sign.
+#: What a report begins with, in float64 numbers: the first word of the barrier, as far from the second; see common.cuh.
+APART = 16
+# What it then holds before the norms: the barrier's second word, steps, flag, rho, sign.
 _HEAD = 5
 
 _source = Source("cg", ("common", "matrices", "cg"), cg_chunk=[(each,) for each in TYPES.values()])
@@ -44,12 +46,12 @@ def cg_chunk(A, d, x, r, p, q, scalars, norms, threshold, steps):
         Steps completed; 0, or 1 a NaN or infinity, 2 indefinite, 3 not Hermitian.
     """
     grid = max(operand_grid(A), blocks(x.size))
-    parts, report = empty((5, grid), np.float64), zeros(_HEAD + steps, np.float64)
+    parts, report = empty((5, grid), np.float64), zeros(APART + _HEAD + steps, np.float64)
     _source.launch_together(
         "cg_chunk", (TYPES[x.dtype.char],), grid, np.int32(storage_number(A)), *operand_arguments(A),
         d, x, r, p, q, parts, report, *map(np.float64, scalars), np.float64(threshold), np.int32(steps),
     )  # fmt: skip
-    values = to_host(report)
+    values = to_host(report)[APART:]
     taken, flag = int(values[1]), int(values[2])
     norms[:taken] = values[_HEAD : _HEAD + taken]
     scalars[:2] = values[3:_HEAD]

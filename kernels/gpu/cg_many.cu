@@ -123,7 +123,7 @@ __global__ BOUNDS void cg_chunk_many(int storage, const void* first, const void*
                                      double* report, int steps) {
     using R = real_of<T>;
     constexpr int U = AT_ONCE<T> / 2;
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     tile_of_columns tile(k);
     const int warp = blockIdx.x + gridDim.x * (threadIdx.x / WARP), warps = gridDim.x * (blockDim.x / WARP);
     double* board = report + 1;

@@ -7,7 +7,7 @@ the sums of a column are added up once, not by every block.
 import numpy as np
 
 from ._device import TYPES, Source, blocks, copy_to_device, empty, to_host
-from .cg import storage_number
+from .cg import APART, storage_number
 from .storage import CSR, operand_arguments
 
 __all__ = ["LANES", "cg_chunk_many"]
@@ -16,6 +16,8 @@ __all__ = ["LANES", "cg_chunk_many"]
 LANES = 8
 # Rows of the report: those of `scalars`, thresholds, states and counts, three that the kernel works with; then norms.
 _HEAD = 9
+# Numbers that the barrier's words take in front of them.
+_WORDS = APART + 1
 _MOST_COLUMNS = 64
 
 _source = Source("cg_many", ("common", "matrices", "cg"), cg_chunk_many=[(each,) for each in TYPES.values()])
@@ -41,8 +43,8 @@ def cg_chunk_many(A, d, X, R, P, Q, scalars, norms, thresholds, states, counts, 
     """
     n, k = X.shape
     grid = blocks(n * min(k, _MOST_COLUMNS))
-    board = np.zeros(1 + (_HEAD + steps) * k)
-    rows = board[1:].reshape(-1, k)
+    board = np.zeros(_WORDS + (_HEAD + steps) * k)
+    rows = board[_WORDS:].reshape(-1, k)
     rows[:3], rows[3], rows[4] = scalars, thresholds, states
     report, parts = copy_to_device(board, np.float64), empty((3, k, grid), np.float64)
     operand = operand_arguments(A)
@@ -52,7 +54,7 @@ def cg_chunk_many(A, d, X, R, P, Q, scalars, norms, thresholds, states, counts, 
         "cg_chunk_many", (TYPES[X.dtype.char],), grid, np.int32(storage_number(A)), *operand, np.int32(k),
         d, X, R, P, Q, parts, report, np.int32(steps),
     )  # fmt: skip
-    rows = to_host(report)[1:].reshape(-1, k)
+    rows = to_host(report)[_WORDS:].reshape(-1, k)
     scalars[:2], states[:], counts[:] = rows[:2], rows[4], rows[5]
     taken = counts.max(initial=0)
     norms[:taken] = rows[_HEAD : _HEAD + taken]

@@ -111,19 +111,30 @@ template <int N> __device__ inline void collect_sums(const double* parts, double
     block_sum(values);
 }
 
-// Wait until every block is here; what they wrote before is then seen by all. `arrived` is two zeros before the
-// first call of a launch, which must be cooperative. The last block to come opens the next round.
+// What the report of a kernel whose blocks meet begins with: how many have arrived and, 128 bytes on, the round, so that
+// those who ask for the round do not hold up those who arrive. The report is then what begins at the round's number.
+constexpr int APART = 128;
+__device__ inline unsigned* take_barrier(double*& report) {
+    unsigned* const arrived = (unsigned*)report;
+    report += APART / sizeof(double);
+    return arrived;
+}
+
+// Wait until every block is here; what they wrote before is then seen by all. `arrived` and the round are zeros before
+// the first call of a launch, which must be cooperative. The last block to come opens the next round. The others ask
+// for it by loads, not by atomics, which the memory would serve one after the other.
 __device__ inline void grid_barrier(unsigned* arrived) {
     __syncthreads();
     if (gridDim.x > 1 && threadIdx.x == 0) {
-        __threadfence();
-        const unsigned round = atomicAdd(arrived + 1, 0u);
+        unsigned* const round = arrived + APART / sizeof(unsigned);
+        const unsigned before = *(volatile unsigned*)round;
+        __threadfence();  // it was asked for before this block arrives
         if (atomicAdd(arrived, 1u) == gridDim.x - 1) {
             atomicExch(arrived, 0u);
             __threadfence();
-            atomicAdd(arrived + 1, 1u);
+            atomicAdd(round, 1u);
         } else {
-            while (atomicAdd(arrived + 1, 0u) == round) __nanosleep(20);
+            while (*(volatile unsigned*)round == before) __nanosleep(20);
         }
         __threadfence();
     }

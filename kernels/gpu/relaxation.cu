@@ -20,7 +20,7 @@ template <class T> struct Change {
     __device__ two<T> operator()(long long j) const { return {x[j], y[j] - x[j]}; }
 };
 
-// Whether a chunk is at its end, now that the norm after `step` steps is known; report: the barrier's two words, steps
+// Whether a chunk is at its end, now that the norm after `step` steps is known; report: the barrier's words, steps
 // taken, the norms.
 __device__ inline bool ends(int step, int steps, double norm, double threshold, double* report) {
     if (step == 0) return steps <= 0;
@@ -41,7 +41,7 @@ __global__ BOUNDS void sor_chunk(SORTED_ROWS(T), long long n, const T* b, T* x, 
                                  double omega, double threshold, int steps, int symmetric) {
     const Sweep<T> sweep = SWEEP(T);
     const real_of<T> w = real_of<T>(omega);
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     T *old = x, *next = y;
     for (int step = 0;; ++step) {
         const bool moves = step < steps;
@@ -86,7 +86,7 @@ __global__ BOUNDS void jacobi_chunk(int storage, const void* first, const void* 
                                     long long extra, const T* inverse, const T* b, T* x, T* y, double* parts,
                                     double* report, double omega, double threshold, int steps) {
     const real_of<T> w = real_of<T>(omega);
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     T *old = x, *next = y;
     for (int step = 0;; ++step) {
         double squares[1] = {0.0};

@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 
 from ._device import TYPES, Source, blocks, copy_to_device, empty, to_host, type_of, zeros
-from .cg import storage_number
+from .cg import APART, storage_number
 from .storage import CSR, operand_arguments, operand_grid
 from .vectors import reciprocal
 
@@ -40,7 +40,7 @@ _source = Source(
 _FEW_STAGES = 64
 # Stages of one launch: some 0.1 s, so that Ctrl-C is prompt, and no watchdog of a display ends it.
 _MOST_STAGES = 50_000
-# What a report holds before the norms: the barrier's words, steps.
+# What a report holds between APART and the norms: the barrier's second word, steps.
 _HEAD = 2
 
 
@@ -106,7 +106,7 @@ def ssor_chunk(S, b, x, y, omega, norms, threshold, steps):
 
 def _sor_chunk(S, b, x, y, omega, norms, threshold, steps, symmetric):
     grid, steps = stage_grid(S), longest(S, steps, 2 if symmetric else 1)
-    parts, report = empty((2, grid), np.float64), zeros(_HEAD + steps, np.float64)
+    parts, report = empty((2, grid), np.float64), zeros(APART + _HEAD + steps, np.float64)
     _source.launch_together(
         "sor_chunk", type_of(x), grid, *sorted_rows(S), np.int64(x.size), b, x, y, parts, report,
         np.float64(omega), np.float64(threshold), np.int32(steps), np.int32(symmetric),
@@ -129,7 +129,7 @@ def jacobi_chunk(A, inverse, b, x, y, omega, norms, threshold, steps):
     taken : int
     """
     grid = max(operand_grid(A), blocks(x.size))
-    parts, report = empty((2, grid), np.float64), zeros(_HEAD + steps, np.float64)
+    parts, report = empty((2, grid), np.float64), zeros(APART + _HEAD + steps, np.float64)
     _source.launch_together(
         "jacobi_chunk", type_of(x), grid, np.int32(storage_number(A)), *operand_arguments(A), inverse, b, x, y,
         parts, report, np.float64(omega), np.float64(threshold), np.int32(steps),
@@ -139,7 +139,7 @@ def jacobi_chunk(A, inverse, b, x, y, omega, norms, threshold, steps):
 
 def _read(report, norms):
     """The steps taken; their norms go where they belong."""
-    values = to_host(report)
+    values = to_host(report)[APART:]
     taken = int(values[1])
     norms[:taken] = values[_HEAD : _HEAD + taken]
     return taken

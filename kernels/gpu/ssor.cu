@@ -8,7 +8,7 @@ __global__ BOUNDS void ssor_solve(SORTED_ROWS(T), const T* r, T* z, double* repo
     const Sweep<T> sweep = SWEEP(T);
     using R = real_of<T>;
     const R w = R(omega), size = R((2.0 - omega) / omega);
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     sweep.forward(arrived, [&](unsigned i) {
         z[i] = w * inverse[i] * (r[i] - sweep.lower.template row<T>(Vector<T>{z}, i));
     });
@@ -18,13 +18,13 @@ __global__ BOUNDS void ssor_solve(SORTED_ROWS(T), const T* r, T* z, double* repo
     });
 }
 
-// s = K^-1 r and t = D s; report: the barrier's two words, then s^H t.
+// s = K^-1 r and t = D s; report: the barrier's words (zero), then s^H t.
 template <class T>
 __global__ BOUNDS void ssor_cg_start(SORTED_ROWS(T), const T* r, T* s, T* t, double* parts, double* report,
                                      double omega) {
     const Sweep<T> sweep = SWEEP(T);
     const real_of<T> w = real_of<T>(omega);
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     double sums[1] = {0.0};
     sweep.forward(arrived, [&](unsigned i) {
         const T here = w * inverse[i] * (r[i] - sweep.lower.template row<T>(Vector<T>{s}, i));
@@ -48,7 +48,7 @@ __device__ inline void step(long long n, real_of<T> alpha, const T* diagonal, co
     }
 }
 
-// report: the barrier's two words; steps taken, flag, rho, that of the step before, the sign of the first p^H A p; then
+// report: the barrier's words (zero); steps taken, flag, rho, that of the step before, the sign of the first p^H A p; then
 // the norms. A step is a walk backward, K^H p = t, and one forward, K u = t - (2/omega - 1) D p, which sums up the
 // true residual K s of the iterate on its way; the last walk does only that.
 template <class T>
@@ -58,7 +58,7 @@ __global__ BOUNDS void ssor_cg_chunk(SORTED_ROWS(T), long long n, T* x, T* s, T*
     using R = real_of<T>;
     const Sweep<T> sweep = SWEEP(T);
     const R w = R(omega), whole = R(1.0 / omega), middle = R(2.0 / omega - 1.0);
-    unsigned* arrived = (unsigned*)report;
+    unsigned* arrived = take_barrier(report);
     double* rhos = parts + (1 + FORMS<T>) * gridDim.x;
     int taken = 0, flag = RUNNING;
     while (steps > 0) {

@@ -7,6 +7,7 @@ with the levels of the natural order an iteration on a large grid waits at thous
 import numpy as np
 
 from ._device import TYPES, Source, empty, to_host, type_of, zeros
+from .cg import APART
 from .relaxation import longest, sorted_rows, stage_grid
 
 __all__ = ["ssor_cg_chunk", "ssor_cg_start", "ssor_solve"]
@@ -15,7 +16,8 @@ _EACH = [(each,) for each in TYPES.values()]
 _source = Source(
     "ssor", ("common", "matrices", "cg", "sweeps"), ssor_cg_chunk=_EACH, ssor_cg_start=_EACH, ssor_solve=_EACH
 )
-# What a report of a chunk holds before the norms: the barrier's words, steps, flag, rho, that before, sign.
+# What a report of a chunk holds between APART and the norms: the barrier's second word, steps, flag, rho, that before,
+# sign.
 _HEAD = 6
 
 
@@ -29,7 +31,7 @@ def ssor_solve(S, omega, r, z):
     r, z : cupy.ndarray, shape (n,)
         z may be r.
     """
-    words = zeros(1, np.float64)
+    words = zeros(APART + 1, np.float64)
     _source.launch_together("ssor_solve", type_of(z), stage_grid(S), *sorted_rows(S), r, z, words, np.float64(omega))
 
 
@@ -43,11 +45,11 @@ def ssor_cg_start(S, omega, r, s, t):
     r, s, t : cupy.ndarray, shape (n,)
     """
     grid = stage_grid(S)
-    parts, report = empty(grid, np.float64), zeros(2, np.float64)
+    parts, report = empty(grid, np.float64), zeros(APART + 2, np.float64)
     _source.launch_together(
         "ssor_cg_start", type_of(s), grid, *sorted_rows(S), r, s, t, parts, report, np.float64(omega)
     )
-    return float(to_host(report)[1])
+    return float(to_host(report)[APART + 1])
 
 
 def ssor_cg_chunk(S, omega, x, s, t, p, u, scalars, norms, threshold, steps):
@@ -74,12 +76,12 @@ def ssor_cg_chunk(S, omega, x, s, t, p, u, scalars, norms, threshold, steps):
         Steps completed; 0, or 1 a NaN or infinity, 2 indefinite, 3 not Hermitian.
     """
     grid, steps = stage_grid(S), longest(S, steps, 2)
-    parts, report = empty((5, grid), np.float64), zeros(_HEAD + steps, np.float64)
+    parts, report = empty((5, grid), np.float64), zeros(APART + _HEAD + steps, np.float64)
     _source.launch_together(
         "ssor_cg_chunk", type_of(x), grid, *sorted_rows(S), np.int64(x.size), x, s, t, p, u, parts, report,
         np.float64(omega), *map(np.float64, scalars), np.float64(threshold), np.int32(steps),
     )  # fmt: skip
-    values = to_host(report)
+    values = to_host(report)[APART:]
     taken, flag = int(values[1]), int(values[2])
     norms[:taken] = values[_HEAD : _HEAD + taken]
     scalars[:3] = values[3:_HEAD]

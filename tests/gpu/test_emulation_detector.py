@@ -21,6 +21,9 @@ UNORDERED = {
     "warps are not blocks": "a[t] = t; __syncwarp(); out[t] = a[t ^ 32];",
     "shuffles order nothing": "a[t] = t; out[t] = __shfl_sync(0xffffffffu, 1.0, 0) + a[t ^ 1];",
     "volatile": "*(volatile double*)a = t;",
+    "volatile read of a plain write": "if (t == 0) a[0] = 1; out[t] = *(volatile double*)a;",
+    "plain write of a volatile read": "out[t] = *(volatile double*)a; if (t == 63) a[0] = 1;",
+    "plain read of an atomic, beside a volatile one": "atomicAdd(a, 1.0); if (t) out[t] = *(volatile double*)a; else out[0] = 1 + a[0];",
 }
 ORDERED = {
     "barrier": "a[t] = t; __syncthreads(); out[t] = a[63 - t];",
@@ -28,6 +31,8 @@ ORDERED = {
     "warp": "a[t] = t; __syncwarp(); out[t] = a[t ^ 31];",
     "one writer": "if (t == 0) a[0] = 1; __syncthreads(); out[t] = a[0]; __syncthreads(); if (t == 1) a[0] = 2;",
     "atomics": "atomicAdd(a, 1.0); __syncthreads(); out[t] = a[0];",
+    "volatile reads and atomics": "atomicAdd(a, 1.0); out[t] = *(volatile double*)a; atomicAdd(a, 1.0);",
+    "volatile and plain reads": "out[t] = a[0] + *(volatile double*)a;",
     "own": "for (int k = 0; k < 3; ++k) { a[t] += k; } double local[4]; local[t % 4] = a[t]; out[t] = local[t % 4];",
 }
 
@@ -47,12 +52,34 @@ def test_what_barriers_order_is_no_race(start, emulated, schedule, name):
     start(_body(ORDERED[name]), 1, 64, emulated.zeros(64), emulated.zeros(64))
 
 
+ATOMICALLY = "atomicAdd(arrived, 0u) <"
+WAITS = {"by atomics": ATOMICALLY, "by volatile reads": "*(volatile unsigned*)arrived <"}
+every_wait = pytest.mark.parametrize("wait", WAITS)
+
+
+@every_wait
+def test_a_grid_barrier_orders_what_blocks_write_and_read(start, emulated, schedule, wait):
+    code = BARRIER.replace(ATOMICALLY, WAITS[wait]).replace("__global__", "__global__ __launch_bounds__(64, 4)")
+    values, sums, arrived = (emulated.zeros(n, kind) for n, kind in ((128, "i"), (128, "i"), (1, np.uint32)))
+    start(code, 2, 64, values, sums, arrived, together=True)
+    i = np.arange(128)
+    assert np.array_equal(sums.get(), (i + 65) % 128 + 127 - i)
+
+
+def test_a_grid_barrier_that_waits_by_plain_reads_is_a_race(start, emulated, schedule):
+    code = BARRIER.replace(ATOMICALLY, "*arrived <").replace("__global__", "__global__ __launch_bounds__(64, 4)")
+    arguments = [emulated.zeros(n, kind) for n, kind in ((128, "i"), (128, "i"), (1, np.uint32))]
+    with pytest.raises(EmulationError, match="race: "):
+        start(code, 2, 64, *arguments, together=True)
+
+
+@every_wait
 @pytest.mark.parametrize("dropped", ["__syncthreads();", "__threadfence();", "meet(arrived);"])
 @pytest.mark.parametrize("last", [False, True])
-def test_a_grid_barrier_without_one_of_its_parts_is_a_race(start, emulated, schedule, dropped, last):
+def test_a_grid_barrier_without_one_of_its_parts_is_a_race(start, emulated, schedule, dropped, last, wait):
     parts = BARRIER.rpartition(dropped) if last else BARRIER.partition(dropped)
-    code = parts[0] + parts[2]
-    assert len(code) < len(BARRIER)
+    code = (parts[0] + parts[2]).replace(ATOMICALLY, WAITS[wait])
+    assert len(parts[0] + parts[2]) < len(BARRIER)
     arguments = [emulated.zeros(128, np.int32), emulated.zeros(128, np.int32), emulated.zeros(1, np.uint32)]
     code = code.replace("__global__ void", "__global__ __launch_bounds__(64, 4) void")
     with pytest.raises(EmulationError, match="race: "):

@@ -48,13 +48,19 @@ BUGS = {
         "common.cuh", f"        {FENCE}\n    }}\n    {SYNC}", f"        {FENCE}\n    }}", "cg", RACE,
     ),
     "barrier: nothing published": (
-        "common.cuh", f"{FENCE}\n        const unsigned round", "const unsigned round", "cg", RACE,
+        "common.cuh", f"{FENCE}  // it was asked for before", "// it was asked for before", "cg", RACE,
     ),
     "barrier: published by the last block only": (
         "common.cuh", f"atomicExch(arrived, 0u);\n            {FENCE}", "atomicExch(arrived, 0u);", "cg", RACE,
     ),
     "barrier: nothing received": (
         "common.cuh", f"        }}\n        {FENCE}\n    }}", "        }\n    }", "cg", RACE,
+    ),
+    "barrier: waits by plain reads": (
+        "common.cuh", "*(volatile unsigned*)round == before", "*round == before", "cg", RACE,
+    ),
+    "barrier: asks by a plain read": (
+        "common.cuh", "before = *(volatile unsigned*)round", "before = *round", "cg", RACE,
     ),
     "barrier: opens one block early": (
         "common.cuh", "== gridDim.x - 1) {", "== gridDim.x - 2) {", "cg", f"{RACE}|deadlock",

@@ -30,6 +30,7 @@ MODES = {
     "checked": [
         "-fsanitize=thread",
         "--param=tsan-instrument-func-entry-exit=0",
+        "--param=tsan-distinguish-volatile=1",
         "-fsanitize=bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment,unreachable",
     ],
     "asan": ["-fsanitize=address", "-g"],

@@ -66,7 +66,7 @@ struct Accesses {
 
 struct Word {  // four bytes
     Access write;
-    Accesses reads, atomics;
+    Accesses reads, atomics, loads;
 };
 
 struct Region {
@@ -127,7 +127,7 @@ uint32_t place_of(const void* instruction) {
 }
 
 [[noreturn]] void race(Sort sort, const char* before, Access other, const std::string& where, uint32_t place) {
-    static const char* const verbs[] = {"reads ", "writes ", "changes by an atomic "};
+    static const char* const verbs[] = {"reads ", "writes ", "changes by an atomic ", "reads as volatile "};
     runtime::fail(std::string("race: ") + verbs[sort] + where + line_of(place) + ", which " + who(other.thread) + before +
                   line_of(other.place) + ", and nothing orders the two");
 }
@@ -144,21 +144,24 @@ void check(Word& word, Sort sort, const char* p, int buffer, uint32_t place) {
     const Clock& known = *thread.known;
     const auto unordered = [&](const Access& a) { return a.thread != me && a.time > known[a.thread]; };
     if (word.write && unordered(word.write)) race(sort, " wrote", word.write, name_of(p, buffer), place);
-    if (sort != ATOMIC)
+    if (sort == READ || sort == WRITE)
         if (Access other = word.atomics.first(unordered)) race(sort, " changed by an atomic", other, name_of(p, buffer), place);
-    if (sort != READ)
+    if (sort == WRITE || sort == ATOMIC)
         if (Access other = word.reads.first(unordered)) race(sort, " read", other, name_of(p, buffer), place);
+    if (sort == WRITE)
+        if (Access other = word.loads.first(unordered)) race(sort, " read as volatile", other, name_of(p, buffer), place);
     const Access own{me, thread.now, place};
-    if (sort == READ) {
+    if (sort == READ || sort == LOAD) {
         if (buffer < 0 && !word.write && !word.atomics.one)
             runtime::fail("reads " + name_of(p, buffer) + line_of(place) + " before anything was written there");
-        word.reads.add(own);
+        (sort == READ ? word.reads : word.loads).add(own);
     } else if (sort == ATOMIC) {
         word.atomics.add(own);
     } else {
         word.write = own;
         word.reads.clear();
         word.atomics.clear();
+        word.loads.clear();
     }
 }
 
@@ -171,7 +174,7 @@ void check(Word& word, Sort sort, const char* p, int buffer, uint32_t place) {
         if (behind > -ptrdiff_t(size) && behind < 128) where = std::to_string(behind) + " bytes behind" + argument;
         if (before > 0 && before <= 128) where = std::to_string(before) + " bytes before" + argument;
     }
-    runtime::fail(std::string("out of bounds: ") + (sort == READ ? "reads " : "writes ") + std::to_string(size) + " bytes, " + where +
+    runtime::fail(std::string("out of bounds: ") + (sort == READ || sort == LOAD ? "reads " : "writes ") + std::to_string(size) + " bytes, " + where +
                   line_of(place));
 }
 
@@ -231,7 +234,7 @@ void access(const void* address, size_t size, Sort sort, const void* instruction
         if (p >= each.start && p + size <= each.start + each.bytes) found = i;
     }
     if (found == -2) outside(p, size, sort, place);
-    if (found >= 0 && sort != READ) check_writable(p, found, place);
+    if (found >= 0 && sort != READ && sort != LOAD) check_writable(p, found, place);
     Region& region = region_of(p, found);
     for (const char* word = p - (p - region.start) % 4; word < p + size; word += 4)
         check(region.at(word), sort, word, found, place);
@@ -285,11 +288,24 @@ void fence() {
     thread.released_at = thread.now++;
 }
 
+static void receive(const void* address) {
+    const auto carried = handed_on.find(address);
+    if (carried != handed_on.end()) join(threads[self()].brought, carried->second);
+}
+
 void atomic(const void* address, unsigned size) {
     if (!launch->checked) return;
     access(address, size, ATOMIC, nullptr);
-    const auto carried = handed_on.find(address);
-    if (carried != handed_on.end()) join(threads[self()].brought, carried->second);
+    receive(address);
+}
+
+// Of a word that atomics change this is C++'s relaxed load; of one that is written otherwise it is a plain read, as the
+// write is found to race.
+void load(const void* address, size_t size, const void* instruction) {
+    if (!launch || !launch->checked || runtime::on_own_stack(static_cast<const char*>(address))) return;
+    runtime::pause();
+    access(address, size, LOAD, instruction);
+    receive(address);
 }
 
 // Only an atomic that changes the number hands on what came before its thread's fence: C++ would let one that adds

@@ -26,6 +26,8 @@ void __tsan_func_exit() {}
 #define SIZED(N)                                                                                                \
     void __tsan_read##N(void* p) { access(p, N, checker::READ, __builtin_return_address(0)); }                  \
     void __tsan_write##N(void* p) { access(p, N, checker::WRITE, __builtin_return_address(0)); }                \
+    void __tsan_volatile_read##N(void* p) { checker::load(p, N, __builtin_return_address(0)); }                 \
+    void __tsan_volatile_write##N(void* p) { access(p, N, checker::WRITE, __builtin_return_address(0)); }       \
     void __tsan_unaligned_read##N(void* p) { access(p, N, checker::READ, __builtin_return_address(0)); }        \
     void __tsan_unaligned_write##N(void* p) { access(p, N, checker::WRITE, __builtin_return_address(0)); }
 SIZED(1)

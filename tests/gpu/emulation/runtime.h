@@ -53,6 +53,7 @@ unsigned current_block();
 unsigned current_thread();   // within its block
 bool within_memory(const char* start, size_t bytes);  // of the buffers of this launch or of the block
 bool on_own_stack(const void* address);
+void pause();  // others may come first
 // Ends the launch with a message about the running thread; does not return.
 [[noreturn]] void fail(const std::string& what, Site site = {nullptr, 0});
 std::string at(Site site);
@@ -70,6 +71,8 @@ void fence();
 void atomic(const void* address, unsigned size);
 void publish(const void* address);  // by the last atomic
 // An access by the running thread, at that instruction (or null).
-enum Sort { READ, WRITE, ATOMIC };
+enum Sort { READ, WRITE, ATOMIC, LOAD };
 void access(const void* address, size_t size, Sort sort, const void* instruction);
+// A volatile read: LOAD, and what atomics left there.
+void load(const void* address, size_t size, const void* instruction);
 }  // namespace checker

@@ -230,6 +230,8 @@ std::string at(Site site) {
     return site.file ? std::string(" at ") + site.file + ":" + std::to_string(site.line) : std::string();
 }
 
+void pause() { leave(); }
+
 void fail(const std::string& what, Site site) {
     failure = name(*running) + ": " + what + at(site);
     leave();
