@@ -176,8 +176,15 @@ def _starting_guess(x0, shape, dtype):
     _checks.shape_is("x0", x0, [shape, (n, 1)] if len(shape) == 1 else [shape], "to go with `b`")
     if x0.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
-    _checks.finite("x0", _on_host(x0))
+    if kinds[type(x0)] != "gpu" or not _is_finite_there(x0):
+        _checks.finite("x0", _on_host(x0))
     return x0.reshape(shape)
+
+
+def _is_finite_there(array):
+    """Whether all entries of an array on the device are finite, asked there."""
+    kernels = _backend.kernels("gpu")
+    return math.isfinite(kernels.largest(kernels.to_device(array, array.dtype).reshape(-1)))
 
 
 def _once(preconditioner, r):
@@ -202,8 +209,8 @@ def _preconditioner(A, M, n, dtype, backend, leave):
         raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
     if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`M` must be real where `A` and `b` are; convert `b` with b.astype(complex).")
-    if (diagonal := _diagonal_of(M, dtype)) is not None:
-        return _backend.kernels(backend).to_device(diagonal, diagonal.dtype), None
+    if (diagonal := _diagonal_of(M, dtype, _backend.kernels(backend))) is not None:
+        return diagonal, None
     if matrix.explicit:
         matrix.operand(dtype, backend, many_products=False)
         return None, partial(_explicit_product, matrix, backend)
@@ -214,25 +221,31 @@ def _is_black_box(apply):
     return apply is not None and getattr(apply, "func", None) not in (_explicit_product, _own_product)
 
 
-def _diagonal_of(M, dtype):
-    """The diagonal of a sparse M that is nothing else, if it is real; on the host."""
+def _diagonal_of(M, dtype, kernels):
+    """The diagonal of a sparse M that is nothing else, if it is real; nothing of it leaves the device for this."""
     if not (issparse(M) or kinds[type(M)] == "gpu") or getattr(M, "format", None) not in ("dia", "csr"):
         return None
     n = M.shape[0]
     if M.format == "dia":
-        pure = M.offsets.size == 1 and int(M.offsets[0]) == 0
+        pure = M.offsets.size == 1 and int(_on_host(M.offsets)[0]) == 0
     else:
-        pure = M.nnz == n and all(
-            np.array_equal(_on_host(index), np.arange(size)) for index, size in ((M.indptr, n + 1), (M.indices, n))
-        )
+        pure = M.nnz == n and _counts_up(M.indptr, n + 1) and _counts_up(M.indices, n)
     if not pure:
         return None
-    diagonal = _on_host(M.diagonal())
+    diagonal = M.diagonal() if M.format == "dia" else M.data
     if diagonal.dtype.kind == "c":
-        if np.any(diagonal.imag):
+        if _on_host((diagonal.imag != 0).any()):
             return None
         diagonal = diagonal.real
-    return np.ascontiguousarray(diagonal, dtype=np.finfo(dtype).dtype)
+    return kernels.to_device(diagonal, np.finfo(dtype).dtype)
+
+
+def _counts_up(indices, size):
+    """Whether they are 0, 1, ..., size - 1: asked on the device, where they are there."""
+    if isinstance(indices, np.ndarray):
+        return np.array_equal(indices, np.arange(size))
+    counted = _backend.kernels("gpu").to_device(np.arange(size), indices.dtype)
+    return indices.size == size and bool(_on_host((indices == counted).all()))
 
 
 def _own_product(M, backend, r):

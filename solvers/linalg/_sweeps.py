@@ -4,6 +4,7 @@ The order and the triangles belong to the pattern, and the last few patterns are
 entries of its matrix from step to step, and its pattern never.
 """
 
+import math
 import threading
 from dataclasses import dataclass, field
 
@@ -35,7 +36,8 @@ _AS_IT_IS = "as it is"
 class _Pattern:
     """The order of a pattern's rows, and where the entries of its triangles come from; on the host.
 
-    ``elsewhere`` is the order and the triangles on other devices.
+    ``elsewhere`` is the order and the triangles on other devices, ``shown`` its index arrays there, where a matrix
+    that lives there came by.
     """
 
     ordering: str
@@ -46,6 +48,7 @@ class _Pattern:
     lower: tuple
     upper: tuple
     elsewhere: dict = field(default_factory=dict)
+    shown: dict = field(default_factory=dict)
 
     def is_of(self, ordering, indptr, indices):
         return (
@@ -54,19 +57,46 @@ class _Pattern:
             and np.array_equal(self.indices, indices)
         )
 
-    def on(self, backend, device):
-        """The order and the triangles where the kernels of that backend read them."""
+    def is_of_there(self, ordering, A, kernels):
+        """The same question about a matrix on a device, answered there; no where it has not come by."""
+        shown = self.shown.get(A.data.device.id)
+        if self.ordering != ordering or shown is None or shown[1].size != A.indices.size:
+            return False
+        if shown[0].size != A.indptr.size:
+            return False
+        same = (shown[0] == A.indptr).all() & (shown[1] == A.indices).all()
+        return bool(kernels.to_host(same))
+
+    def on(self, backend, A):
+        """The order and the triangles where the kernels of that backend read A."""
         if backend == "cpu":
             return self.order, self.lower, self.upper
+        device = A.data.device.id
         kept = self.elsewhere.get(device)
         if kept is None:
             kernels = _backend.kernels(backend)
             triangles = (tuple(kernels.copy_to_device(part, np.int32) for part in t) for t in (self.lower, self.upper))
             kept = self.elsewhere[device] = order_on(self.order, backend), *triangles
+            _make_room()
         return kept
+
+    def show(self, A, kernels):
+        """Keep the index arrays of a matrix on a device, to compare the next ones with."""
+        if A.data.device.id not in self.shown:
+            self.shown[A.data.device.id] = [kernels.copy_to_device(part, np.int32) for part in (A.indptr, A.indices)]
+            _make_room()
+
+    def bytes_elsewhere(self):
+        kept = [part for order, *triangles in [*self.elsewhere.values()] for part in (order, *sum(triangles, ()))]
+        return sum(part.nbytes for part in [*kept, *sum([*self.shown.values()], [])])
+
+    def release(self):
+        self.elsewhere, self.shown = {}, {}
 
 
 _MOST_PATTERNS = 4
+# Of the memory of devices, over all patterns.
+_MOST_BYTES = 2**28
 _patterns: list[_Pattern] = []
 _lock = threading.Lock()
 
@@ -84,9 +114,13 @@ def sweep_of(matrix, dtype, backend, ordering):
     key = dtype, backend, ordering
     if key not in matrix.sweeps:
         kernels = _backend.kernels(backend)
-        A, source = _csr(matrix, dtype, backend)
-        pattern = _pattern_of(*_unsigned(source, backend), ordering)
-        order, *triangles = pattern.on(backend, A.data.device)
+        A, at_hand = _csr(matrix, dtype, backend)
+        pattern = _known_there(A, ordering, kernels) if at_hand is A and backend != "cpu" else None
+        if pattern is None:
+            pattern = _pattern_of(*_unsigned(at_hand, kernels), ordering)
+            if at_hand is A and backend != "cpu":
+                pattern.show(A, kernels)
+        order, *triangles = pattern.on(backend, A)
         d = _without_zeros(kernels.diagonal(A, order), pattern.order, kernels)
         lower, upper = (_gathered(A, triangle, kernels) for triangle in triangles)
         matrix.sweeps[key] = kernels.sweep(lower, upper, d, pattern.stages), order
@@ -103,7 +137,18 @@ def forget_devices():
     """Release what the kept patterns hold of the memory of devices."""
     with _lock:
         for pattern in _patterns:
-            pattern.elsewhere = {}
+            pattern.release()
+
+
+def _make_room():
+    """Release the oldest patterns' memory of devices while all hold too much; their users keep what they read."""
+    with _lock:
+        total = sum(pattern.bytes_elsewhere() for pattern in _patterns)
+        for pattern in _patterns:
+            if total <= _MOST_BYTES:
+                return
+            total -= pattern.bytes_elsewhere()
+            pattern.release()
 
 
 def order_on(order, backend):
@@ -194,9 +239,9 @@ def _csr(matrix, dtype, backend):
     return A, matrix.csr if backend != "cpu" and scipy.sparse.issparse(matrix.csr) else A
 
 
-def _unsigned(A, backend):
+def _unsigned(A, kernels):
     """The index arrays on the host, as the functions that sort rows take them."""
-    if backend == "cpu":
+    if A.indptr.dtype.kind == "u":
         return A.indptr, A.indices
     return (np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (A.indptr, A.indices))
 
@@ -220,7 +265,19 @@ def _sparse(matrix):
 
 
 def _on_host(array):
-    return array if isinstance(array, np.ndarray) or scipy.sparse.issparse(array) else array.get()
+    if isinstance(array, np.ndarray) or scipy.sparse.issparse(array):
+        return array
+    if not hasattr(array, "format"):
+        return _backend.kernels("gpu").to_host(array)
+    A, to_host = array.tocsr(), _backend.kernels("gpu").to_host
+    return scipy.sparse.csr_array((to_host(A.data), to_host(A.indices), to_host(A.indptr)), shape=A.shape)
+
+
+def _known_there(A, ordering, kernels):
+    """The kept pattern of a matrix on a device, or None; nothing but the answer leaves the device."""
+    with _lock:
+        known = _patterns[::-1]
+    return next((pattern for pattern in known if pattern.is_of_there(ordering, A, kernels)), None)
 
 
 def _pattern_of(indptr, indices, ordering):
@@ -258,6 +315,11 @@ def _new_pattern(indptr, indices, ordering):
 
 
 def _without_zeros(d, order, kernels):
+    if not isinstance(d, np.ndarray):
+        inverse = kernels.empty(d.shape, d.dtype)
+        kernels.reciprocal(d, inverse)
+        if math.isfinite(kernels.largest(inverse)):
+            return d
     zeros = np.flatnonzero(kernels.to_host(d) == 0)
     if zeros.size:
         raise InvalidInput(
