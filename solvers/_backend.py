@@ -27,7 +27,7 @@ _NAMES = ("cpu", "gpu", "auto")
 _blocks: ContextVar[tuple | None] = ContextVar("solvers_backend", default=None)
 # Read once: os.environ.get costs more than a whole dispatch.
 _default = os.environ.get("SOLVERS_BACKEND") or "auto"
-_INSTALL = "pip install 'adaptive-solvers[gpu]'"
+_INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 
 
 class backend:
@@ -201,7 +201,7 @@ def _no_driver(runtime, error):
         return f"there is no NVIDIA driver; install it, check it with nvidia-smi, and {_INSTALL} for CUDA's libraries."
     return (
         f"the NVIDIA driver is too old for this cupy (it knows CUDA {version // 1000}.{version % 1000 // 10}); update "
-        "the driver, or pip uninstall cupy-cuda13x and pip install 'adaptive-solvers[gpu-cuda12]'."
+        "the driver, or pip uninstall cupy-cuda13x and pip install 'cupy-cuda12x[ctk]'."
     )
 
 

@@ -237,20 +237,20 @@ def test_a_complete_machine_lacks_nothing(machine):
 @pytest.mark.parametrize(
     "properties, words",
     [
-        ({"cupy": None}, ["cupy is not installed", "pip install 'adaptive-solvers[gpu]'"]),
+        ({"cupy": None}, ["cupy is not installed", "pip install 'cupy-cuda13x[ctk]'"]),
         (
             {"devices": _CUDARuntimeError("cudaErrorInsufficientDriver: ..."), "driver": 0},
-            ["no NVIDIA driver", "nvidia-smi", "pip install 'adaptive-solvers[gpu]'"],
+            ["no NVIDIA driver", "nvidia-smi", "pip install 'cupy-cuda13x[ctk]'"],
         ),
         (
             {"devices": _CUDARuntimeError("cudaErrorInsufficientDriver: ..."), "driver": 12040},
-            ["driver is too old", "CUDA 12.4", "pip install 'adaptive-solvers[gpu-cuda12]'"],
+            ["driver is too old", "CUDA 12.4", "pip install 'cupy-cuda12x[ctk]'"],
         ),
         ({"devices": _CUDARuntimeError("cudaErrorNoDevice: ...")}, ["no CUDA device", "CUDA_VISIBLE_DEVICES"]),
         ({"devices": 0}, ["no CUDA device", "CUDA_VISIBLE_DEVICES"]),
         (
             {"nvrtc": RuntimeError('Failure finding "libnvrtc.so"\nmore')},
-            ["NVRTC", 'Failure finding "libnvrtc.so");', "pip install 'adaptive-solvers[gpu]'"],
+            ["NVRTC", 'Failure finding "libnvrtc.so");', "pip install 'cupy-cuda13x[ctk]'"],
         ),
         ({"capability": "61"}, ["older than compute capability 7.0"]),
         ({"is_hip": True}, ["AMD", "pip install"]),
@@ -297,7 +297,7 @@ def test_missing_libraries_of_cupyx_are_named(machine, monkeypatch):
     machine()
     monkeypatch.setitem(sys.modules, "cupyx", None)
     _backend.forget()
-    assert "pip install 'adaptive-solvers[gpu]'" in _backend.cupyx_missing()
+    assert "pip install 'cupy-cuda13x[ctk]'" in _backend.cupyx_missing()
     assert solvers.backends()["gpu"] is None
 
 
