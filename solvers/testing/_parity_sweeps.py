@@ -275,6 +275,8 @@ def _ends(target, n, dtype):
         "a NaN": (spoiled, 0.0, (None, 1)),
         "an indefinite matrix": (indefinite, 0.0, (None, 2)),
     }
+    if np.finfo(dtype).dtype == np.float64:  # squares of the entries are out of range
+        tried |= {f"a matrix of size 2^{power}": (A * 2.0**power, 0.0, (4, 0)) for power in (-660, 660)}
     if dtype.kind == "c":
         tried["a matrix that is not Hermitian"] = (A * np.exp(0.3j).astype(dtype), 0.0, (0, 3))
     for what, (matrix, threshold, (steps, flag)) in tried.items():

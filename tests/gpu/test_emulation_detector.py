@@ -23,7 +23,7 @@ UNORDERED = {
     "volatile": "*(volatile double*)a = t;",
     "volatile read of a plain write": "if (t == 0) a[0] = 1; out[t] = *(volatile double*)a;",
     "plain write of a volatile read": "out[t] = *(volatile double*)a; if (t == 63) a[0] = 1;",
-    "plain read of an atomic, beside a volatile one": "atomicAdd(a, 1.0); if (t) out[t] = *(volatile double*)a; else out[0] = 1 + a[0];",
+    "beside a volatile read": "atomicAdd(a, 1.0); if (t) out[t] = *(volatile double*)a; else out[0] = 1 + a[0];",
 }
 ORDERED = {
     "barrier": "a[t] = t; __syncthreads(); out[t] = a[63 - t];",
