@@ -102,6 +102,8 @@ def pick(**arguments) -> str:
             if found is not None:
                 raise _mixture(*((first, name) if found == "gpu" else (name, first)))
             found, first = kind, name
+    if found == "gpu":
+        _refuse_two_devices(arguments)
     choice = _choice()
     if choice == "auto":
         choice = found or "cpu"
@@ -130,6 +132,22 @@ def stays_on_cpu(values, others=()) -> bool:
 def _choice():
     block = _blocks.get()
     return _default if block is None else block[0]
+
+
+def _refuse_two_devices(arguments):
+    """The kernels read the memory of one device."""
+    first = None
+    for name, value in arguments.items():
+        foreign = kinds[type(value)] is FOREIGN
+        number = value.__dlpack_device__()[1] if foreign else getattr(getattr(value, "device", None), "id", None)
+        if number is None:
+            continue
+        if first is not None and number != first[1]:
+            raise UnsupportedType(
+                f"`{first[0]}` lives on GPU {first[1]} and `{name}` on GPU {number}: copy one of them (within `with "
+                f"cupy.cuda.Device({first[1]}):`, cupy.array(...) makes the copy there)."
+            )
+        first = first or (name, number)
 
 
 def _mixture(on_gpu, on_cpu):

@@ -1,6 +1,6 @@
 """Numba kernels. One call does one piece of work on whole arrays; threads never change a bit of the answer."""
 
-from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
+from .arrays import copy_to_device, device_id, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
 from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
@@ -48,6 +48,7 @@ __all__ = [
     "copy_to_device",
     "csr",
     "dense",
+    "device_id",
     "device_of",
     "diagonal",
     "diagonals",

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-__all__ = ["copy_to_device", "device_of", "empty", "is_ready", "to_device", "to_host", "zeros"]
+__all__ = ["copy_to_device", "device_id", "device_of", "empty", "is_ready", "to_device", "to_host", "zeros"]
 
 
 def empty(shape, dtype):
@@ -37,6 +37,11 @@ def to_host(array):
 def device_of(array):
     """A context in which allocations and launches happen where the array lives."""
     return nullcontext()
+
+
+def device_id():
+    """The number of the device on which this backend works now."""
+    return 0
 
 
 def is_ready(array):

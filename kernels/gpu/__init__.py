@@ -5,7 +5,7 @@ Patterns are sorted, and incomplete factors made, on the host: those functions a
 
 import importlib
 
-from .arrays import copy_to_device, device_of, empty, is_ready, to_device, to_host, zeros
+from .arrays import copy_to_device, device_id, device_of, empty, is_ready, to_device, to_host, zeros
 from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
@@ -42,6 +42,7 @@ __all__ = [
     "copy_to_device",
     "csr",
     "dense",
+    "device_id",
     "device_of",
     "diagonal",
     "diagonals",

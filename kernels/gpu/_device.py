@@ -24,6 +24,7 @@ __all__ = [
     "allocations",
     "blocks",
     "copy_to_device",
+    "device_id",
     "device_of",
     "empty",
     "forget",
@@ -223,16 +224,26 @@ def to_host(array):
     return array.get()
 
 
+def device_id():
+    """The number of the device on which this backend works now."""
+    from cupy.cuda import runtime
+
+    return runtime.getDevice()
+
+
 def device_of(array):
     """A context in which allocations and launches happen where the array lives, and CuPy's full memory is ours."""
     there = hasattr(array, "device") and not isinstance(array, np.ndarray)
-    return _memory(None, array.device if there else nullcontext())
+    return _memory(None, array.device if there else _HERE)
+
+
+_HERE = nullcontext()
 
 
 class _memory:
     """Turns the device's word for full memory into ours, on a device; ``size`` is asked for, if that is known."""
 
-    def __init__(self, size, device=nullcontext()):
+    def __init__(self, size, device=_HERE):
         self.size, self.device = size, device
 
     def __enter__(self):

@@ -12,7 +12,7 @@ from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
 from ._products import Operator
 
-__all__ = ["Matrix", "PreparedOperator", "analyse", "check_indices", "is_matrix", "source"]
+__all__ = ["Matrix", "PreparedOperator", "analyse", "check_indices", "is_matrix", "place", "source"]
 
 _FLOATS = "fdFD"
 
@@ -48,7 +48,7 @@ class Matrix:
 
         Storage by diagonals costs some products to make: it is for those who will do many.
         """
-        key = dtype, backend
+        key = place(dtype, backend)
         if key not in self._operands:
             kernels = _backend.kernels(backend)
             operand = self._make(dtype, kernels)
@@ -62,7 +62,7 @@ class Matrix:
 
     def csr_operand(self, dtype, backend):
         """The kernels' CSR form, also where ``operand`` is stored by diagonals."""
-        kernels, made = _backend.kernels(backend), self._operands.get((dtype, backend))
+        kernels, made = _backend.kernels(backend), self._operands.get(place(dtype, backend))
         return made if isinstance(made, kernels.CSR) else self._make_csr(dtype, kernels)
 
     def product(self, v):
@@ -177,6 +177,11 @@ def analyse(A, name="A"):
         f"`{name}` must be a NumPy or CuPy array, a sparse array, a LinearOperator or a function v -> {name} v, "
         f"got {type(A).__name__}; use numpy.asarray({name}) for nested lists."
     )
+
+
+def place(dtype, backend):
+    """The key under which what is made for a dtype is kept: it lives on one device."""
+    return dtype, backend, 0 if backend == "cpu" else _backend.kernels(backend).device_id()
 
 
 def source(A):

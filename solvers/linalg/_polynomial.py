@@ -8,7 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._errors import InvalidInput
 from ._omega import spectrum_of
-from ._operator import analyse, source
+from ._operator import analyse, place, source
 from ._place import at
 from ._prepare import prepare
 from ._products import Operator
@@ -57,7 +57,7 @@ class ChebyshevPreconditioner(Operator):
         return z
 
     def _inverse(self, dtype, backend):
-        key = dtype, backend
+        key = place(dtype, backend)
         if key not in self._inverses:
             kernels = _backend.kernels(backend)
             d = kernels.to_host(diagonal_of(self._of, dtype, backend)).real

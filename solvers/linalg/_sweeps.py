@@ -13,7 +13,7 @@ import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from ._operator import Matrix, PreparedOperator, check_indices, source
+from ._operator import Matrix, PreparedOperator, check_indices, place, source
 
 __all__ = [
     "ORDERINGS",
@@ -111,7 +111,7 @@ def sweep_of(matrix, dtype, backend, ordering):
     InvalidInput
         If an entry of the diagonal is zero.
     """
-    key = dtype, backend, ordering
+    key = *place(dtype, backend), ordering
     if key not in matrix.sweeps:
         kernels = _backend.kernels(backend)
         A, at_hand = _csr(matrix, dtype, backend)

@@ -12,7 +12,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
 from ._omega import for_ssor, in_range, omega_of
-from ._operator import analyse, source
+from ._operator import analyse, place, source
 from ._place import at
 from ._products import Operator
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
@@ -93,7 +93,7 @@ class IncompleteCholesky(_Triangular):
         self._elsewhere = {}
 
     def _sweep(self, dtype, backend):
-        key = dtype, backend
+        key = place(dtype, backend)
         if key not in self._elsewhere:
             kernels = _backend.kernels(backend)
             self._elsewhere[key] = kernels.sweep_from(self._factors, dtype), order_on(self._order, backend)

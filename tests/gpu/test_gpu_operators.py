@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as scipy_linalg
+from emulation import device
 
 import solvers
 from solvers import linalg
@@ -103,3 +104,54 @@ def test_a_stencil_s_norm_and_eigenvalues_under_the_switch(emulated):
         assert linalg.norm(STENCIL) == pytest.approx(scipy_linalg.norm(A))
         found = linalg.eigsh(STENCIL, k=2, which="LA", return_eigenvectors=False)
     np.testing.assert_allclose(np.sort(found), np.linalg.eigvalsh(A.toarray())[-2:], atol=1e-8)
+
+
+# ---- several devices ----
+
+
+@pytest.fixture
+def second(emulated, monkeypatch):
+    """``second(array)``: the array, which says that it lives on another device."""
+
+    device.devices = 2
+
+    def number(array):
+        return emulated.cuda.Device(getattr(array, "number", 0))
+
+    monkeypatch.setattr(emulated.ndarray, "device", property(number))
+
+    def moved(array):
+        array.number = 1
+        return array
+
+    return moved
+
+
+def test_arguments_on_two_devices_are_refused_in_one_sentence(sent, second):
+    matrix, b, M = sent(A), sent(v[:, 0]), sent(sp.csr_array(sp.eye_array(N)))
+    prepared = linalg.prepare(matrix)
+    for given in (matrix, prepared):
+        with pytest.raises(solvers.UnsupportedType, match="`A` lives on GPU 0 and `b` on GPU 1"):
+            linalg.cg(given, second(sent(v[:, 0])))
+    with pytest.raises(solvers.UnsupportedType, match="`b` on GPU 1"):
+        linalg.lsqr(matrix, second(sent(v[:, 0])))
+    with pytest.raises(solvers.UnsupportedType, match="`A` lives on GPU 0 and `x` on GPU 1"):
+        prepared @ second(sent(v[:, 0]))
+    with pytest.raises(solvers.UnsupportedType, match="`A` lives on GPU 0 and `x0` on GPU 1"):
+        linalg.cg(matrix, b, second(sent(v[:, 0])))
+    second(M.data)
+    with pytest.raises(solvers.UnsupportedType, match="`A` lives on GPU 0 and `M` on GPU 1"):
+        linalg.cg(matrix, b, M=M)
+
+
+def test_what_is_kept_with_a_matrix_belongs_to_one_device(emulated, monkeypatch):
+    from solvers.linalg._sweeps import sweep_of
+
+    matrix, M = linalg.prepare(A), linalg.chebyshev(A, 2)
+    cholesky = linalg.incomplete_cholesky(A)
+    dtype, kept = np.dtype(float), []
+    for number in (0, 1, 0):
+        monkeypatch.setattr(emulated.cuda.runtime, "getDevice", lambda number=number: number)
+        made = [matrix._matrix.operand(dtype, "gpu"), sweep_of(matrix._matrix, dtype, "gpu", "natural")]
+        kept.append([*made, M._inverse(dtype, "gpu"), cholesky._sweep(dtype, "gpu")])
+    assert all(a is c and a is not b for a, b, c in zip(*kept))

@@ -201,6 +201,7 @@ SIGNATURES = {
     "copy_to_device": "(values, dtype)",
     "csr": "(indptr, indices, data)",
     "dense": "(array)",
+    "device_id": "()",
     "device_of": "(array)",
     "diagonal": "(A, order)",
     "diagonals": "(A)",
