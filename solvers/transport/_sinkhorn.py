@@ -201,12 +201,15 @@ class _Rate:
         return True
 
 
-def _sor_steps(problem, control):
-    """Over-relaxed sweeps; where the error has grown, back to the potentials before and to smaller omega."""
+def _sor_steps(problem, control, patience=math.inf):
+    """Over-relaxed sweeps; where the error has grown, back to the potentials before and to smaller omega.
+
+    It ends where more sweeps than ``patience`` seem to be left.
+    """
     yield [_first_error(problem)], None
     rule = _Rate()
     while True:
-        saved, seen = problem.save(), np.empty(0)
+        saved, seen, omega = problem.save(), np.empty(0), rule.omega
         while len(seen) < rule.steps:
             errors = _sweeps(problem, control, rule.omega, min(control.max_steps, rule.steps - len(seen)))
             seen = np.append(seen, errors)
@@ -218,35 +221,35 @@ def _sor_steps(problem, control):
             problem.restore(saved)
             errors = np.where(np.isfinite(errors), errors, 2.0)
         yield errors, None
+        if _remaining(seen, control.threshold, omega) > patience:
+            return
 
 
-# Sweeps after which "auto" looks at their rate, and the sweeps that a Newton solve costs about as much as (measured).
-_LOOK, _NEWTON_COSTS = 20, 250
+# Over-relaxed sweeps that a Newton solve costs about as much as (measured).
+_NEWTON_COSTS = 100
 
 
 def _auto_steps(problem, control):
-    """Plain sweeps; Newton's method from where they would take longer than that."""
-    yield [_first_error(problem)], None
-    seen = np.empty(0)
-    while True:
-        errors = _sweeps(problem, control, 1.0, min(control.max_steps, _LOOK - len(seen)))
-        seen = np.append(seen, errors)
-        yield errors, None
-        if len(seen) == _LOOK:
-            if _remaining(seen, control.threshold) > _NEWTON_COSTS:
-                break
-            seen = np.empty(0)
+    """Over-relaxed sweeps; Newton's method from where they would take longer than that."""
+    yield from _sor_steps(problem, control, _NEWTON_COSTS)
     newton = newton_steps(problem, control)
     next(newton)
     yield from newton
 
 
-def _remaining(errors, threshold):
-    """Sweeps that are left at the rate of the last ones."""
-    rate = (errors[-1] / errors[len(errors) // 2]) ** (1.0 / (len(errors) - 1 - len(errors) // 2))
+def _remaining(errors, threshold, omega):
+    """Over-relaxed sweeps that seem to be left, from the rate of the last sweeps with this omega."""
+    half = len(errors) // 2
+    if len(errors) < 4 or not np.all(errors > 0):
+        return 0.0
+    rate = (errors[-1] / errors[half]) ** (1.0 / (len(errors) - 1 - half))
     if not 0.0 < rate < 1.0:
         return math.inf
-    return math.log(max(threshold, 1e-300) / errors[-1]) / math.log(rate)
+    digits = max(0.0, math.log(errors[-1] / max(threshold, 1e-300)))
+    if omega > 1.0:
+        return -digits / math.log(rate)
+    # Over-relaxation turns a rate of 1 - d into one of 1 - 2 sqrt(d), at its best.
+    return 0.75 * digits / math.sqrt(-math.log(rate))
 
 
 _STEPS = {
