@@ -69,5 +69,7 @@ def check_memory(target, n, dtype):
     widened = kernels.to_host(kernels.to_device(values, wide(dtype)))
     assert widened.dtype == wide(dtype) and np.array_equal(widened, values)
     with kernels.device_of(there):
+        number = getattr(getattr(there, "device", None), "id", 0)  # a NumPy array's is a word, or absent
+        assert kernels.device_id() == number
         assert kernels.is_ready(there)
         assert n == 1 or not kernels.is_ready(kernels.zeros((2, n), dtype).T[:, 0:1][::2])
