@@ -1,4 +1,4 @@
-"""An entropic transport problem as the driver sees it: checked, without zero weights, costs copied only where needed."""
+"""An entropic transport problem as the driver sees it: checked, without zero weights, costs copied only if need be."""
 
 import math
 
