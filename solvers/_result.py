@@ -16,8 +16,8 @@ class Status(StrEnum):
 
     CONVERGED = "converged", "The recomputed residual meets the tolerance."
     MAXITER = "maxiter", (
-        "The iteration limit was reached; raise `maxiter`, loosen the tolerance, or pass a better start, preconditioner "
-        "or method."
+        "The iteration limit was reached; raise `maxiter`, loosen the tolerance, or pass a better start or "
+        "preconditioner."
     )
     STAGNATED = "stagnated", (
         "Rounding keeps the true residual above the tolerance; loosen the tolerance, or solve in a wider dtype."
