@@ -154,8 +154,7 @@ def _given(case, A):
             return linalg.stencil(case.shape, np.array([2 * axes] + [-1] * axes, dtype=case.dtype))
         given = linalg.prepare(gpu.move(A))
         if case.keep_csr:
-            dtype = np.dtype(case.dtype)
-            given._matrix._operands[dtype, "gpu"] = given._matrix.csr_operand(dtype, "gpu")
+            given._matrix.keep_csr(np.dtype(case.dtype), "gpu")
     return given
 
 

@@ -60,6 +60,10 @@ class Matrix:
         """Whether it came as a sparse matrix."""
         return self.csr is not None
 
+    def keep_csr(self, dtype, backend):
+        """From now on ``operand`` is the CSR form; a benchmark compares the two."""
+        self._operands[place(dtype, backend)] = self._make_csr(dtype, _backend.kernels(backend))
+
     def csr_operand(self, dtype, backend):
         """The kernels' CSR form, also where ``operand`` is stored by diagonals."""
         kernels, made = _backend.kernels(backend), self._operands.get(place(dtype, backend))
