@@ -179,6 +179,8 @@ def test_an_interrupt_ends_a_threaded_solve_and_the_next_one_is_right(python):
     reference = solve()
     assert in_parallel()
     hard = diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1]).tocsr()
+    # A shell's background jobs are started with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     class Interrupts:
         '''From a thread, a little later: in the middle of a chunk.'''
         def on_chunk(self, iteration, norm):
