@@ -8,7 +8,7 @@ import numpy as np
 from ._arrays import kinds
 from ._errors import InvalidInput, UnsupportedType
 
-__all__ = ["choice", "count", "finite", "flag", "function", "number", "real_array", "shape_is", "tolerance"]
+__all__ = ["choice", "count", "finite", "flag", "function", "number", "positive", "real_array", "shape_is", "tolerance"]
 
 
 def number(name, value, least=None):
@@ -21,6 +21,14 @@ def number(name, value, least=None):
         raise InvalidInput(f"`{name}` must be a number, got nan.")
     if least is not None and value < least:
         raise InvalidInput(f"`{name}` must be >= {least}, got {value!r}.")
+    return value
+
+
+def positive(name, value):
+    """A finite number > 0."""
+    value = number(name, value)
+    if not 0.0 < value < math.inf:
+        raise InvalidInput(f"`{name}` must be > 0 and finite, got {value!r}.")
     return value
 
 

@@ -123,7 +123,7 @@ class Problem:
 
     def __init__(self, C, a, b, eps, x0, normalize):
         self.backend = "cpu"
-        self.reg = _positive("eps", eps)
+        self.reg = _checks.positive("eps", eps)
         self.given, self.shape, self.dtype = _costs(C)
         n, m = self.shape
         a, total_a = weights("a", a, n, self.dtype)
@@ -252,13 +252,6 @@ class Problem:
         C = self.cost[0]
         blocked = not np.isfinite(C.min(axis=1)).all() or not np.isfinite(C.min(axis=0)).all()
         return Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0) if blocked else None
-
-
-def _positive(name, value):
-    value = _checks.number(name, value)
-    if not 0.0 < value < math.inf:
-        raise InvalidInput(f"`{name}` must be > 0 and finite, got {value!r}.")
-    return value
 
 
 def _costs(C):
