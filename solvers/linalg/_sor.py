@@ -211,9 +211,7 @@ class _Settings:
         self.symmetric = _checks.flag("symmetric", symmetric)
         self.ordering = _checks.choice("ordering", ordering, ORDERINGS)
         if method == "jacobi":
-            self.omega = _checks.number("omega", omega)
-            if not 0.0 < self.omega < np.inf:
-                raise InvalidInput(f"`omega` must be > 0 and finite, got {self.omega!r}.")
+            self.omega = _checks.positive("omega", omega)
         else:
             in_range(omega)
             self.omega = None if isinstance(omega, str) else float(omega)

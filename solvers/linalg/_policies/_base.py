@@ -1,7 +1,6 @@
 """What every policy has in common: the protocol, the checks, the draw, and saving."""
 
 import json
-import math
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +8,7 @@ from numpy.typing import ArrayLike
 from ... import _checks
 from ..._errors import InvalidInput
 
-__all__ = ["Policy", "from_state", "generator", "positive"]
+__all__ = ["Policy", "from_state", "generator"]
 
 # Beyond these a count or a context is a mistake, and sums of them would overflow.
 _LARGEST_COUNT, _LARGEST_CONTEXT = 1e15, 1e100
@@ -98,14 +97,6 @@ def from_state(saved) -> Policy:
     policy = object.__new__(_CLASSES[kind])
     policy._restore(saved)
     return policy
-
-
-def positive(name, value):
-    """A finite number > 0."""
-    value = _checks.number(name, value)
-    if not 0.0 < value < math.inf:
-        raise InvalidInput(f"`{name}` must be > 0 and finite, got {value!r}.")
-    return value
 
 
 def _grid(grid):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ... import _checks
-from ._base import Policy, positive
+from ._base import Policy
 
 __all__ = ["TsallisINF"]
 
@@ -58,7 +58,7 @@ class TsallisINF(Policy):
         if _checks.flag("released", released):
             self.name, self.estimator = "tsallis-inf-released", "importance-weighted"
         default = 4.0 if self.estimator == "reduced-variance" else 2.0
-        self.eta = default if eta is None else positive("eta", eta)
+        self.eta = default if eta is None else _checks.positive("eta", eta)
         self._K = np.zeros(self.grid.size)
         self._mean, self._t = 0.0, 0
         self._gap = 1.0  # min K - x of the round before, in units of 1 / eta_t
