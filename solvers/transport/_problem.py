@@ -5,15 +5,12 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
-from .._arrays import enter
-from .._errors import InvalidInput, UnsupportedType
+from .._errors import InvalidInput
 from .._loop import Record
 from .._result import Status
+from ._measures import points, real, same_totals, weights
 
-__all__ = ["PointCloud", "Problem", "weights"]
-
-# Totals of a and b may differ by rounding in the sums that made them.
-_SAME_TOTAL = 1e-6
+__all__ = ["PointCloud", "Problem"]
 
 
 class PointCloud:
@@ -40,7 +37,7 @@ class PointCloud:
     """
 
     def __init__(self, X, Y, cost="sqeuclidean"):
-        self.X, self.Y = _points("X", X), _points("Y", Y)
+        self.X, self.Y = points("X", X), points("Y", Y)
         if self.X.shape[1] != self.Y.shape[1]:
             raise InvalidInput(
                 f"`Y` must have points of {self.X.shape[1]} coordinates as `X` has, got {self.Y.shape[1]}."
@@ -68,36 +65,6 @@ class PointCloud:
     def __repr__(self):
         n, m = self.shape
         return f"<point cloud, {n} x {m}, {self.X.shape[1]} dimensions, {self.cost}>"
-
-
-def _points(name, points):
-    points = _checks.finite(name, _real(name, points))
-    points = points[:, None] if points.ndim == 1 else points
-    if points.ndim != 2 or points.shape[1] == 0:
-        raise InvalidInput(f"`{name}` must have shape (points, dimensions), got {points.shape}.")
-    return np.ascontiguousarray(points)
-
-
-def _real(name, values):
-    values = _checks.real_array(name, enter(name, values))
-    if values.dtype.kind == "c":
-        raise UnsupportedType(f"`{name}` must be real, got complex numbers.")
-    return values
-
-
-def weights(name, given, size, dtype):
-    """Checked weights of shape (size,), uniform by default, and their total."""
-    if given is None:
-        return np.full(size, 1.0 / size, dtype), 1.0
-    values = _checks.finite(name, _real(name, given))
-    _checks.shape_is(name, values, [(size,)], "to go with the costs")
-    if np.any(values < 0):
-        where = int(np.argmax(values < 0))
-        raise InvalidInput(f"`{name}` must have no negative weight, got {values[where]!r} at [{where}].")
-    total = float(values.sum(dtype=np.float64))
-    if not 0.0 < total < math.inf:
-        raise InvalidInput(f"`{name}` must have a positive, finite total, got {total!r}.")
-    return values, total
 
 
 class Problem:
@@ -128,11 +95,8 @@ class Problem:
         n, m = self.shape
         a, total_a = weights("a", a, n, self.dtype)
         b, total_b = weights("b", b, m, self.dtype)
-        if not normalize and abs(total_a - total_b) > _SAME_TOTAL * max(total_a, total_b):
-            raise InvalidInput(
-                f"`a` and `b` must have the same total, got {total_a:.9g} and {total_b:.9g}; pass normalize=True, or "
-                "marginal_penalty for unbalanced transport."
-            )
+        if not normalize:
+            same_totals(total_a, total_b)
         self.mass = 1.0 if normalize else total_a
         self.rows, self.columns = _positive_places(a), _positive_places(b)
         self.a = _restricted(a, self.rows, total_a, self.dtype)
@@ -164,7 +128,7 @@ class Problem:
         for name, ours, theirs, size, keep in (
             ("x0[0]", u, x0[0], self.shape[0], self.rows), ("x0[1]", v, x0[1], self.shape[1], self.columns),
         ):  # fmt: skip
-            values = _real(name, theirs)
+            values = real(name, theirs)
             _checks.shape_is(name, values, [(size,)], "to go with the costs")
             values = values if keep is None else values[keep]
             # A potential of no mass is -inf.
@@ -258,7 +222,7 @@ def _costs(C):
     """The costs as they are used, their shape and dtype."""
     if isinstance(C, PointCloud):
         return C, _not_empty(C.shape), C.dtype
-    C = _real("C", C)
+    C = real("C", C)
     if C.ndim != 2:
         raise InvalidInput(f"`C` must have shape (n, m), got {C.shape}.")
     bad = np.isnan(C) | (C == -np.inf)

@@ -1,0 +1,55 @@
+"""Discrete measures as they are given: points and weights, checked; one rule for totals in all of transport."""
+
+import math
+
+import numpy as np
+
+from .. import _checks
+from .._arrays import enter
+from .._errors import InvalidInput, UnsupportedType
+
+__all__ = ["points", "real", "same_totals", "weights"]
+
+# Totals of a and b may differ by rounding in the sums that made them.
+_SAME_TOTAL = 1e-6
+
+
+def points(name, given):
+    """Checked points of shape (points, dimensions); a vector is points on a line."""
+    values = _checks.finite(name, real(name, given))
+    values = values[:, None] if values.ndim == 1 else values
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise InvalidInput(f"`{name}` must have shape (points, dimensions), got {values.shape}.")
+    return np.ascontiguousarray(values)
+
+
+def real(name, values):
+    """A real array, float32 as it came and other numbers in float64."""
+    values = _checks.real_array(name, enter(name, values))
+    if values.dtype.kind == "c":
+        raise UnsupportedType(f"`{name}` must be real, got complex numbers.")
+    return values
+
+
+def weights(name, given, size, dtype):
+    """Checked weights of shape (size,), uniform by default, and their total."""
+    if given is None:
+        return np.full(size, 1.0 / size, dtype), 1.0
+    values = _checks.finite(name, real(name, given))
+    _checks.shape_is(name, values, [(size,)], "to go with the costs")
+    if np.any(values < 0):
+        where = int(np.argmax(values < 0))
+        raise InvalidInput(f"`{name}` must have no negative weight, got {values[where]!r} at [{where}].")
+    total = float(values.sum(dtype=np.float64))
+    if not 0.0 < total < math.inf:
+        raise InvalidInput(f"`{name}` must have a positive, finite total, got {total!r}.")
+    return values, total
+
+
+def same_totals(total_a, total_b):
+    """Refuse totals that do not agree."""
+    if abs(total_a - total_b) > _SAME_TOTAL * max(total_a, total_b):
+        raise InvalidInput(
+            f"`a` and `b` must have the same total, got {total_a:.9g} and {total_b:.9g}; pass normalize=True, or "
+            "marginal_penalty for unbalanced transport."
+        )
