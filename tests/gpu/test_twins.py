@@ -19,6 +19,9 @@ NOT_YET = {
     "plan",
     "scaling",
     "scaling_chunk",
+    "sliced_gradients",
+    "sliced_powers",
+    "sorted_projections",
     "threshold_plan",
 }
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
