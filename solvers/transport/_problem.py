@@ -86,7 +86,11 @@ class Problem:
     rows, columns : ndarray of int or None
         Which rows and columns of the user's have positive weight; None for all.
     sweeps, newton_steps : int
+    relaxed : bool
+        Whether the plan's marginals may differ from the weights.
     """
+
+    relaxed = False
 
     def __init__(self, C, a, b, eps, x0, normalize):
         self.backend = "cpu"
@@ -177,6 +181,17 @@ class Problem:
             value = self.kernels.marginals(self.cost, self.inv_eps, self.u, self.v, rows, columns)
             self._seen = rows, columns, value
         return self._seen
+
+    def objectives(self, f, g):
+        """<C, P>, the regularised value, the dual value and the mass, with potentials as ``potentials`` gives them."""
+        rows, columns, value = self.marginals()
+        f, g = (np.where(np.isfinite(p), p, 0.0).astype(np.float64) for p in (f, g))
+        a, b, rows, columns = (
+            self.mass * self.spread(w, axis) for w, axis in ((self.a, 0), (self.b, 1), (rows, 0), (columns, 1))
+        )
+        # log P = (f + g - C) / eps, so that <C, P> + eps sum P log P = sum P (f + g).
+        regularized = float(rows @ f + columns @ g) - self.reg * float(rows.sum())
+        return self.mass * value, regularized, float(a @ f + b @ g) - self.reg * self.mass, self.mass
 
     def true_norm(self):
         """The L1 error of both marginals, relative to the mass, recomputed."""

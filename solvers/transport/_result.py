@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._errors import InvalidInput
 from .._plot import pyplot
 from .._result import Result
 
@@ -29,7 +30,7 @@ class TransportResult(Result):
         Sweeps.
     newton_steps : int
     mass, eps : float
-        The total of the weights, and the regularisation.
+        The total of the weights (of the plan, where the weights may give), and the regularisation.
     """
 
     _not_in_dict = frozenset(("potentials", "_problem", "_plan"))
@@ -37,19 +38,8 @@ class TransportResult(Result):
     def __init__(self, *, problem, newton_steps, **fields):
         super().__init__(**fields)
         self.newton_steps, self.eps = newton_steps, problem.reg
-        self.potentials, self.mass = problem.potentials(), problem.mass
-        self._problem, self._plan = problem, None
-        mass = problem.mass
-        rows, columns, value = problem.marginals()
-        f, g = (np.where(np.isfinite(p), p, 0.0).astype(np.float64) for p in self.potentials)
-        a, b, rows, columns = (
-            mass * problem.spread(w, axis) for w, axis in ((problem.a, 0), (problem.b, 1), (rows, 0), (columns, 1))
-        )
-        entropy = problem.reg * mass
-        self.value = mass * value
-        self.dual_value = float(a @ f + b @ g) - entropy
-        # log P = (f + g - C) / eps, so that <C, P> + eps sum P log P = sum P (f + g).
-        self.regularized_value = float(rows @ f + columns @ g) - problem.reg * float(rows.sum())
+        self._problem, self._plan, self.potentials = problem, None, problem.potentials()
+        self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(*self.potentials)
 
     @property
     def marginal_error(self):
@@ -80,7 +70,7 @@ class TransportResult(Result):
 
         problem, threshold = self._problem, _checks.number("threshold", threshold, 0.0)
         indptr, indices, data = problem.kernels.threshold_plan(
-            problem.cost, problem.inv_eps, problem.u, problem.v, threshold
+            problem.cost, problem.inv_eps, problem.u, problem.v, threshold * (self.mass / problem.mass)
         )
         inner = scipy.sparse.csr_array((data * problem.mass, indices, indptr), shape=(problem.a.size, problem.b.size))
         if inner.shape == problem.shape:
@@ -91,7 +81,13 @@ class TransportResult(Result):
 
     def round(self):
         """Return a plan with exactly the marginals a and b, near P (Altschuler, Weed & Rigollet 2017, algorithm 2)."""
-        problem, P = self._problem, self.plan.astype(np.float64)
+        problem = self._problem
+        if problem.relaxed:
+            raise InvalidInput(
+                "`round` needs a plan whose marginals are to be exactly a and b, got one of unbalanced or partial "
+                "transport; use `plan` as it is."
+            )
+        P = self.plan.astype(np.float64)
         a, b = problem.spread(problem.a, 0) * problem.mass, problem.spread(problem.b, 1) * problem.mass
         for axis, target in ((1, a), (0, b)):
             sums = P.sum(axis=axis)
@@ -114,7 +110,8 @@ class TransportResult(Result):
         verb = "in" if self.converged else "after"
         steps = f"{self.iterations} sweep{'' if self.iterations == 1 else 's'}"
         newton = f" and {self.newton_steps} Newton steps" if self.newton_steps else ""
+        mass = f"mass {self.mass:.6g}, " if self._problem.relaxed else ""
         return (
             f"TransportResult({self.status} {verb} {steps}{newton}, value {self.value:.6g}, "
-            f"marginal error {self.residual:.1e}, {self.backend})"
+            f"{mass}marginal error {self.residual:.1e}, {self.backend})"
         )
