@@ -17,6 +17,7 @@ NOT_YET = {
     "log_sums_columns",
     "marginals",
     "plan",
+    "point_gradients",
     "scaling",
     "scaling_chunk",
     "sliced_gradients",

@@ -224,6 +224,7 @@ SIGNATURES = {
     "order_by_colours": "(indptr, indices, transposed_indptr, transposed_indices)",
     "order_by_levels": "(indptr, indices)",
     "plan": "(cost, inv_eps, u, v, P)",
+    "point_gradients": "(cost, inv_eps, u, v, dX, dY)",
     "project": "(V, w)",
     "reciprocal": "(x, y)",
     "residual": "(A, x, b, r)",
