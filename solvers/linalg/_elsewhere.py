@@ -9,8 +9,8 @@ from scipy.sparse import linalg as _scipy
 from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving
 from .._errors import BackendUnavailable, UnsupportedType
+from .._place import at
 from ._operator import source
-from ._place import at
 from ._sweeps import entries
 
 __all__ = ["FUNCTIONS"]

@@ -7,8 +7,8 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
+from .._place import at
 from ._operator import analyse, source
-from ._place import at
 from ._sweeps import diagonal_of
 
 __all__ = ["for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of", "symmetric_optimum", "young"]

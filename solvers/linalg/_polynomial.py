@@ -7,9 +7,9 @@ import numpy as np
 
 from .. import _backend, _checks
 from .._errors import InvalidInput
+from .._place import at
 from ._omega import spectrum_of
 from ._operator import analyse, place, source
-from ._place import at
 from ._prepare import prepare
 from ._products import Operator
 from ._sweeps import diagonal_of

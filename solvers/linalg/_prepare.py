@@ -7,8 +7,8 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
+from .._place import at
 from ._operator import Matrix, PreparedOperator, analyse, check_indices, is_matrix
-from ._place import at
 
 __all__ = ["StencilOperator", "prepare", "stencil"]
 

@@ -12,8 +12,8 @@ from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
+from .._place import at
 from ._operator import Matrix, analyse, source
-from ._place import at
 from ._system import System, norm
 
 __all__ = ["linear_system"]

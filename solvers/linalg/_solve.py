@@ -7,8 +7,8 @@ import numpy as np
 
 from .. import _checks
 from .._loop import Observers, run
+from .._place import at
 from .._result import Status
-from ._place import at
 from ._result import LinearResult
 from ._setup import linear_system
 from ._system import trivial

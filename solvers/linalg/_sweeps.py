@@ -13,6 +13,7 @@ import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._place import drops_when_full
 from ._operator import Matrix, PreparedOperator, check_indices, place, source
 
 __all__ = [
@@ -133,6 +134,7 @@ def forget():
         _patterns.clear()
 
 
+@drops_when_full
 def forget_devices():
     """Release what the kept patterns hold of the memory of devices."""
     with _lock:

@@ -11,9 +11,9 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
+from .._place import at
 from ._omega import for_ssor, in_range, omega_of
 from ._operator import analyse, place, source
-from ._place import at
 from ._products import Operator
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
 
