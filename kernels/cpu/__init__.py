@@ -17,6 +17,7 @@ from .sinkhorn import log_chunk
 from .slices import sliced_gradients, sliced_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
+from .unbalanced import unbalanced_chunk
 from .vectors import (
     axpy,
     difference,
@@ -98,5 +99,6 @@ __all__ = [
     "threshold_plan",
     "to_device",
     "to_host",
+    "unbalanced_chunk",
     "zeros",
 ]

@@ -18,19 +18,34 @@ from .clouds import CostMatrix, costs, prepare, shape
 from .exponential import LOG2E, exp2, log
 from .vectors import narrow
 
-__all__ = ["TOGETHER", "add_blocks", "log_chunk", "row_blocks"]
+__all__ = [
+    "CACHED",
+    "LONG",
+    "SAFE",
+    "STRETCH",
+    "TOGETHER",
+    "WORK",
+    "add",
+    "add_blocks",
+    "add_four",
+    "column_logs",
+    "exponentials_ahead",
+    "log_chunk",
+    "row_blocks",
+    "shifted",
+]
 
 # Partial column sums are kept for at most so many blocks of rows, of at least so many rows.
 _MOST_BLOCKS, _LEAST_ROWS = 16, 64
 # Rows that are added to the column sums together, as long as their exponentials fit the second-level cache.
-TOGETHER, _LONG = 4, 16384
+TOGETHER, LONG = 4, 16384
 # Costs of more bytes than a cache holds are asked for so many entries ahead, after each stretch of columns: hardware
 # does not look beyond a page of 4 KiB, and two thirds of a sweep would go by waiting (measured).
-_CACHED, _STRETCH, _AHEAD = 2**23, 256, 2048
+CACHED, STRETCH, _AHEAD = 2**23, 256, 2048
 # An exponential is worth so many multiply-adds.
-_WORK = 8
+WORK = 8
 # Row sums outside [1 / this, this] are formed again with the largest exponent taken out.
-_SAFE = {4: 1e25, 8: 1e280}
+SAFE = {4: 1e25, 8: 1e280}
 _LN2 = math.log(2.0)
 
 
@@ -68,13 +83,13 @@ def log_chunk(cost, inv_eps, a, b, u, v, omega, errors, threshold, steps):
     blocks = edges.size - 1
     parts = np.empty((blocks, m), u.dtype)
     halves = np.empty((2, blocks)), np.empty(block_count(m)), np.empty(m), np.empty_like(v)
-    stretch = _STRETCH if isinstance(cost, CostMatrix) and cost.C.nbytes > _CACHED else max(m, 1)
+    stretch = STRETCH if isinstance(cost, CostMatrix) and cost.C.nbytes > CACHED else max(m, 1)
     # What is below the smallest number is lost: a column of less than this, times the largest factor of a row, may
     # have lost more than rounding.
     lost = n * float(np.finfo(u.dtype).tiny) / float(np.finfo(u.dtype).eps)
-    scalars = inv_eps * LOG2E, omega, threshold, _SAFE[u.dtype.itemsize], lost, stretch
+    scalars = inv_eps * LOG2E, omega, threshold, SAFE[u.dtype.itemsize], lost, stretch
     arguments = prepare(cost), edges, a, b, u, v, scalars, errors, steps, parts, halves
-    return launch(_log_chunk, _WORK * n * m, blocks, partial(even_shares, blocks), *arguments)
+    return launch(_log_chunk, WORK * n * m, blocks, partial(even_shares, blocks), *arguments)
 
 
 @jit
@@ -82,7 +97,7 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
     inv_eps, omega, threshold, safe, lost, stretch = scalars
     row_sums, column_errors, sums, spare = halves
     m = v.size
-    together = TOGETHER if m <= _LONG else 1
+    together = TOGETHER if m <= LONG else 1
     E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
     columns = column_errors.size
     first, last = columns * member // team, columns * (member + 1) // team
@@ -130,7 +145,7 @@ def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
             row = costs(cost, i + k, 0, w.size, c)
             s, scale, ui, e = w.dtype.type(0), narrow(w, inv_eps), narrow(w, u[i + k] * LOG2E), E[k]
             if stretch < w.size:
-                s = _exponentials_ahead(row, scale, ui, w, e, stretch)
+                s = exponentials_ahead(row, scale, ui, w, e, stretch)
             else:  # a function here would cost a tenth of a row of 500
                 for j in range(w.size):
                     x = exp2((ui + w[j]) - row[j] * scale)
@@ -147,10 +162,10 @@ def _rows(cost, inv_eps, a, u, w, omega, safe, begin, end, sums, E, c, stretch):
                 error += gap
             largest = max(largest, np.float64(kappa[k]))
         if count == 4:
-            _add_four(kappa, E, sums)
+            add_four(kappa, E, sums)
         else:
             for k in range(count):
-                _add(kappa[k], E[k], sums)
+                add(kappa[k], E[k], sums)
     for i in range(end - begin):
         u[begin + i] += log(change[i])
     return error, largest
@@ -165,7 +180,7 @@ def _relaxed_row(c, inv_eps, a, u, w, omega, safe, e, s):
         if abs(change) < 0.9 * np.log(safe):
             factor = np.exp(change)
             return u + change, factor, abs(factor * s - a)
-    most, s = _shifted(c, narrow(w, inv_eps), w, e)
+    most, s = shifted(c, narrow(w, inv_eps), w, e)
     here = np.float64(most) * _LN2
     s = np.float64(s)
     if omega == 1.0:
@@ -176,7 +191,7 @@ def _relaxed_row(c, inv_eps, a, u, w, omega, safe, e, s):
 
 
 @jit
-def _exponentials_ahead(c, inv_eps, u, w, e, stretch):
+def exponentials_ahead(c, inv_eps, u, w, e, stretch):
     """e = 2^(u + w - c / eps) and their sum, where c comes from memory."""
     s = w.dtype.type(0)
     for lo in range(0, c.size, stretch):
@@ -208,7 +223,7 @@ def _prefetch(typing_context, array, index):
 
 
 @jit
-def _shifted(c, inv_eps, w, e):
+def shifted(c, inv_eps, w, e):
     """The largest exponent w - c / eps, and the sum of 2^(exponent - largest)."""
     most = w.dtype.type(-np.inf)
     for j in range(w.size):
@@ -224,13 +239,13 @@ def _shifted(c, inv_eps, w, e):
 
 
 @jit
-def _add(factor, e, sums):
+def add(factor, e, sums):
     for j in range(sums.size):
         sums[j] += factor * e[j]
 
 
 @jit
-def _add_four(kappa, E, sums):
+def add_four(kappa, E, sums):
     k0, k1, k2, k3 = kappa[0], kappa[1], kappa[2], kappa[3]
     e0, e1, e2, e3 = E[0], E[1], E[2], E[3]
     for j in range(sums.size):
@@ -265,17 +280,27 @@ def add_blocks(parts, lo, hi, sums):
 @jit
 def _exact_columns(cost, inv_eps, b, u, v, omega, trusted, lo, hi, sums, new, c):
     """New v where a column's sum is out of range, from exponents less the largest of the column."""
+    logs = column_logs(cost, inv_eps, u, lo, hi, c)
+    for j in range(lo, hi):
+        if not trusted[0] <= sums[j] <= trusted[1]:
+            new[j] = v[j] + omega * (np.log(np.float64(b[j])) - logs[j - lo] - v[j])
+
+
+@jit
+def column_logs(cost, inv_eps, u, lo, hi, c):
+    """log sum_i exp(u_i - C_ij / eps) for columns lo to hi, from exponents less the largest; -inf where all are."""
     size = hi - lo
     most, s = np.full(size, -np.inf), np.zeros(size)
     for i in range(u.size):
         row, ui = costs(cost, i, lo, hi, c), np.float64(u[i]) * LOG2E
         for j in range(size):
             most[j] = max(most[j], ui - np.float64(row[j]) * inv_eps)
+    for j in range(size):
+        most[j] = 0.0 if most[j] == -np.inf else most[j]
     for i in range(u.size):
         row, ui = costs(cost, i, lo, hi, c), np.float64(u[i]) * LOG2E
         for j in range(size):
             s[j] += exp2(ui - np.float64(row[j]) * inv_eps - most[j])
     for j in range(size):
-        if not trusted[0] <= sums[lo + j] <= trusted[1]:
-            here = most[j] * _LN2 + np.log(s[j])
-            new[lo + j] = v[lo + j] + omega * (np.log(np.float64(b[lo + j])) - here - v[lo + j])
+        s[j] = most[j] * _LN2 + np.log(s[j])
+    return s

@@ -24,6 +24,7 @@ NOT_YET = {
     "sliced_powers",
     "sorted_projections",
     "threshold_plan",
+    "unbalanced_chunk",
 }
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
 

@@ -249,6 +249,9 @@ SIGNATURES = {
     "threshold_plan": "(cost, inv_eps, u, v, cut)",
     "to_device": "(values, dtype)",
     "to_host": "(array)",
+    "unbalanced_chunk": (
+        "(cost, inv_eps, log_a, log_b, row_give, column_give, log_slack, u, v, slack, errors, threshold, steps)"
+    ),
     "zeros": "(shape, dtype)",
 }
 
