@@ -11,7 +11,7 @@ import numpy as np
 
 from ._errors import UnsupportedType
 
-__all__ = ["FOREIGN", "enter", "kind_of", "kinds", "leaving"]
+__all__ = ["FOREIGN", "enter", "kind_of", "kinds", "leaving", "module_of"]
 
 #: The kind of a type whose objects may live anywhere: each object is asked.
 FOREIGN = "foreign"
@@ -87,6 +87,11 @@ def enter(name, value):
         If it requires gradients, is of a layout or a precision that is not worked with, or on another device.
     """
     return value if kinds[type(value)] is not FOREIGN else _imported(name, value)
+
+
+def module_of(array):
+    """NumPy, or CuPy for an array of CuPy's: functions of one name for both."""
+    return _library("gpu" if kinds[type(array)] == "gpu" else "cpu")
 
 
 def leaving(value):

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from ._arrays import kinds
+from ._arrays import kinds, module_of
 from ._errors import InvalidInput, UnsupportedType
 
 __all__ = ["choice", "count", "finite", "flag", "function", "number", "positive", "real_array", "shape_is", "tolerance"]
@@ -138,14 +138,15 @@ def shape_is(name, array, shapes, because):
 
 def finite(name, array):
     """No NaN and no infinity: the sentence counts them and names the first."""
-    bad = ~np.isfinite(array)
-    how_many = int(np.count_nonzero(bad))
+    xp = module_of(array)
+    bad = ~xp.isfinite(array)
+    how_many = int(xp.count_nonzero(bad))
     if how_many:
-        first = np.unravel_index(int(np.argmax(bad)), array.shape)
+        first = np.unravel_index(int(bad.argmax()), array.shape)
         place = ", ".join(str(int(i)) for i in first)
         raise InvalidInput(
             f"`{name}` must be finite, got {how_many} NaN or infinite entr{'y' if how_many == 1 else 'ies'}, "
-            f"the first at [{place}] ({array[first]})."
+            f"the first at [{place}] ({array[first].item()})."
         )
     return array
 

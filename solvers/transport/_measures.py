@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .. import _checks
-from .._arrays import enter
+from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
 
 __all__ = ["points", "real", "same_totals", "weights"]
@@ -20,7 +20,7 @@ def points(name, given):
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or values.shape[1] == 0:
         raise InvalidInput(f"`{name}` must have shape (points, dimensions), got {values.shape}.")
-    return np.ascontiguousarray(values)
+    return module_of(values).ascontiguousarray(values)
 
 
 def real(name, values):
@@ -37,9 +37,9 @@ def weights(name, given, size, dtype):
         return np.full(size, 1.0 / size, dtype), 1.0
     values = _checks.finite(name, real(name, given))
     _checks.shape_is(name, values, [(size,)], "to go with the costs")
-    if np.any(values < 0):
-        where = int(np.argmax(values < 0))
-        raise InvalidInput(f"`{name}` must have no negative weight, got {values[where]!r} at [{where}].")
+    if values.size and float(values.min()) < 0:
+        where = int((values < 0).argmax())
+        raise InvalidInput(f"`{name}` must have no negative weight, got {values[where].item()!r} at [{where}].")
     total = float(values.sum(dtype=np.float64))
     if not 0.0 < total < math.inf:
         raise InvalidInput(f"`{name}` must have a positive, finite total, got {total!r}.")

@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
+from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput
 from .._loop import Record
+from .._place import at, inner, module_at
 from .._result import Status
 from ._measures import points, real, same_totals, weights
 
@@ -19,7 +21,9 @@ class PointCloud:
     Parameters
     ----------
     X : array_like, shape (n, d)
+        An array of the GPU stays there, and the solve runs there.
     Y : array_like, shape (m, d)
+        On the same device.
     cost : {"sqeuclidean", "euclidean"} or float, default "sqeuclidean"
         A number is the power p > 0 of the distance.
 
@@ -27,6 +31,8 @@ class PointCloud:
     ------
     InvalidInput
         If the points have no common dimension, are not finite, or the cost is unknown.
+    UnsupportedType
+        If one of the clouds lives on the GPU and the other does not.
 
     Examples
     --------
@@ -37,7 +43,10 @@ class PointCloud:
     """
 
     def __init__(self, X, Y, cost="sqeuclidean"):
-        self.X, self.Y = points("X", X), points("Y", Y)
+        backend, self._leave = _backend.pick(X=X, Y=Y), leaving(X)
+        X, Y = enter("X", X), enter("Y", Y)
+        with at(backend, X):
+            self.X, self.Y = points("X", X), points("Y", Y)
         if self.X.shape[1] != self.Y.shape[1]:
             raise InvalidInput(
                 f"`Y` must have points of {self.X.shape[1]} coordinates as `X` has, got {self.Y.shape[1]}."
@@ -72,7 +81,15 @@ class Problem:
 
     Attributes
     ----------
+    backend : str
+        ``"cpu"`` or ``"gpu"``; all arrays live there.
+    leave : function (array) -> array
+        Turns one of ours into the kind that the user sent.
+    stays : bool
+        Whether that kind lives on the device.
     cost : the kernels' form of C, restricted to positive weights
+    given : PointCloud, ndarray or None
+        What the costs were made from; no matrix is kept beyond the solve.
     reg : float
         The regularisation eps, in the units of C.
     a, b : ndarray
@@ -93,51 +110,80 @@ class Problem:
     relaxed = False
 
     def __init__(self, C, a, b, eps, x0, normalize):
-        self.backend = "cpu"
-        self.reg = _checks.positive("eps", eps)
-        self.given, self.shape, self.dtype = _costs(C)
+        self.reg, x0 = _checks.positive("eps", eps), _pair(x0)
+        cloud = isinstance(C, PointCloud)
+        decisive = C.X if cloud else C
+        self.backend = _backend.pick(C=decisive, a=a, b=b, **{f"x0[{i}]": x0[i] for i in (0, 1)})
+        self.leave = C._leave if cloud else leaving(C)
+        decisive = enter("C", decisive)
+        self.stays = kinds[type(decisive)] == "gpu"
+        with at(self.backend, decisive):
+            self.given, self.shape, self.dtype = _costs(C if cloud else decisive)
+            self._weigh(a, b, normalize)
+            self.cost = self._operand()
+            self.u, self.v = self._start(x0)
+        self.eps = float(np.finfo(self.dtype).eps)
+        self.sweeps = self.newton_steps = 0
+        self._seen = None
+
+    def _weigh(self, a, b, normalize):
         n, m = self.shape
         a, total_a = weights("a", a, n, self.dtype)
         b, total_b = weights("b", b, m, self.dtype)
         if not normalize:
             same_totals(total_a, total_b)
         self.mass = 1.0 if normalize else total_a
-        self.rows, self.columns = _positive_places(a), _positive_places(b)
-        self.a = _restricted(a, self.rows, total_a, self.dtype)
-        self.b = _restricted(b, self.columns, total_b, self.dtype)
-        self.kernels = _backend.kernels("cpu")
-        self.cost = self._operand()
-        self.u, self.v = self._start(x0)
-        self.eps = float(np.finfo(self.dtype).eps)
-        self.sweeps = self.newton_steps = 0
-        self._seen = None
+        a, b = (self.kernels.to_device(w, w.dtype) for w in (a, b))
+        self.rows, self.columns = self._positive_places(a), self._positive_places(b)
+        self.a = self._restricted(a, self.rows, total_a)
+        self.b = self._restricted(b, self.columns, total_b)
+
+    def _positive_places(self, values):
+        return None if bool((values > 0).all()) else self.xp.flatnonzero(values > 0)
+
+    def _restricted(self, values, keep, total):
+        values = values if keep is None else values[keep]
+        return self.kernels.to_device(values.astype(np.float64) / total, self.dtype)
 
     def _operand(self):
-        C = self.given
+        C, put = self.given, self.kernels.to_device
         if isinstance(C, PointCloud):
-            X, Y = (points.astype(self.dtype, copy=False) for points in (C.X, C.Y))
+            X, Y = put(C.X, self.dtype), put(C.Y, self.dtype)
             X, Y = (p if keep is None else p[keep] for p, keep in ((X, self.rows), (Y, self.columns)))
-            return self.kernels.PointCosts(np.ascontiguousarray(X), np.ascontiguousarray(Y), C.power)
+            return self.kernels.PointCosts(X, Y, C.power)
         if self.rows is not None or self.columns is not None:
             every = slice(None)
+            C = put(C, self.dtype)
             C = C[every if self.rows is None else self.rows][:, every if self.columns is None else self.columns]
-        return self.kernels.CostMatrix(np.ascontiguousarray(C))
+        return self.kernels.CostMatrix(put(C, self.dtype))
 
     def _start(self, x0):
-        u, v = np.zeros(self.a.size, self.dtype), np.zeros(self.b.size, self.dtype)
-        if x0 is None:
-            return u, v
-        if not isinstance(x0, tuple | list) or len(x0) != 2:
-            raise InvalidInput("`x0` must be a pair (f, g) of potentials, such as the `potentials` of a result.")
-        for name, ours, theirs, size, keep in (
-            ("x0[0]", u, x0[0], self.shape[0], self.rows), ("x0[1]", v, x0[1], self.shape[1], self.columns),
-        ):  # fmt: skip
-            values = real(name, theirs)
-            _checks.shape_is(name, values, [(size,)], "to go with the costs")
+        xp = self.xp
+        u, v = (self.kernels.zeros(w.size, self.dtype) for w in (self.a, self.b))
+        for i, ours, keep in ((0, u, self.rows), (1, v, self.columns)):
+            if x0[i] is None:
+                continue
+            values = real(f"x0[{i}]", x0[i])
+            _checks.shape_is(f"x0[{i}]", values, [(self.shape[i],)], "to go with the costs")
+            values = self.kernels.to_device(values, values.dtype)
             values = values if keep is None else values[keep]
             # A potential of no mass is -inf.
-            ours[:] = np.where(np.isfinite(values), values, 0.0) / self.reg - math.log(self.mass) / 2
+            ours[:] = xp.where(xp.isfinite(values), values, 0.0) / self.reg - math.log(self.mass) / 2
         return u, v
+
+    def place(self):
+        """A context: allocations happen where the arrays of this problem live."""
+        return at(self.backend, self.u)
+
+    @property
+    def kernels(self):
+        """The kernel package of the backend; not kept, as modules cannot be pickled."""
+        return _backend.kernels(self.backend)
+
+    @property
+    def xp(self):
+        """NumPy or CuPy."""
+        return module_at(self.backend)
 
     @property
     def inv_eps(self):
@@ -147,28 +193,28 @@ class Problem:
         """The user's rows and columns with weight."""
         n, m = self.shape
         return (
-            np.arange(n) if self.rows is None else self.rows,
-            np.arange(m) if self.columns is None else self.columns,
+            self.xp.arange(n) if self.rows is None else self.rows,
+            self.xp.arange(m) if self.columns is None else self.columns,
         )
 
     def spread(self, values, axis):
         """Values of the rows (axis 0) or columns (axis 1) with weight, in the user's places; zero elsewhere."""
         keep = self.rows if axis == 0 else self.columns
         if keep is None:
-            return np.asarray(values, dtype=np.float64)
-        out = np.zeros(self.shape[axis])
+            return values.astype(np.float64, copy=False)
+        out = self.kernels.zeros(self.shape[axis], np.float64)
         out[keep] = values
         return out
 
     def potentials(self):
         """f and g in the units of C, <a, f> = <b, g>, -inf where there is no weight."""
         f, g = self.u.astype(np.float64) * self.reg, self.v.astype(np.float64) * self.reg
-        shift = (float(self.a @ f) - float(self.b @ g)) / 2
+        shift = (inner(self.a, f) - inner(self.b, g)) / 2
         scale = self.reg * math.log(self.mass) / 2  # the weights here sum to 1
         out = []
         for values, axis, keep in ((f - shift + scale, 0, self.rows), (g + shift + scale, 1, self.columns)):
             if keep is not None:
-                whole = np.full(self.shape[axis], -np.inf)
+                whole = self.xp.full(self.shape[axis], -np.inf)
                 whole[keep] = values
                 values = whole
             out.append(values.astype(self.dtype))
@@ -177,7 +223,7 @@ class Problem:
     def marginals(self):
         """Row sums, column sums and <C, P> / mass of the plan at hand."""
         if self._seen is None:
-            rows, columns = np.empty(self.a.size), np.empty(self.b.size)
+            rows, columns = (self.kernels.empty(w.size, np.float64) for w in (self.a, self.b))
             value = self.kernels.marginals(self.cost, self.inv_eps, self.u, self.v, rows, columns)
             self._seen = rows, columns, value
         return self._seen
@@ -185,20 +231,21 @@ class Problem:
     def objectives(self, f, g):
         """<C, P>, the regularised value, the dual value and the mass, with potentials as ``potentials`` gives them."""
         rows, columns, value = self.marginals()
-        f, g = (np.where(np.isfinite(p), p, 0.0).astype(np.float64) for p in (f, g))
+        xp = self.xp
+        f, g = (xp.where(xp.isfinite(p), p, 0.0).astype(np.float64) for p in (f, g))
         a, b, rows, columns = (
             self.mass * self.spread(w, axis) for w, axis in ((self.a, 0), (self.b, 1), (rows, 0), (columns, 1))
         )
         # log P = (f + g - C) / eps, so that <C, P> + eps sum P log P = sum P (f + g).
-        regularized = float(rows @ f + columns @ g) - self.reg * float(rows.sum())
-        return self.mass * value, regularized, float(a @ f + b @ g) - self.reg * self.mass, self.mass
+        regularized = inner(rows, f) + inner(columns, g) - self.reg * float(rows.sum())
+        return self.mass * value, regularized, inner(a, f) + inner(b, g) - self.reg * self.mass, self.mass
 
     def true_norm(self):
         """The L1 error of both marginals, relative to the mass, recomputed."""
         self._seen = None
         with np.errstate(all="ignore"):
             rows, columns, _ = self.marginals()
-            return float(np.abs(rows - self.a).sum() + np.abs(columns - self.b).sum())
+            return float(abs(rows - self.a).sum() + abs(columns - self.b).sum())
 
     def save(self):
         return self.u.copy(), self.v.copy()
@@ -208,19 +255,20 @@ class Problem:
 
     def iterate(self):
         """The potentials (f, g) in the units of C, for the user's callback."""
-        return self.u * self.reg, self.v * self.reg
+        return self.leave(self.u * self.reg), self.leave(self.v * self.reg)
 
     def is_finite(self):
-        return bool(np.isfinite(self.u).all() and np.isfinite(self.v).all())
+        return bool(self.xp.isfinite(self.u).all() & self.xp.isfinite(self.v).all())
 
     def last_finite(self, residual):
         """After a NaN: leave finite potentials; returns the error that goes with them."""
         if not (self.is_finite() and math.isfinite(residual)):
             self.u[:], self.v[:] = 0, 0
-            log_rows = np.empty_like(self.u)
+            log_rows, xp = self.kernels.empty(self.u.size, self.dtype), self.xp
             self.kernels.log_sums(self.cost, self.inv_eps, self.v, log_rows)
             with np.errstate(all="ignore"):
-                self.u[:] = np.nan_to_num(np.log(self.a) - log_rows, posinf=0.0, neginf=0.0)
+                start = xp.log(self.a) - log_rows
+                self.u[:] = xp.where(xp.isfinite(start), start, 0.0)
             residual = self.true_norm()
         return residual if math.isfinite(residual) else math.inf
 
@@ -228,9 +276,48 @@ class Problem:
         """A record that says so where a row or a column with weight has nowhere to go, else None."""
         if isinstance(self.given, PointCloud):
             return None
-        C = self.cost[0]
-        blocked = not np.isfinite(C.min(axis=1)).all() or not np.isfinite(C.min(axis=0)).all()
-        return Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0) if blocked else None
+        C, isfinite = self.cost.C, self.xp.isfinite
+        possible = isfinite(C.min(axis=1)).all() & isfinite(C.min(axis=0)).all()
+        return None if possible else Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0)
+
+    def plan(self):
+        """P of the user's shape and mass, where the arrays live; no memory but its own."""
+        inner = self.kernels.empty((self.a.size, self.b.size), self.dtype)
+        self.kernels.plan(self.cost, self.inv_eps, self.u, self.v, inner)
+        inner *= self.dtype.type(self.mass)
+        if inner.shape == self.shape:
+            return inner
+        rows, columns = self.places()
+        whole = self.kernels.zeros(self.shape, self.dtype)
+        whole[rows[:, None], columns] = inner
+        return whole
+
+    def sparse_plan(self, cut):
+        """(data, indices, indptr) in CSR form of the entries that are at least ``cut`` times the mass."""
+        indptr, indices, data = self.kernels.threshold_plan(self.cost, self.inv_eps, self.u, self.v, cut)
+        if self.columns is not None:
+            indices = self.columns.astype(indices.dtype)[indices]
+        if self.rows is not None:
+            indptr = indptr[self.xp.searchsorted(self.rows, self.xp.arange(self.shape[0] + 1))]
+        return data * self.mass, indices, indptr
+
+    def own(self):
+        """Copy what the caller may change, at the end of a solve: the plan is made when it is asked for."""
+        if isinstance(self.given, PointCloud):
+            self.cost = self.cost._replace(X=self.cost.X.copy(), Y=self.cost.Y.copy())
+            return
+        if self.cost.C is self.given:
+            self.cost = self.cost._replace(C=self.given.copy())
+        self.given = None
+
+
+def _pair(x0):
+    """The starting potentials, or twice None."""
+    if x0 is None:
+        return None, None
+    if not isinstance(x0, tuple | list) or len(x0) != 2:
+        raise InvalidInput("`x0` must be a pair (f, g) of potentials, such as the `potentials` of a result.")
+    return tuple(x0)
 
 
 def _costs(C):
@@ -240,14 +327,15 @@ def _costs(C):
     C = real("C", C)
     if C.ndim != 2:
         raise InvalidInput(f"`C` must have shape (n, m), got {C.shape}.")
-    bad = np.isnan(C) | (C == -np.inf)
-    if bad.any():
-        i, j = np.unravel_index(int(np.argmax(bad)), C.shape)
+    _not_empty(C.shape)
+    if not float(C.min()) > -math.inf:
+        bad = ~(C > -math.inf)
+        i, j = np.unravel_index(int(bad.argmax()), C.shape)
         raise InvalidInput(
             f"`C` must hold numbers, or inf for forbidden pairs, got {int(bad.sum())} that are NaN or -inf, the first "
             f"at [{i}, {j}]."
         )
-    return C, _not_empty(C.shape), C.dtype
+    return C, C.shape, C.dtype
 
 
 def _not_empty(shape):
@@ -255,11 +343,3 @@ def _not_empty(shape):
         raise InvalidInput(f"`C` must have rows and columns, got shape {shape}.")
     return shape
 
-
-def _positive_places(values):
-    return None if np.all(values > 0) else np.flatnonzero(values > 0)
-
-
-def _restricted(values, keep, total, dtype):
-    values = values if keep is None else values[keep]
-    return np.ascontiguousarray(values.astype(np.float64) / total, dtype=dtype)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
 from .._result import Result
@@ -21,7 +22,8 @@ class TransportResult(Result):
     dual_value : float
         <a, f> + <b, g> - eps mass, its bound from below where the marginals are met.
     potentials : (ndarray of shape (n,), ndarray of shape (m,))
-        f and g in the units of C, with <a, f> = <b, g>; -inf where the weight is zero.
+        f and g in the units of C, with <a, f> = <b, g>; -inf where the weight is zero. These and the plan are arrays of
+        the kind that C is, or the first cloud of points: NumPy's, CuPy's, torch's, ...
     plan : ndarray, shape (n, m)
         P_ij = exp((f_i + g_j - C_ij) / eps), made when it is first asked for.
     marginal_error : float
@@ -38,8 +40,9 @@ class TransportResult(Result):
     def __init__(self, *, problem, newton_steps, **fields):
         super().__init__(**fields)
         self.newton_steps, self.eps = newton_steps, problem.reg
-        self._problem, self._plan, self.potentials = problem, None, problem.potentials()
-        self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(*self.potentials)
+        f, g = problem.potentials()
+        self._problem, self._plan, self.potentials = problem, None, (problem.leave(f), problem.leave(g))
+        self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(f, g)
 
     @property
     def marginal_error(self):
@@ -50,34 +53,25 @@ class TransportResult(Result):
     def plan(self):
         """P of shape (n, m); it owns its memory."""
         if self._plan is None:
-            problem = self._problem
-            inner = np.empty((problem.a.size, problem.b.size), problem.dtype)
-            problem.kernels.plan(problem.cost, problem.inv_eps, problem.u, problem.v, inner)
-            inner *= problem.dtype.type(problem.mass)
-            if inner.shape == problem.shape:
-                self._plan = inner
-            else:
-                rows, columns = problem.places()
-                self._plan = np.zeros(problem.shape, problem.dtype)
-                self._plan[np.ix_(rows, columns)] = inner
+            with self._problem.place():
+                self._plan = self._problem.leave(self._problem.plan())
         return self._plan
 
     def sparse_plan(self, threshold=1e-12):
-        """Return the entries of P of at least ``threshold`` times the mass as a ``scipy.sparse.csr_array``."""
-        import scipy.sparse
+        """Return the entries of P of at least ``threshold`` times the mass as a ``csr_array``.
 
-        from .. import _checks
-
+        It is SciPy's, or cupyx's where the costs came from the GPU.
+        """
         problem, threshold = self._problem, _checks.number("threshold", threshold, 0.0)
-        indptr, indices, data = problem.kernels.threshold_plan(
-            problem.cost, problem.inv_eps, problem.u, problem.v, threshold * (self.mass / problem.mass)
-        )
-        inner = scipy.sparse.csr_array((data * problem.mass, indices, indptr), shape=(problem.a.size, problem.b.size))
-        if inner.shape == problem.shape:
-            return inner
-        (rows, columns), inner = problem.places(), inner.tocoo()
-        places = rows[inner.row], columns[inner.col]
-        return scipy.sparse.csr_array((inner.data, places), shape=problem.shape)
+        with problem.place():
+            parts = problem.sparse_plan(threshold * (self.mass / problem.mass))
+            if problem.stays:
+                from cupyx.scipy.sparse import csr_array
+            else:
+                from scipy.sparse import csr_array
+
+                parts = tuple(map(problem.kernels.to_host, parts))
+            return csr_array(parts, shape=problem.shape)
 
     def round(self):
         """Return a plan with exactly the marginals a and b, near P (Altschuler, Weed & Rigollet 2017, algorithm 2)."""
@@ -87,16 +81,8 @@ class TransportResult(Result):
                 "`round` needs a plan whose marginals are to be exactly a and b, got one of unbalanced or partial "
                 "transport; use `plan` as it is."
             )
-        P = self.plan.astype(np.float64)
-        a, b = problem.spread(problem.a, 0) * problem.mass, problem.spread(problem.b, 1) * problem.mass
-        for axis, target in ((1, a), (0, b)):
-            sums = P.sum(axis=axis)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                factor = np.where(sums > target, target / sums, 1.0)
-            P *= factor[:, None] if axis == 1 else factor
-        missing_rows, missing_columns = np.maximum(a - P.sum(axis=1), 0), np.maximum(b - P.sum(axis=0), 0)
-        total = missing_rows.sum()
-        return P + np.outer(missing_rows, missing_columns) / total if total > 0 else P
+        with problem.place():
+            return problem.leave(_rounded(problem, problem.plan().astype(np.float64, copy=False)))
 
     def plot(self, ax=None):
         """Draw the marginal error over the sweeps; returns the axes."""
@@ -115,3 +101,16 @@ class TransportResult(Result):
             f"TransportResult({self.status} {verb} {steps}{newton}, value {self.value:.6g}, "
             f"{mass}marginal error {self.residual:.1e}, {self.backend})"
         )
+
+
+def _rounded(problem, P):
+    xp = problem.xp
+    a, b = problem.spread(problem.a, 0) * problem.mass, problem.spread(problem.b, 1) * problem.mass
+    for axis, target in ((1, a), (0, b)):
+        sums = P.sum(axis=axis)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = xp.where(sums > target, target / sums, 1.0)
+        P *= factor[:, None] if axis == 1 else factor
+    missing_rows, missing_columns = xp.maximum(a - P.sum(axis=1), 0), xp.maximum(b - P.sum(axis=0), 0)
+    total = float(missing_rows.sum())
+    return P + missing_rows[:, None] * (missing_columns / total) if total > 0 else P

@@ -21,8 +21,8 @@ __all__ = ["finish", "sinkhorn", "solve"]
 
 _METHODS = ("auto", "log", "scaling", "sor", "newton")
 _MAXITER = 100_000
-# Kernel entries of one chunk: some 50 ms, so that Ctrl-C and a progress report are prompt.
-_CHUNK_ENTRIES = 4e7
+# Kernel entries of one chunk: some 10 to 50 ms, so that Ctrl-C and a progress report are prompt.
+_CHUNK_ENTRIES = {"cpu": 4e7, "gpu": 4e9}
 
 
 def sinkhorn(
@@ -43,7 +43,8 @@ def sinkhorn(
     Parameters
     ----------
     C : array_like, shape (n, m), or PointCloud
-        Costs; inf forbids a pair. float32 stays, other numbers become float64.
+        Costs; inf forbids a pair. float32 stays, other numbers become float64. Potentials and plan are arrays of the
+        same kind: NumPy's, CuPy's, torch's, ...
     a : array_like, shape (n,), optional
         Weights >= 0 of the rows; uniform by default.
     b : array_like, shape (m,), optional
@@ -107,12 +108,14 @@ def solve(steps, name, problem, tol, maxiter, callback):
         _chunk(problem, callback),
         callback,
     )
-    record = problem.infeasible() or run(steps, problem, limits)
-    return finish(name, problem, record, limits, callback)
+    with problem.place():
+        record = problem.infeasible() or run(steps, problem, limits)
+        return finish(name, problem, record, limits, callback)
 
 
 def finish(name, problem, record, limits, callback):
     """The result of a record."""
+    problem.own()
     result = TransportResult(
         problem=problem,
         status=record.status,
@@ -134,7 +137,7 @@ def finish(name, problem, record, limits, callback):
 def _chunk(problem, callback):
     if callback is not None and not hasattr(callback, "on_chunk"):
         return 1
-    return max(1, min(1000, int(_CHUNK_ENTRIES / (problem.a.size * problem.b.size))))
+    return max(1, min(1000, int(_CHUNK_ENTRIES[problem.backend] / (problem.a.size * problem.b.size))))
 
 
 def _log_steps(problem, control):
