@@ -7,7 +7,6 @@ agree, positive where they do not. Entropies of a and b cancel, so that the line
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._errors import ConvergenceError
@@ -123,5 +122,7 @@ def _linear(result):
 
 def _error(result):
     """The largest potential (in the gauge of its mean) times the marginal error."""
-    spread = sum(float(np.ptp(p[np.isfinite(p)])) for p in result.potentials)
+    problem = result._problem
+    with problem.place():
+        spread = sum(float(p.max() - p.min()) for p in (problem.u, problem.v)) * result.eps
     return spread * result.marginal_error * result.mass

@@ -10,11 +10,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 
+from .._arrays import module_of
+from .._place import inner
 from .._result import Status
+from ._entries import entries
 
-__all__ = ["conjugate_gradients", "large_entries", "largest_cost", "newton_steps", "rounding", "visible_entries"]
+__all__ = ["largest_cost", "newton_steps", "rounding", "visible_entries"]
 
 # Stages of eps: the first as a part of the spread of C; then by at most this factor each, or the lesser one after a
 # stage of more Newton steps than this.
@@ -31,6 +33,7 @@ _CUT = 1e-3
 # A cloud's costs are never stored: no more entries than this times n + m, estimated from so many rows, are kept of its
 # plan. Any choice leaves the Hessian semidefinite, but plans wider than that take more steps.
 _MOST_ENTRIES, _SAMPLED_ROWS = 256, 32
+# Rows that are looked through together.
 _BLOCK = 512
 # The Levenberg term is sigma times the error times D(c).
 _SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 1.0, 1e-4, 1e8
@@ -67,7 +70,7 @@ def newton_steps(problem, control):
 
 def _path(problem, control, most):
     """Stages of falling eps: after a hard one a nearer one; one that takes too long means the last was not solved."""
-    reg, near, solved = _FIRST_STAGE * _spread(problem.cost), _NEAR, []
+    reg, near, solved = _FIRST_STAGE * _spread(problem), _NEAR, []
     if not problem.reg < reg < math.inf:
         return
     while True:
@@ -99,13 +102,14 @@ def _extrapolate(problem, reg, *solved):
     problem.v[:] = v + slope * (last - reg)
 
 
-def _spread(cost):
+def _spread(problem):
     """The mean of the finite costs above their least, of up to 64 x 64 pairs evenly chosen."""
+    cost = problem.cost
     if hasattr(cost, "C"):
         n, m = cost.C.shape
-        C = cost.C[:: -(-n // 64), :: -(-m // 64)].astype(np.float64)
+        C = problem.kernels.to_host(cost.C[:: -(-n // 64), :: -(-m // 64)].copy()).astype(np.float64)
     else:
-        X, Y = (p[:: -(-len(p) // 64)].astype(np.float64) for p in (cost.X, cost.Y))
+        X, Y = (problem.kernels.to_host(p[:: -(-len(p) // 64)].copy()).astype(np.float64) for p in (cost.X, cost.Y))
         C = ((X[:, None] - Y[None]) ** 2).sum(axis=2) ** (cost.power / 2)
     C = C[np.isfinite(C)]
     return float(C.mean() - C.min()) if C.size else 0.0
@@ -191,8 +195,8 @@ def evaluate(problem, inv_eps, u, v):
     problem.kernels.log_chunk(problem.cost, inv_eps, problem.a, problem.b, u, swept, 1.0, error, -1.0, 1)
     a, b = problem.a.astype(np.float64, copy=False), problem.b.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
-        columns = b * np.exp(v.astype(np.float64) - swept)
-    J = -float(a @ u) - float(b @ v)
+        columns = b * problem.xp.exp(v.astype(np.float64) - swept)
+    J = -inner(a, u) - inner(b, v)
     return _At(u, v.copy(), swept, columns, float(error[0]), J)
 
 
@@ -201,15 +205,13 @@ def largest_cost(cost):
 
     The entropy of a plan is not positive, so that <a, f> + <b, g> is below this as long as there is a plan at all.
     """
-    if not hasattr(cost, "C") or np.isfinite(cost.C.max()):
+    if not hasattr(cost, "C") or math.isfinite(float(cost.C.max())):
         return math.inf
-    return max(float(row.max(where=np.isfinite(row), initial=-math.inf)) for row in cost.C)
-
-
-def large_entries(problem, inv_eps, at, cut):
-    """The entries of P of at least ``cut``, as a CSR array."""
-    indptr, indices, data = problem.kernels.threshold_plan(problem.cost, inv_eps, at.u, at.v, cut)
-    return scipy.sparse.csr_array((data, indices, indptr), shape=(problem.a.size, problem.b.size))
+    xp, most = module_of(cost.C), -math.inf
+    for lo in range(0, len(cost.C), _BLOCK):
+        C = cost.C[lo : lo + _BLOCK]
+        most = max(most, float(xp.where(xp.isfinite(C), C, -math.inf).max()))
+    return most
 
 
 def visible_entries(problem, inv_eps, at):
@@ -217,72 +219,28 @@ def visible_entries(problem, inv_eps, at):
     n, m = problem.a.size, problem.b.size
     cut, most = _CUT * min(at.error, 1.0) / max(n, m), _MOST_ENTRIES * (n + m)
     if hasattr(problem.cost, "X") and n * m > most:
-        rows = np.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.int64)
+        xp = problem.xp
+        rows = xp.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.int64)
         some = problem.cost._replace(X=problem.cost.X[rows])
         seen = problem.kernels.threshold_plan(some, inv_eps, at.u[rows], at.v, cut)[2]
         share = max(1, int(most * rows.size / n))
         if seen.size > share:
-            cut = float(np.partition(seen, seen.size - share)[seen.size - share])
-    return large_entries(problem, inv_eps, at, cut)
-
-
-def _squares(S, weights):
-    """The column sums of D(weights) S^2, in blocks of rows: a whole S^2 would be as large as C."""
-    sums = np.zeros(S.shape[1])
-    for lo in range(0, S.shape[0], _BLOCK):
-        ends = S.indptr[lo : lo + _BLOCK + 1]
-        part = slice(ends[0], ends[-1])
-        squares = S.data[part].astype(np.float64) ** 2, S.indices[part], ends - ends[0]
-        sums += scipy.sparse.csr_array(squares, shape=(ends.size - 1, sums.size)).T @ weights[lo : lo + _BLOCK]
-    return sums
+            cut = float(xp.partition(seen, seen.size - share)[seen.size - share])
+    return entries(problem, inv_eps, at, cut)
 
 
 def _direction(problem, inv_eps, at, sigma):
     """-(H + sigma error D(c))^-1 (c - b), H with the large entries of P and the whole sums on its diagonal."""
     a, b, c = problem.a, problem.b, at.columns
-    n, m = a.size, b.size
-    S = visible_entries(problem, inv_eps, at)
-    diagonal = c + sigma * at.error * np.maximum(c, b)
-    inverse = 1.0 / a
-    # Rounding may make the difference negative.
-    preconditioner = 1.0 / np.maximum(diagonal - _squares(S, inverse), 1e-3 * (diagonal - c) + 1e-14 * diagonal)
-    ST = S.T
-
-    def product(x):
-        return diagonal * x - ST @ (inverse * (S @ x))
-
-    steps = max(_CG_STEPS, int(_CG_WORK * n * m / max(S.nnz, 1)))
-    return conjugate_gradients(product, b - c, preconditioner, min(_CG_RTOL, math.sqrt(at.error)), steps)
-
-
-def conjugate_gradients(product, r, preconditioner, rtol, most):
-    """An approximate solution of H x = r: from zero, every iterate is a direction of descent."""
-    x = np.zeros(r.size)
-    r = r.copy()
-    z = preconditioner * r
-    p, rho = z.copy(), float(r @ z)
-    enough = rho * rtol**2
-    for _ in range(most):
-        if not rho > enough:
-            break
-        q = product(p)
-        curvature = float(p @ q)
-        if not curvature > 0.0:
-            break
-        alpha = rho / curvature
-        x += alpha * p
-        r -= alpha * q
-        z = preconditioner * r
-        rho_last, rho = rho, float(r @ z)
-        p *= rho / rho_last
-        p += z
-    return x
+    S, shift = visible_entries(problem, inv_eps, at), sigma * at.error * problem.xp.maximum(c, b)
+    steps = max(_CG_STEPS, int(_CG_WORK * a.size * b.size / max(S.nnz, 1)))
+    return S.solve_reduced(a, c + shift, shift, b - c, min(_CG_RTOL, math.sqrt(at.error)), steps)
 
 
 def _line_search(problem, inv_eps, at, step):
     """The first of t = 1, 1/2, ... that lowers J enough; where rounding hides J, the error is asked instead."""
-    slope = float((at.columns - problem.b) @ step)
-    if not (slope < 0.0 and np.isfinite(step).all()):
+    slope = inner(at.columns - problem.b, step)
+    if not -math.inf < slope < 0.0:
         return None, 0.0, False
     hidden, t = -slope <= rounding(problem, at), 1.0
     for _ in range(_HALVINGS):
@@ -296,4 +254,4 @@ def _line_search(problem, inv_eps, at, step):
 
 def rounding(problem, at):
     """What differences of J cannot show."""
-    return 16 * problem.eps * (1.0 + float(problem.a @ np.abs(at.u)) + float(problem.b @ np.abs(at.v)))
+    return 16 * problem.eps * (1.0 + inner(problem.a, abs(at.u)) + inner(problem.b, abs(at.v)))

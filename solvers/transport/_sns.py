@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._place import inner
 from .._result import Status
-from ._newton import conjugate_gradients, large_entries, largest_cost, rounding, visible_entries
+from ._entries import entries
+from ._newton import largest_cost, rounding, visible_entries
 from ._problem import PointCloud, Problem
 from ._result import TransportResult
 from ._sinkhorn import solve
@@ -120,10 +122,10 @@ def sinkhorn_newton_sparse(
     problem = Problem(C, a, b, eps, x0, normalize)
     n, m = problem.a.size, problem.b.size
     kept = _ENTRIES * max(n, m) if density is None else math.ceil(_density(density) * n * m)
-    entries = visible_entries if rule == "safe" else _Largest(min(kept, n * m))
+    choose = visible_entries if rule == "safe" else _Largest(min(kept, n * m))
 
     def steps(problem, control):
-        yield from _steps(problem, control, warmup, most, entries, rule == "safe")
+        yield from _steps(problem, control, warmup, most, choose, rule == "safe")
 
     return solve(steps, "sinkhorn_newton_sparse", problem, tol, maxiter, callback)
 
@@ -147,7 +149,7 @@ class _At:
     F: float
 
 
-def _steps(problem, control, warmup, most, entries, safe):
+def _steps(problem, control, warmup, most, choose, safe):
     """The paper's two stages; a sweep and a Newton step each count as one."""
     error = problem.true_norm()
     yield [error if math.isfinite(error) else 2.0], None
@@ -160,7 +162,7 @@ def _steps(problem, control, warmup, most, entries, safe):
     while problem.newton_steps < most:
         if at.F > bound + 1.0 + rounding(problem, at):
             yield [at.error], Status.INFEASIBLE
-        step = _direction(problem, at, entries(problem, problem.inv_eps, at), sigma)
+        step = _direction(problem, at, choose(problem, problem.inv_eps, at), sigma)
         trial, t, hidden = _line_search(problem, at, step)
         problem.newton_steps += 1
         if trial is not None:
@@ -198,11 +200,11 @@ def _sweeps(problem, control, count):
 
 
 def _at(problem, u, v):
-    rows, columns = np.empty(u.size), np.empty(v.size)
+    rows, columns = (problem.kernels.empty(w.size, np.float64) for w in (u, v))
     with np.errstate(all="ignore"):
         problem.kernels.marginals(problem.cost, problem.inv_eps, u, v, rows, columns)
-        F = float(problem.a @ u) + float(problem.b @ v) - float(rows.sum())
-        error = float(np.abs(rows - problem.a).sum() + np.abs(columns - problem.b).sum())
+        F = inner(problem.a, u) + inner(problem.b, v) - float(rows.sum())
+        error = float(abs(rows - problem.a).sum() + abs(columns - problem.b).sum())
     return _At(u.copy(), v.copy(), rows, columns, error, F)
 
 
@@ -214,40 +216,31 @@ class _Largest:
 
     def __call__(self, problem, inv_eps, at):
         cut = 0.5 / self.count  # the entries sum to about 1
-        S = large_entries(problem, inv_eps, at, cut)
+        S = entries(problem, inv_eps, at, cut)
         while S.nnz < self.count and cut > 1e-200:
             cut *= 1e-2 if cut > 1e-12 else 1e-40
-            S = large_entries(problem, inv_eps, at, cut)
+            S = entries(problem, inv_eps, at, cut)
         if S.nnz > self.count:
-            least = np.partition(S.data, S.nnz - self.count)[S.nnz - self.count]
-            S.data[S.data < least] = 0
-            S.eliminate_zeros()
+            S.keep_largest(self.count)
         return S
 
 
 def _direction(problem, at, S, sigma):
     """(D + E)^-1 times the gradient of F, where D holds the sums, shifted, and E the entries of P that are kept."""
-    gradient = np.concatenate((problem.a - at.rows, problem.b - at.columns))
-    sums, n, ST = np.concatenate((at.rows, at.columns)), problem.a.size, S.T
+    xp = problem.xp
+    gradient = xp.concatenate((problem.a - at.rows, problem.b - at.columns))
+    sums, weights = xp.concatenate((at.rows, at.columns)), xp.concatenate((problem.a, problem.b))
     # A sum may underflow where the error is large.
-    diagonal = sums + sigma * at.error * np.maximum(sums, np.concatenate((problem.a, problem.b)))
-    diagonal = np.maximum(diagonal, 1e-300)
-
-    def product(x):
-        y = diagonal * x
-        y[:n] += S @ x[n:]
-        y[n:] += ST @ x[:n]
-        return y
-
+    diagonal = xp.maximum(sums + sigma * at.error * xp.maximum(sums, weights), 1e-300)
     rtol = min(_CG_RTOL, math.sqrt(at.error)) if math.isfinite(at.error) else _CG_RTOL
-    return conjugate_gradients(product, gradient, 1.0 / diagonal, rtol, _CG_STEPS)
+    return S.solve(diagonal, gradient, rtol, _CG_STEPS)
 
 
 def _line_search(problem, at, step):
     """The first of t = 1, 1/2, ... that raises F enough; where rounding hides F, the error is asked instead."""
     n, t = problem.a.size, 1.0
-    slope = float((problem.a - at.rows) @ step[:n] + (problem.b - at.columns) @ step[n:])
-    if not (slope > 0.0 and np.isfinite(step).all()):
+    slope = inner(problem.a - at.rows, step[:n]) + inner(problem.b - at.columns, step[n:])
+    if not 0.0 < slope < math.inf:
         return None, 0.0, False
     hidden = slope <= rounding(problem, at)
     for _ in range(_HALVINGS):
