@@ -132,18 +132,20 @@ class Problem:
         b, total_b = weights("b", b, m, self.dtype)
         if not normalize:
             same_totals(total_a, total_b)
+            _representable(total_a, self.dtype)
         self.mass = 1.0 if normalize else total_a
-        a, b = (self.kernels.to_device(w, w.dtype) for w in (a, b))
-        self.rows, self.columns = self._positive_places(a), self._positive_places(b)
-        self.a = self._restricted(a, self.rows, total_a)
-        self.b = self._restricted(b, self.columns, total_b)
+        self.rows, self.a = self._positive(a, total_a)
+        self.columns, self.b = self._positive(b, total_b)
 
-    def _positive_places(self, values):
-        return None if bool((values > 0).all()) else self.xp.flatnonzero(values > 0)
+    def _positive(self, values, total):
+        """The places of positive weights (None: all) and their parts of the total.
 
-    def _restricted(self, values, keep, total):
-        values = values if keep is None else values[keep]
-        return self.kernels.to_device(values.astype(np.float64) / total, self.dtype)
+        A part that the dtype holds only as zero, or with few digits, is as good as none.
+        """
+        values = self.kernels.to_device(values, values.dtype).astype(np.float64) / total
+        enough = values >= float(np.finfo(self.dtype).tiny)
+        keep = None if bool(enough.all()) else self.xp.flatnonzero(enough)
+        return keep, self.kernels.to_device(values if keep is None else values[keep], self.dtype)
 
     def _operand(self):
         C, put = self.given, self.kernels.to_device
@@ -167,8 +169,16 @@ class Problem:
             _checks.shape_is(f"x0[{i}]", values, [(self.shape[i],)], "to go with the costs")
             values = self.kernels.to_device(values, values.dtype)
             values = values if keep is None else values[keep]
-            # A potential of no mass is -inf.
-            ours[:] = xp.where(xp.isfinite(values), values, 0.0) / self.reg - math.log(self.mass) / 2
+            with np.errstate(all="ignore"):
+                values = values / self.reg - math.log(self.mass) / 2
+                # A potential of no mass is -inf, and one of another eps may be too large.
+                ours[:] = values
+            ours[~xp.isfinite(ours)] = 0.0
+        if not self.relaxed:
+            # Sums u_i + v_j of a large u and a large v would have few digits in all sweeps to come.
+            shift = v.max()
+            u += shift
+            v -= shift
         return u, v
 
     def place(self):
@@ -234,11 +244,12 @@ class Problem:
         xp = self.xp
         f, g = (xp.where(xp.isfinite(p), p, 0.0).astype(np.float64) for p in (f, g))
         a, b, rows, columns = (
-            self.mass * self.spread(w, axis) for w, axis in ((self.a, 0), (self.b, 1), (rows, 0), (columns, 1))
+            self.spread(w, axis) for w, axis in ((self.a, 0), (self.b, 1), (rows, 0), (columns, 1))
         )
         # log P = (f + g - C) / eps, so that <C, P> + eps sum P log P = sum P (f + g).
         regularized = inner(rows, f) + inner(columns, g) - self.reg * float(rows.sum())
-        return self.mass * value, regularized, inner(a, f) + inner(b, g) - self.reg * self.mass, self.mass
+        dual = inner(a, f) + inner(b, g) - self.reg
+        return self.mass * value, self.mass * regularized, self.mass * dual, self.mass
 
     def true_norm(self):
         """The L1 error of both marginals, relative to the mass, recomputed."""
@@ -277,8 +288,10 @@ class Problem:
         if isinstance(self.given, PointCloud):
             return None
         C, isfinite = self.cost.C, self.xp.isfinite
-        possible = isfinite(C.min(axis=1)).all() & isfinite(C.min(axis=0)).all()
-        return None if possible else Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0)
+        if isfinite(C.min(axis=1)).all() & isfinite(C.min(axis=0)).all():
+            return None
+        residual = self.last_finite(math.nan)
+        return Record(Status.INFEASIBLE, 0, np.array([residual]), residual, 0.0)
 
     def plan(self):
         """P of the user's shape and mass, where the arrays live; no memory but its own."""
@@ -336,6 +349,16 @@ def _costs(C):
             f"at [{i}, {j}]."
         )
     return C, C.shape, C.dtype
+
+
+def _representable(total, dtype):
+    """Refuse a total with which a plan of this dtype would overflow, or lose its digits."""
+    most = {4: 1e30, 8: 1e280}[dtype.itemsize]
+    if not 1.0 / most <= total <= most:
+        raise InvalidInput(
+            f"`a` must have a total between {1.0 / most:.0e} and {most:.0e} for a plan in {dtype}, got {total!r}; pass "
+            "normalize=True."
+        )
 
 
 def _not_empty(shape):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._loop import Limits, run
+from ._feasibility import guarded, named
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
 from ._result import TransportResult
@@ -109,7 +110,7 @@ def solve(steps, name, problem, tol, maxiter, callback):
         callback,
     )
     with problem.place():
-        record = problem.infeasible() or run(steps, problem, limits)
+        record = problem.infeasible() or named(run(guarded(steps), problem, limits), problem, limits.threshold)
         return finish(name, problem, record, limits, callback)
 
 

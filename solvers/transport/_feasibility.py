@@ -1,0 +1,109 @@
+"""Whether the permitted pairs can carry the weights: a proof that they cannot, or none.
+
+They cannot if and only if some set of rows weighs more than all columns that it may go to (Hall's theorem; Gale 1957
+for weights). Such a set is looked for among the level sets of the potential u, which grows without bound on rows that
+cannot be served, and then by a maximal flow; what is found is weighed again before it is believed.
+"""
+
+import math
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+
+from .._result import Status
+
+__all__ = ["guarded", "named"]
+
+# The potentials are asked after so many steps, and again whenever that number has doubled.
+_FIRST = 64
+# SciPy's capacities are 32-bit integers: the total is spread over so many units.
+_UNITS = 2**30
+# A pair takes the flow some 100 bytes: so many of them always, else at most this part of n m.
+_FEW_PAIRS, _PART = 100_000, 1 / 8
+_FAILED = (Status.MAXITER, Status.STAGNATED, Status.NONFINITE, Status.DIVERGED)
+
+
+def guarded(steps):
+    """The method, silent about overflow, which ends as INFEASIBLE as soon as its potentials prove that."""
+
+    def guard(problem, control):
+        method, taken, due, forbids = steps(problem, control), 0, _FIRST, _forbids(problem)
+        while True:
+            # Not around the yield: what a callback does is not ours to silence.
+            with np.errstate(all="ignore"):
+                norms, status = next(method)
+                taken += len(norms)
+                if forbids and status is None and taken >= due:
+                    due = 2 * taken
+                    if _level_set_proves(problem, _permitted(problem), control.threshold):
+                        status = Status.INFEASIBLE
+            yield norms, status
+
+    return guard
+
+
+def named(record, problem, threshold):
+    """The record of a failure, by the name INFEASIBLE where that can be proved."""
+    if record.status not in _FAILED or not _forbids(problem):
+        return record
+    permitted = _permitted(problem)
+    # Few steps are a wish for few seconds.
+    tried = record.iterations >= _FIRST or record.status is not Status.MAXITER
+    if _level_set_proves(problem, permitted, threshold) or (tried and _flow_proves(problem, permitted, threshold)):
+        record.status = Status.INFEASIBLE
+    return record
+
+
+def _forbids(problem):
+    """Whether C holds an infinity between positive weights; where marginals may give, there is always a plan."""
+    return hasattr(problem.cost, "C") and not problem.relaxed and not math.isfinite(float(problem.cost.C.max()))
+
+
+def _permitted(problem):
+    return problem.kernels.to_host(problem.xp.isfinite(problem.cost.C))
+
+
+def _weights(problem):
+    return (problem.kernels.to_host(w).astype(np.float64) for w in (problem.a, problem.b))
+
+
+def _level_set_proves(problem, permitted, threshold):
+    """Hall's condition for the rows of the largest u, of every number at once."""
+    u, (a, b) = problem.kernels.to_host(problem.u), _weights(problem)
+    order = np.argsort(-u, kind="stable")
+    first = permitted[order].argmax(axis=0)  # from this row on, a column is among those that serve
+    excess = np.cumsum(a[order]) - np.cumsum(np.bincount(first, b, minlength=a.size))
+    return _too_heavy(order[: int(excess.argmax()) + 1], permitted, a, b, threshold, problem.eps)
+
+
+def _flow_proves(problem, permitted, threshold):
+    """Hall's condition for the rows that a maximal flow, in whole units, leaves within reach of the source."""
+    a, b = _weights(problem)
+    (n, m), pairs = permitted.shape, int(np.count_nonzero(permitted))
+    if pairs > max(_FEW_PAIRS, _PART * n * m):
+        return False
+    i, j = np.nonzero(permitted)
+    units_a, units_b = (np.round(w * _UNITS).astype(np.int32) for w in (a, b))
+    source, sink = n + m, n + m + 1
+    tails = np.concatenate((i, np.full(n, source), n + np.arange(m)))
+    heads = np.concatenate((n + j, np.arange(n), np.full(m, sink)))
+    # A pair that is full would keep its column out of reach, although more may go there.
+    capacities = np.concatenate((np.full(i.size, 2**31 - 1, np.int32), units_a, units_b))
+    graph = scipy.sparse.csr_array((capacities, (tails, heads)), shape=(n + m + 2, n + m + 2))
+    left = graph - scipy.sparse.csgraph.maximum_flow(graph, source, sink).flow
+    left.eliminate_zeros()
+    reached = scipy.sparse.csgraph.breadth_first_order(left, source, return_predecessors=False)
+    return _too_heavy(reached[reached < n], permitted, a, b, threshold, problem.eps)
+
+
+def _too_heavy(rows, permitted, a, b, threshold, eps):
+    """Whether these rows weigh more than what may serve them, by more than rounding and the tolerance explain.
+
+    The excess is missed in the rows and again in the columns that it does not reach.
+    """
+    if rows.size == 0:
+        return False
+    weight, served = float(a[rows].sum()), float(b[permitted[rows].any(axis=0)].sum())
+    rounding = 4.0 * (a.size + b.size) * np.finfo(np.float64).eps + 2.0 * eps
+    return weight - served > max(0.5 * threshold, rounding * weight)
