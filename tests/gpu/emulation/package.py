@@ -151,9 +151,9 @@ def _joined(function):
 
 
 _LIFTED = (
-    "abs absolute add all allclose any arange argmax array_equal conj count_nonzero diag diff dot exp eye flatnonzero "
-    "full_like hypot imag isfinite isinf isnan linspace log matmul max maximum min minimum multiply ones_like outer "
-    "real repeat sign sqrt subtract sum tile tril triu vdot where zeros_like"
+    "abs absolute add all allclose any arange argmax argsort array_equal conj count_nonzero diag diff dot exp eye "
+    "flatnonzero full_like hypot imag isfinite isinf isnan linspace log matmul max maximum min minimum multiply "
+    "ones_like outer partition real repeat searchsorted sign sqrt subtract sum tile tril triu vdot where zeros_like"
 ).split()
 
 
