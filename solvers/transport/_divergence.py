@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .._errors import ConvergenceError
+from ._gradients import divergence_gradients
 from ._problem import PointCloud
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
@@ -40,6 +41,11 @@ class SinkhornDivergence:
     def converged(self) -> bool:
         """True if all three problems were solved."""
         return self.xy.converged and self.xx.converged and self.yy.converged
+
+    @property
+    def grad_points(self):
+        """The derivatives of ``value`` by X and by Y, of their shapes, as if it were not cut off at zero."""
+        return divergence_gradients(self.xy, self.xx, self.yy)
 
     def check(self):
         """Return self if converged; raise ConvergenceError with the result that is not otherwise."""
