@@ -4,8 +4,8 @@
 ``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
 """
 
+from ._costs import PointCloud
 from ._divergence import SinkhornDivergence, sinkhorn_divergence
-from ._problem import PointCloud
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
 from ._sns import sinkhorn_newton_sparse

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from .._errors import ConvergenceError
+from ._costs import PointCloud
 from ._gradients import divergence_gradients
-from ._problem import PointCloud
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
 

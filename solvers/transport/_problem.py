@@ -10,70 +10,10 @@ from .._errors import InvalidInput
 from .._loop import Record
 from .._place import at, inner, module_at
 from .._result import Status
-from ._measures import points, real, same_totals, weights
+from ._costs import PointCloud, checked
+from ._measures import real, same_totals, weights
 
 __all__ = ["PointCloud", "Problem"]
-
-
-class PointCloud:
-    """The costs between two clouds of points, |x_i - y_j|^p, which are computed where they are needed.
-
-    Parameters
-    ----------
-    X : array_like, shape (n, d)
-        An array of the GPU stays there, and the solve runs there.
-    Y : array_like, shape (m, d)
-        On the same device.
-    cost : {"sqeuclidean", "euclidean"} or float, default "sqeuclidean"
-        A number is the power p > 0 of the distance.
-
-    Raises
-    ------
-    InvalidInput
-        If the points have no common dimension, are not finite, or the cost is unknown.
-    UnsupportedType
-        If one of the clouds lives on the GPU and the other does not.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import transport
-    >>> transport.PointCloud(np.zeros((3, 2)), np.ones((4, 2)))
-    <point cloud, 3 x 4, 2 dimensions, sqeuclidean>
-    """
-
-    def __init__(self, X, Y, cost="sqeuclidean"):
-        backend, self._leave = _backend.pick(X=X, Y=Y), leaving(X)
-        X, Y = enter("X", X), enter("Y", Y)
-        with at(backend, X):
-            self.X, self.Y = points("X", X), points("Y", Y)
-        if self.X.shape[1] != self.Y.shape[1]:
-            raise InvalidInput(
-                f"`Y` must have points of {self.X.shape[1]} coordinates as `X` has, got {self.Y.shape[1]}."
-            )
-        self.cost = cost
-        if isinstance(cost, str):
-            self.power = {"sqeuclidean": 2.0, "euclidean": 1.0}[
-                _checks.choice("cost", cost, ("sqeuclidean", "euclidean"))
-            ]
-        else:
-            self.power = _checks.number("cost", cost)
-            if not 0.0 < self.power < math.inf:
-                raise InvalidInput(f"`cost` must be a power > 0, got {self.power!r}.")
-
-    @property
-    def shape(self):
-        """(n, m)."""
-        return self.X.shape[0], self.Y.shape[0]
-
-    @property
-    def dtype(self):
-        """That of the potentials: float32 where both clouds are."""
-        return np.result_type(self.X.dtype, self.Y.dtype)
-
-    def __repr__(self):
-        n, m = self.shape
-        return f"<point cloud, {n} x {m}, {self.X.shape[1]} dimensions, {self.cost}>"
 
 
 class Problem:
@@ -118,7 +58,7 @@ class Problem:
         decisive = enter("C", decisive)
         self.stays = kinds[type(decisive)] == "gpu"
         with at(self.backend, decisive):
-            self.given, self.shape, self.dtype = _costs(C if cloud else decisive)
+            self.given, self.shape, self.dtype = checked(C if cloud else decisive)
             self._weigh(a, b, normalize)
             self.cost = self._operand()
             self.u, self.v = self._start(x0)
@@ -333,24 +273,6 @@ def _pair(x0):
     return tuple(x0)
 
 
-def _costs(C):
-    """The costs as they are used, their shape and dtype."""
-    if isinstance(C, PointCloud):
-        return C, _not_empty(C.shape), C.dtype
-    C = real("C", C)
-    if C.ndim != 2:
-        raise InvalidInput(f"`C` must have shape (n, m), got {C.shape}.")
-    _not_empty(C.shape)
-    if not float(C.min()) > -math.inf:
-        bad = ~(C > -math.inf)
-        i, j = np.unravel_index(int(bad.argmax()), C.shape)
-        raise InvalidInput(
-            f"`C` must hold numbers, or inf for forbidden pairs, got {int(bad.sum())} that are NaN or -inf, the first "
-            f"at [{i}, {j}]."
-        )
-    return C, C.shape, C.dtype
-
-
 def _representable(total, dtype):
     """Refuse a total with which a plan of this dtype would overflow, or lose its digits."""
     most = {4: 1e30, 8: 1e280}[dtype.itemsize]
@@ -359,10 +281,3 @@ def _representable(total, dtype):
             f"`a` must have a total between {1.0 / most:.0e} and {most:.0e} for a plan in {dtype}, got {total!r}; pass "
             "normalize=True."
         )
-
-
-def _not_empty(shape):
-    if 0 in shape:
-        raise InvalidInput(f"`C` must have rows and columns, got shape {shape}.")
-    return shape
-
