@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._errors import InvalidInput
 from .._loop import Limits, run
 from ._feasibility import guarded, named
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
 from ._result import TransportResult
+from ._unbalanced import RelaxedProblem, penalties, unbalanced_steps
 
 __all__ = ["finish", "sinkhorn", "solve"]
 
@@ -32,6 +34,7 @@ def sinkhorn(
     b: ArrayLike | None = None,
     *,
     eps: float,
+    marginal_penalty=None,
     method: str = "auto",
     tol: float = 1e-6,
     maxiter: int | None = None,
@@ -49,15 +52,20 @@ def sinkhorn(
     a : array_like, shape (n,), optional
         Weights >= 0 of the rows; uniform by default.
     b : array_like, shape (m,), optional
-        Weights >= 0 of the columns; the same total as a.
+        Weights >= 0 of the columns; the same total as a, unless marginals give.
     eps : float > 0
         Regularisation, in the units of C.
+    marginal_penalty : float, or pair (rows, columns) of floats and vectors of shapes (n,) and (m,), optional
+        Unbalanced transport: rho > 0, in the units of C, lets a marginal x of the plan differ from its weight w for
+        rho KL(x | w), where KL(x | w) = x log(x / w) - x + w; inf, or None in a pair, is a hard marginal. A vector has
+        a price for each entry. Only "auto" and "log" run it, on the CPU.
     method : {"auto", "log", "scaling", "sor", "newton"}
         "log": sweeps on the potentials; "scaling": sweeps on the scalings of a stored kernel, faster by a third for
         large eps; "sor": over-relaxed sweeps; "newton": a semi-dual sparse Newton method that follows eps down from
         large values, for small eps; "auto": sweeps, and Newton's method where their rate says that it will be faster.
     tol : float, default 1e-6
-        On the L1 error of both marginals, relative to the mass.
+        On the L1 error of both marginals, relative to the mass. Where they give, of what is left of the conditions for
+        the best plan: ||P 1 - a exp(-f / rho)||_1 + ||P^T 1 - b exp(-g / sigma)||_1 over the sum of P.
     maxiter : int, default 100,000
         Most sweeps and Newton steps.
     x0 : (f, g), optional
@@ -82,9 +90,19 @@ def sinkhorn(
     A sweep in the log domain reads C once. Memory beyond C: a few vectors for "log" and "sor" (and for any method on
     a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton".
 
+    With ``marginal_penalty`` the plan makes <C, P> + eps sum P (log P - 1) + sum_i rho_i KL((P 1)_i | a_i) +
+    sum_j sigma_j KL((P^T 1)_j | b_j) smallest, which is ``regularized_value``; ``dual_value`` is - sum_i rho_i a_i
+    (exp(-f_i / rho_i) - 1) - sum_j sigma_j b_j (exp(-g_j / sigma_j) - 1) - eps sum P, with a_i f_i and b_j g_j in the
+    places of hard marginals; both agree at the best plan, and its potentials have no freedom left. ``mass`` is the sum
+    of the plan. Totals may differ where a side can give, and are divided by a common scale inside. Between sweeps the
+    best t for (f + t, g - t) is found [2]_: without it large rho / eps take as many sweeps again as that ratio.
+    A row that gives and has no pair that is allowed has no mass, and the potential inf.
+
     References
     ----------
     .. [1] M. Cuturi, Sinkhorn distances: lightspeed computation of optimal transport, NeurIPS 2013.
+    .. [2] T. Sejourne, F.-X. Vialard, G. Peyre, Faster unbalanced optimal transport: translation invariant Sinkhorn and
+       1-D Frank-Wolfe, AISTATS 2022, arXiv:2201.00730.
 
     Examples
     --------
@@ -94,8 +112,17 @@ def sinkhorn(
     >>> res = transport.sinkhorn(C, [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4], eps=0.05)
     >>> res.converged, round(res.value, 3)
     (True, 1.0)
+    >>> res = transport.sinkhorn(C, [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.9], eps=0.05, marginal_penalty=(2.0, None))
+    >>> round(res.mass, 3)
+    1.5
     """
     _checks.choice("method", method, _METHODS)
+    prices = penalties(marginal_penalty)
+    if prices is not None:
+        if method not in ("auto", "log"):
+            raise InvalidInput(f"`method` must be 'auto' or 'log' where `marginal_penalty` is finite, got {method!r}.")
+        problem = RelaxedProblem(C, a, b, eps, x0, normalize, prices)
+        return solve(unbalanced_steps, "sinkhorn", problem, tol, maxiter, callback)
     problem = Problem(C, a, b, eps, x0, normalize)
     return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback)
 
@@ -138,7 +165,7 @@ def finish(name, problem, record, limits, callback):
 def _chunk(problem, callback):
     if callback is not None and not hasattr(callback, "on_chunk"):
         return 1
-    return max(1, min(1000, int(_CHUNK_ENTRIES[problem.backend] / (problem.a.size * problem.b.size))))
+    return max(1, min(1000, int(_CHUNK_ENTRIES[problem.backend] / max(1, problem.a.size * problem.b.size))))
 
 
 def _log_steps(problem, control):
