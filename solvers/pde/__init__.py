@@ -1,0 +1,21 @@
+"""Differential equations on boxes, solved by Gaussian processes whose kernels factorise along the axes.
+
+``solve_gp`` gives the solution, an estimate of its error, and its derivatives anywhere in the box.
+"""
+
+from ._kernels import Matern, SpectralMixture, SquaredExponential
+from ._operators import advection, div_grad, helmholtz, laplacian
+from ._solution import GPSolution
+from ._solve_gp import solve_gp
+
+__all__ = [
+    "GPSolution",
+    "Matern",
+    "SpectralMixture",
+    "SquaredExponential",
+    "advection",
+    "div_grad",
+    "helmholtz",
+    "laplacian",
+    "solve_gp",
+]

@@ -1,0 +1,124 @@
+"""The box as a grid of axes: functions on it, their coefficients, and the data at its sides."""
+
+import numpy as np
+
+from .._errors import InvalidInput
+from ..linalg._kron import mode_products
+from ._axis import Axis
+
+__all__ = ["Grid"]
+
+
+class Grid:
+    """The product of the axes.
+
+    Parameters
+    ----------
+    box : list of (low, high)
+    sizes : tuple of int
+        Nodes of each axis.
+    kernels : sequence of objects with ``features``
+    boundary : Boundary
+    terms : Terms
+    kind : "legendre" or "uniform"
+    """
+
+    def __init__(self, box, sizes, kernels, boundary, terms, kind):
+        self.box, self.sizes, self.boundary, self.d = box, sizes, boundary, len(box)
+        self.axes = [
+            Axis(*box[i], sizes[i], kernels[i], boundary.ends[i], terms.orders(i), kind) for i in range(self.d)
+        ]
+        for i, axis in enumerate(self.axes):
+            if axis.r <= len(axis.ends):
+                raise InvalidInput(f"`n` must give axis {i} more than {len(axis.ends)} unknowns, got {axis.r}.")
+        self.nodes = np.ix_(*(axis.x for axis in self.axes))
+        self.root = _outer([axis.root for axis in self.axes])
+        self.shape = tuple(axis.Z.shape[1] for axis in self.axes)
+
+    @property
+    def frequencies(self):
+        """What each axis was given, in radians per unit of length."""
+        return tuple(np.unique(np.round(axis.omegas, 12)) for axis in self.axes)
+
+    def project(self, values):
+        """Coefficients of values at the nodes: shape (r_1, ..., r_d)."""
+        return mode_products([axis.project for axis in self.axes], values)
+
+    def inner(self, U):
+        """Coefficients tested by what is zero at the sides: Z^T U."""
+        return mode_products([axis.Z.T for axis in self.axes], U)
+
+    def test(self, weighted):
+        """What a residual (at the nodes, times the root of the weights) is held against.
+
+        On a line all nodes count, by least squares; else its part in the span of what is zero at the sides.
+        """
+        if self.d == 1:
+            return weighted
+        return self.inner(mode_products([axis.Q.T for axis in self.axes], weighted))
+
+    def outer(self, C):
+        """Coefficients of a function that is zero at the sides: Z C."""
+        return mode_products([axis.Z for axis in self.axes], C)
+
+    def apply(self, coefficients, U):
+        """sum of c times derivatives of U at the nodes, times the root of the weights."""
+        return self._sum(coefficients, U, [axis.E for axis in self.axes])
+
+    def apply_at(self, coefficients, U, points):
+        """The same, unweighted, on the grid of some points of each axis; ``coefficients`` are of that grid."""
+        bases = [
+            {k: axis.at(x, k) for k in {index[i] for index in coefficients}}
+            for i, (axis, x) in enumerate(zip(self.axes, points, strict=True))
+        ]
+        return self._sum(coefficients, U, bases)
+
+    @staticmethod
+    def _sum(coefficients, U, bases):
+        total = 0.0
+        for index, c in coefficients.items():
+            total = total + c * mode_products([basis[k] for basis, k in zip(bases, index, strict=True)], U)
+        return total
+
+    def lifted(self):
+        """Coefficients of the function of least prior norm with the data at the sides.
+
+        One axis after another: what an axis adds is zero at the sides of those before it, as far as the data agree.
+        """
+        U = np.zeros(tuple(axis.r for axis in self.axes))
+        for i, axis in enumerate(self.axes):
+            if not axis.ends:
+                continue
+            others = [other for k, other in enumerate(self.axes) if k != i]
+            faces = [
+                mode_products([o.project for o in others], self.boundary.values(i, side, [o.x for o in others]))
+                for side, _ in axis.ends
+            ]
+            have = np.moveaxis(np.tensordot(axis.B, U, (1, i)), 0, i)
+            U = U + np.moveaxis(np.tensordot(axis.lift, np.stack(faces, axis=i) - have, (1, i)), 0, i)
+        return U
+
+    def carried(self, other, V, U):
+        """The function V of another grid of the same box on this one, with the data at the sides that U has."""
+        values = other.apply_at({(0,) * self.d: 1.0}, V, [axis.x for axis in self.axes])
+        return U + self.outer(self.inner(self.project(values) - U))
+
+    def at_sides(self, U):
+        """The largest difference to the data at the sides, between the nodes, relative to the data's largest."""
+        gap, size = 0.0, 0.0
+        for i, axis in enumerate(self.axes):
+            others = [other for k, other in enumerate(self.axes) if k != i]
+            points = [o.midpoints for o in others]
+            for row, (side, _) in zip(axis.B, axis.ends, strict=True):
+                face = np.tensordot(row, U, (0, i))
+                here = mode_products([o.at(x) for o, x in zip(others, points, strict=True)], face)
+                data = self.boundary.values(i, side, points)
+                gap, size = max(gap, float(np.max(np.abs(here - data)))), max(size, float(np.max(np.abs(data))))
+        return gap, size
+
+
+def _outer(vectors):
+    out = vectors[0]
+    for v in vectors[1:]:
+        out = np.multiply.outer(out, v)
+    return out

@@ -1,0 +1,123 @@
+"""Newton's method for L u + N(u) = f, with a line search, and continuation in the strength of N where that fails."""
+
+import numpy as np
+
+from ._linear import Linear
+
+__all__ = ["Newton", "Nonlinear", "solve_linear"]
+
+# The error after a step is about its square, or the inner tolerance times its length: after a step as small as this
+# beside u none is needed. Where no step lowers the residual, one of this size was hidden by rounding.
+_LAST, _SMALL, _INNER_RTOL = 3e-8, 1e-8, 1e-7
+_HALVINGS, _STEPS = 8, 30
+# Continuation: the first and the least step in the strength of N.
+_FIRST_STEP, _LEAST_STEP = 0.25, 1.0 / 64
+
+
+class Nonlinear:
+    """N and its derivative, called with u and, where they take them, the coordinates."""
+
+    def __init__(self, N, dN, with_coordinates):
+        self._N, self._dN, self._with = N, dN, with_coordinates
+
+    def __call__(self, u, mesh):
+        return self._N(u, *mesh) if self._with else self._N(u)
+
+    def derivative(self, u, mesh):
+        return self._dN(u, *mesh) if self._with else self._dN(u)
+
+
+def solve_linear(grid, coefficients, F):
+    """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them."""
+    U, linear = grid.lifted(), Linear(grid, coefficients)
+    if not linear.singular:
+        right = grid.test(grid.root * F - grid.apply(coefficients, U))
+        U = U + grid.outer(linear.solve(right, _INNER_RTOL))
+    return U, linear
+
+
+class Newton:
+    """Newton's method on one grid.
+
+    Attributes
+    ----------
+    steps : int
+    n_matvec, krylov : int
+        Products and steps of the inner method.
+    residuals : list of float
+        Norms of the tested residual over that of f.
+    linear : Linear
+        Of the last step.
+    """
+
+    def __init__(self, grid, coefficients, F, N, maxiter):
+        self._grid, self._coefficients, self._F, self._N = grid, coefficients, F, N
+        self._maxiter, self._zero = maxiter, (0,) * grid.d
+        self.steps = self.n_matvec = self.krylov = 0
+        self.residuals, self.linear = [], None
+
+    def solve(self, U):
+        """The solution from U, and whether it is one; if need be by continuation from the linear problem."""
+        done, found = self._run(U, 1.0)
+        if done:
+            return found, True
+        strength, step = 0.0, _FIRST_STEP
+        while strength < 1.0 and step >= _LEAST_STEP and self.steps < self._maxiter:
+            target = min(1.0, strength + step)
+            done, found = self._run(U, target)
+            if done:
+                strength, U, step = target, found, 2 * step
+            else:
+                step /= 2
+        return U, strength == 1.0
+
+    def _run(self, U, strength):
+        """Newton's steps for one strength of N: whether they converged, and where they ended."""
+        right, norm = self._residual(U, strength)
+        scale = max(float(np.linalg.norm(self._grid.root * self._F)), norm, 1e-300)
+        self.residuals.append(norm / scale)
+        for _ in range(_STEPS):
+            if not np.isfinite(norm) or self.steps >= self._maxiter:
+                break
+            step = self._step(U, right, strength)
+            if step is None:
+                break
+            self.steps += 1
+            length = float(np.linalg.norm(step)) / max(float(np.linalg.norm(U)), 1e-300)
+            better = self._search(U, step, norm, strength)
+            if better is None:
+                return length <= _SMALL, U
+            U, right, norm = better
+            self.residuals.append(norm / scale)
+            if length <= _LAST:
+                return True, U
+        return False, U
+
+    def _step(self, U, right, strength):
+        slope = strength * np.asarray(self._N.derivative(self._values(U), self._grid.nodes))
+        changed = self._coefficients | {self._zero: self._coefficients.get(self._zero, 0.0) + slope}
+        self.linear = linear = Linear(self._grid, changed)
+        if linear.singular:
+            return None
+        step = self._grid.outer(linear.solve(right, _INNER_RTOL))
+        self.n_matvec, self.krylov = self.n_matvec + linear.n_matvec, self.krylov + linear.iterations
+        return step
+
+    def _search(self, U, step, norm, strength):
+        """The longest of some steps that lowers the residual, or None."""
+        for halving in range(_HALVINGS):
+            trial = U + 0.5**halving * step
+            right, after = self._residual(trial, strength)
+            if np.isfinite(after) and after < (1.0 - 1e-4 * 0.5**halving) * norm:
+                return trial, right, after
+        return None
+
+    def _residual(self, U, strength):
+        grid = self._grid
+        with np.errstate(all="ignore"):
+            N = strength * self._N(self._values(U), grid.nodes)
+        right = grid.test(grid.root * (self._F - N) - grid.apply(self._coefficients, U))
+        return right, float(np.linalg.norm(right))
+
+    def _values(self, U):
+        return self._grid.apply({self._zero: 1.0}, U) / self._grid.root

@@ -1,0 +1,98 @@
+"""Which grids and kernels are tried, one after the other."""
+
+import math
+
+import numpy as np
+
+from .. import _checks
+from .._errors import InvalidInput
+from ._kernels import Automatic
+from ._sampling import _SAMPLES, peaks
+
+__all__ = ["Plan"]
+
+# Nodes for each wavelength of the highest peak, and at the least; each refinement has so many times as many.
+_PER_WAVELENGTH, _LEAST, _GROWTH = 2.5, 24, 1.35
+_MOST = {1: 6000, 2: 1200, 3: 256}
+_BANDS, _ROUNDS = (20, 32, 48, 72, 100, 140), 8
+_LINES = 3
+# Data at the sides below this part of f (times the square of a length) is rounding.
+_NOISE = 1e-13
+
+
+class Plan:
+    """An iterator over (sizes, kernels) that learns from what came of the last.
+
+    Parameters
+    ----------
+    box, terms, boundary : as in Grid
+    source : callable of a mesh
+    n, kernels : what the user asked for; None for automatic kernels
+    """
+
+    def __init__(self, box, terms, boundary, source, n, kernels):
+        self._box, self._boundary, self._source, self._kernels = box, boundary, source, kernels
+        self._d = len(box)
+        self._fixed = None if isinstance(n, str) else self._sizes(n)
+        if isinstance(n, str):
+            _checks.choice("n", n, ("auto",))
+        self._peaks = [self._periodogram(axis) for axis in range(self._d)]
+        self._now = self._fixed or tuple(self._first(axis) for axis in range(self._d))
+        self._round, self._done = 0, False
+
+    def _sizes(self, n):
+        sizes = (n,) * self._d if isinstance(n, int | np.integer) else tuple(n)
+        if len(sizes) != self._d:
+            raise InvalidInput(f"`n` must be a number of nodes, or {self._d} of them, got {n!r}.")
+        return tuple(_checks.count(f"n[{i}]", size, 4) for i, size in enumerate(sizes))
+
+    def _periodogram(self, axis):
+        """Peaks along an axis of f on some lines, and of the data at the sides that contain the axis."""
+        rng = np.random.default_rng(0)
+        low, high = self._box[axis]
+        line = low + (high - low) * (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+        inside = []
+        for _ in range(_LINES if self._d > 1 else 1):
+            point = [np.array([a + (b - a) * rng.random()]) for a, b in self._box]
+            mesh = np.ix_(*(line if i == axis else p for i, p in enumerate(point)))
+            inside.append(self._source(mesh).ravel())
+        sides = []
+        for other, side in self._boundary.data:
+            if other != axis:
+                coordinates = [
+                    line if i == axis else np.array([a + 0.37 * (b - a)])
+                    for i, (a, b) in enumerate(self._box)
+                    if i != other
+                ]
+                sides.append(self._boundary.values(other, side, coordinates).ravel())
+        # What is zero but for rounding has a periodogram too.
+        least = _NOISE * max((float(np.ptp(values)) for values in inside), default=0.0) * (high - low) ** 2
+        return peaks([*inside, *(values for values in sides if np.ptp(values) > least)], high - low)
+
+    def _first(self, axis):
+        low, high = self._box[axis]
+        top = self._peaks[axis].max(initial=0.0) * (high - low) / (2 * math.pi)
+        return min(_MOST[self._d], max(_LEAST, math.ceil(_PER_WAVELENGTH * (top + 4))))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._done or self._round >= _ROUNDS:
+            raise StopIteration
+        band = _BANDS[min(self._round, len(_BANDS) - 1)]
+        kernels = self._kernels or [Automatic(found, band) for found in self._peaks]
+        self._round += 1
+        return self._now, kernels
+
+    def learn(self, attempt):
+        """Refine after an attempt that was not enough."""
+        if self._fixed is not None:
+            # The same grid with another kernel may do; with the user's kernel nothing is left to try.
+            self._done = self._kernels is not None or self._round >= 3
+            return
+        most = _MOST[self._d]
+        if all(size >= most for size in self._now) or attempt.estimate.rounding > 0.5 * attempt.estimate.error:
+            self._done = True
+            return
+        self._now = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)

@@ -1,0 +1,72 @@
+"""Users' functions on grids, checked; and the frequencies that their values show."""
+
+import math
+
+import numpy as np
+
+from .._errors import InvalidInput, UnsupportedType
+
+__all__ = ["evaluate", "peaks"]
+
+# Samples of a line, and how far below the highest a peak of the periodogram still counts.
+_SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
+
+
+def evaluate(name, function, grid):
+    """The values of function(*grid) in float64, of the shape that the grid's coordinates have together."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in grid))
+    values = function(*grid) if callable(function) else function
+    try:
+        values = np.asarray(values)
+        if values.dtype.kind not in "biuf":
+            raise TypeError
+        values = np.broadcast_to(values.astype(np.float64, copy=False), shape)
+    except (TypeError, ValueError):
+        raise UnsupportedType(
+            f"`{name}` must give real numbers that broadcast to the shape {shape} of its coordinates, "
+            f"got {_brief(values)}."
+        ) from None
+    if not np.all(np.isfinite(values)):
+        where = np.unravel_index(int(np.argmax(~np.isfinite(values))), shape)
+        point = ", ".join(f"{float(np.broadcast_to(x, shape)[where]):.6g}" for x in grid)
+        raise InvalidInput(f"`{name}` must be finite, got {values[where]} at ({point}).")
+    return values
+
+
+def _brief(values):
+    return f"an array of shape {values.shape} and dtype {values.dtype}" if hasattr(values, "shape") else repr(values)
+
+
+def peaks(lines, length):
+    """Angular frequencies at which the periodograms of some lines have peaks, in rising order.
+
+    Parameters
+    ----------
+    lines : list of ndarray, shape (samples,)
+        Values at the midpoints of equal cells.
+    length : float
+        Of the interval they come from.
+
+    Returns
+    -------
+    ndarray
+        Frequencies in radians per unit of length, at least 2 pi / length apart.
+    """
+    found = []
+    for values in lines:
+        spectrum = np.abs(np.fft.rfft(values * np.blackman(values.size)))
+        k = np.arange(1, spectrum.size - 1)
+        most = spectrum.max(initial=0.0)
+        here = (spectrum[k] >= spectrum[k - 1]) & (spectrum[k] > spectrum[k + 1]) & (spectrum[k] > _LOWEST * most)
+        if most == 0.0 or not here.any():
+            continue
+        k = k[here]
+        # The top of the parabola through the logarithms: exact for a Gaussian window, near it for Blackman's.
+        left, top, right = (np.log(spectrum[k + s] + 1e-300) for s in (-1, 0, 1))
+        shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
+        found += list(zip(spectrum[k] / most, (k + np.clip(shift, -0.5, 0.5)) * (2 * math.pi / length), strict=True))
+    kept = []
+    for _, frequency in sorted(found, reverse=True):
+        if len(kept) < _MOST_PEAKS and all(abs(frequency - other) > 2 * math.pi / length for other in kept):
+            kept.append(frequency)
+    return np.sort(np.array(kept))
