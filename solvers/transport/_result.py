@@ -65,9 +65,9 @@ class TransportResult(Result):
 
     @property
     def grad_points(self):
-        """The derivatives of ``regularized_value`` by the points of a ``PointCloud``, a pair of shapes (n, d) and (m, d).
+        """The derivatives of ``regularized_value`` by the points of a ``PointCloud``, of shapes (n, d) and (m, d).
 
-        They are those of the optimum, and as near to it as the plan; a pair of equal points adds nothing, also where the
+        They are as near to those of the optimum as the plan; a pair of equal points adds nothing, also where the
         distance has a kink there. Computed anew at each access, in one pass over the pairs and O((n + m) d) memory.
 
         Raises
