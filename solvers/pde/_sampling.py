@@ -10,6 +10,8 @@ __all__ = ["evaluate", "peaks"]
 
 # Samples of a line, and how far below the highest a peak of the periodogram still counts.
 _SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
+# Blackman's window: its side lobes over its main lobe, times the distance cubed, with a margin of two.
+_LOBES = 0.27
 
 
 def evaluate(name, function, grid):
@@ -65,8 +67,11 @@ def peaks(lines, length):
         left, top, right = (np.log(spectrum[k + s] + 1e-300) for s in (-1, 0, 1))
         shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
         found += list(zip(spectrum[k] / most, (k + np.clip(shift, -0.5, 0.5)) * (2 * math.pi / length), strict=True))
-    kept = []
-    for _, frequency in sorted(found, reverse=True):
-        if len(kept) < _MOST_PEAKS and all(abs(frequency - other) > 2 * math.pi / length for other in kept):
-            kept.append(frequency)
-    return np.sort(np.array(kept))
+    kept, bin_ = [], 2 * math.pi / length
+    for height, frequency in sorted(found, reverse=True):
+        apart = [(abs(frequency - other) / bin_, other_height) for other, other_height in kept]
+        # The window's own side lobes fall with the third power of the distance.
+        lobes = sum(_LOBES * h / max(distance, 1.0) ** 3 for distance, h in apart)
+        if len(kept) < _MOST_PEAKS and height > lobes and all(distance > 1.0 for distance, _ in apart):
+            kept.append((frequency, height))
+    return np.sort(np.array([frequency for frequency, _ in kept]))
