@@ -1,11 +1,12 @@
 """Optimal transport: entropic plans that are right, or a named failure.
 
 ``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error;
-``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
+``partial`` transports a given mass; ``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
 """
 
 from ._costs import PointCloud
 from ._divergence import SinkhornDivergence, sinkhorn_divergence
+from ._partial import partial
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
 from ._sns import sinkhorn_newton_sparse
@@ -14,6 +15,7 @@ __all__ = [
     "PointCloud",
     "SinkhornDivergence",
     "TransportResult",
+    "partial",
     "sinkhorn",
     "sinkhorn_divergence",
     "sinkhorn_newton_sparse",

@@ -118,7 +118,7 @@ def sinkhorn(
     """
     _checks.choice("method", method, _METHODS)
     prices = penalties(marginal_penalty)
-    if prices is not None:
+    if any(np.isfinite(each).any() for each in prices):
         if method not in ("auto", "log"):
             raise InvalidInput(f"`method` must be 'auto' or 'log' where `marginal_penalty` is finite, got {method!r}.")
         problem = RelaxedProblem(C, a, b, eps, x0, normalize, prices)
@@ -217,7 +217,9 @@ class _Rate:
 
     def observe(self, errors):
         """Learn from the errors of a run with this omega; False if they grew."""
-        if not np.isfinite(errors[-1]) or errors[-1] > 2.0 * min(self._best, errors[0]):
+        last, least = errors[-1], min(self._best, errors[0])
+        # The error of a plan of mass 1 is at most 2: one from above 1 cannot double.
+        if not np.isfinite(last) or last > 2.0 * least or last > max(1.9, 1.05 * least):
             self._most = 1.0 + 0.5 * (self.omega - 1.0)
             self.omega, self.steps = 1.0, self._FIRST
             return False

@@ -1,7 +1,7 @@
-"""Where the dual of unbalanced transport is largest along (f + t, g - t) (Sejourne, Vialard & Peyre 2022, section 3.1).
+"""Where the dual of unbalanced transport is largest along (f + t, g - t) (Sejourne, Vialard & Peyre 2022).
 
 There the sum that the rows should have, and that the columns should have, agree. For one price a side t has a closed
-form (arXiv:2201.00730, proposition 2); where each entry has its own, it is the zero of one monotone function.
+form (arXiv:2201.00730); where each entry has its own, t is the zero of one monotone function.
 """
 
 import math

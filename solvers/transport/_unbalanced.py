@@ -1,8 +1,8 @@
 """Entropic transport whose marginals may give for a price (Chizat, Peyre, Schmitzer & Vialard 2018), or leave a slack.
 
 A row's marginal x costs rho KL(x | a). Where rho is much larger than eps, plain sweeps hardly move along
-(f + t, g - t): their error falls by (1 + eps / rho)^-2 a sweep. So the best t is found between sweeps (Sejourne, Vialard
-& Peyre 2022, arXiv:2201.00730).
+(f + t, g - t): their error falls by (1 + eps / rho)^-2 a sweep. So the best t is found between sweeps (Sejourne,
+Vialard & Peyre 2022, arXiv:2201.00730).
 
 Inside, weights have no common total. All are divided by a scale M (``mass``) that keeps the sum of the plan near 1, so
 that nothing leaves the range of the dtype: with s = log(M) / 2 the potentials here are u = f / eps - s, and the row of
@@ -18,8 +18,9 @@ from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Record
 from .._result import Status
+from ._costs import PointCloud
 from ._measures import real, same_totals, weights
-from ._problem import PointCloud, Problem
+from ._problem import Problem
 from ._translation import best_translation
 
 __all__ = ["RelaxedProblem", "penalties", "unbalanced_steps"]
@@ -36,15 +37,14 @@ _SAME_TOTAL, _NO_SLACK = 1e-6, 1e-14
 
 
 def penalties(given):
-    """``marginal_penalty`` as a pair of arrays of float64, numbers or vectors; None where nothing gives."""
+    """``marginal_penalty`` as a pair of arrays of float64, numbers or vectors, inf where nothing gives."""
     pair = given if isinstance(given, tuple | list) else (given, given)
     if len(pair) != 2:
         raise InvalidInput(
             f"`marginal_penalty` must be a number or a pair (rows, columns), got {len(pair)} entries; vectors go into "
             "the pair."
         )
-    pair = tuple(_penalty(f"marginal_penalty[{i}]", each) for i, each in enumerate(pair))
-    return None if all(np.all(np.isinf(each)) for each in pair) else pair
+    return tuple(_penalty(f"marginal_penalty[{i}]", each) for i, each in enumerate(pair))
 
 
 def _penalty(name, given):
@@ -127,8 +127,8 @@ class RelaxedProblem(Problem):
         ):  # fmt: skip
             if gives and not other_gives and least >= other:
                 raise InvalidInput(
-                    f"The hard weights of `{name}` must sum to less than the other side's {other:.9g}, got {least:.9g}; "
-                    "lower them, or give them a finite `marginal_penalty`."
+                    f"`{name}` must have hard weights of less than the other side's total of {other:.9g}, got "
+                    f"{least:.9g}; lower them, or give them a finite `marginal_penalty`."
                 )
 
     def _kept(self, a, b, rho, sigma):
