@@ -31,12 +31,12 @@ def real(name, values):
     return values
 
 
-def weights(name, given, size, dtype):
+def weights(name, given, size, dtype, because="to go with the costs"):
     """Checked weights of shape (size,), uniform by default, and their total."""
     if given is None:
         return np.full(size, 1.0 / size, dtype), 1.0
     values = _checks.finite(name, real(name, given))
-    _checks.shape_is(name, values, [(size,)], "to go with the costs")
+    _checks.shape_is(name, values, [(size,)], because)
     if values.size and float(values.min()) < 0:
         where = int((values < 0).argmax())
         raise InvalidInput(f"`{name}` must have no negative weight, got {values[where].item()!r} at [{where}].")
