@@ -10,7 +10,7 @@ from .._errors import InvalidInput
 from .._place import at
 from ._measures import points, real
 
-__all__ = ["PointCloud", "checked"]
+__all__ = ["PointCloud", "checked", "ratio_is_finite"]
 
 
 class PointCloud:
@@ -90,6 +90,40 @@ def checked(C):
             f"at [{i}, {j}]."
         )
     return C, C.shape, C.dtype
+
+
+def ratio_is_finite(C, reg, dtype):
+    """Refuse costs over eps that overflow: no digit of the plan would be left, and no status would explain it."""
+    room = float(np.finfo(dtype).max) / 16
+    most = _largest_distance(C, room) if isinstance(C, PointCloud) else _largest(C)
+    if not max(most, 1.0) < room * min(reg, 1.0):
+        raise InvalidInput(
+            f"`eps` must leave C / eps below {room:.0e} in {np.dtype(dtype)}, got {reg!r} for costs of up to {most:.3g}"
+            "; rescale the costs."
+        )
+
+
+def _largest(C):
+    """The largest absolute value of a pair that is permitted."""
+    least, most = float(C.min()), float(C.max())
+    if most == math.inf:
+        permitted = C[C < math.inf]
+        most = float(permitted.max()) if permitted.size else 0.0
+        least = most if least == math.inf else least
+    return max(abs(least), abs(most))
+
+
+def _largest_distance(cloud, room):
+    """A bound on the costs of a cloud; infinity where a square of a distance overflows."""
+    X, Y = cloud.X, cloud.Y
+    ends = (np.maximum(X.max(axis=0), Y.max(axis=0)), np.minimum(X.min(axis=0), Y.min(axis=0)))
+    high, low = (end.tolist() for end in ends)  # Python's numbers, which do not warn
+    distance = math.hypot(*(h - l for h, l in zip(high, low)))
+    if not distance < math.sqrt(room):
+        return math.inf
+    # In logarithms: a power of Python's raises an error where it overflows.
+    exponent = cloud.power * math.log(distance) if distance > 0.0 else -math.inf
+    return math.exp(exponent) if exponent < math.log(room) else math.inf
 
 
 def _not_empty(shape):

@@ -10,7 +10,7 @@ from .._errors import InvalidInput
 from .._loop import Record
 from .._place import at, inner, module_at
 from .._result import Status
-from ._costs import PointCloud, checked
+from ._costs import PointCloud, checked, ratio_is_finite
 from ._measures import real, same_totals, weights
 
 __all__ = ["PointCloud", "Problem"]
@@ -59,6 +59,7 @@ class Problem:
         self.stays = kinds[type(decisive)] == "gpu"
         with at(self.backend, decisive):
             self.given, self.shape, self.dtype = checked(C if cloud else decisive)
+            ratio_is_finite(self.given, self.reg, self.dtype)
             self._weigh(a, b, normalize)
             self.cost = self._operand()
             self.u, self.v = self._start(x0)

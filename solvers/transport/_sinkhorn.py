@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, run
+from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
+from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
 from ._result import TransportResult
@@ -123,6 +125,10 @@ def sinkhorn(
             raise InvalidInput(f"`method` must be 'auto' or 'log' where `marginal_penalty` is finite, got {method!r}.")
         problem = RelaxedProblem(C, a, b, eps, x0, normalize, prices)
         return solve(unbalanced_steps, "sinkhorn", problem, tol, maxiter, callback)
+    if is_batch(C):
+        most = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
+        problems = Problems(C, a, b, eps, x0, normalize)
+        return solve_batch(problems, method, _STEPS[method], _NEWTON_COSTS, tol, most, callback)
     problem = Problem(C, a, b, eps, x0, normalize)
     return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback)
 
