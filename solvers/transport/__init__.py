@@ -2,6 +2,7 @@
 
 ``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error;
 ``partial`` transports a given mass; ``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
+``sliced_wasserstein`` compares them along random directions, with an error bar.
 """
 
 from ._costs import PointCloud
@@ -9,6 +10,8 @@ from ._divergence import SinkhornDivergence, sinkhorn_divergence
 from ._partial import partial
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
+from ._sliced import sliced_wasserstein
+from ._sliced_result import SlicedResult
 from ._sns import sinkhorn_newton_sparse
 
 __all__ = [
@@ -19,4 +22,5 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_divergence",
     "sinkhorn_newton_sparse",
+    "sliced_wasserstein",
 ]
