@@ -67,9 +67,7 @@ def _dots(typing_context, X, first, panel, tile):
     """tile[r, k] = X[first + r] . panel[:, k], the sums being taken in the order of the coordinates."""
 
     def generate(context, builder, signature, arguments):
-        X, panel, tile = (
-            context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3)
-        )
+        X, panel, tile = (context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3))
         real = context.get_data_type(signature.args[0].dtype)
         size = signature.args[0].dtype.bitwidth // 8
         vector, number = ir.VectorType(real, _VECTOR // size), ir.IntType(32)

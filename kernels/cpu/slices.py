@@ -10,7 +10,7 @@ import numpy as np
 
 from ._jit import jit
 from ._projections import project_block
-from ._sorting import COUNTERS, order, sort
+from ._sorting import sort_rows
 from ._team import even_shares, launch
 
 __all__ = ["sliced_gradients", "sliced_powers", "sorted_projections"]
@@ -18,8 +18,8 @@ __all__ = ["sliced_gradients", "sliced_powers", "sorted_projections"]
 # Directions that are projected together: the points are read once for all of them. Of long points more at a time, and
 # of few points as many as make so many numbers.
 _TOGETHER, _MOST_TOGETHER, _LONG, _NUMBERS = 16, 32, 256, 2**18
-# A key that is sorted and coupled is worth so many multiply-adds.
-_WORK = 16
+# A point that is coupled is worth so many multiply-adds.
+_WORK = 4
 # Points whose derivatives are added up together, in the second-level cache.
 _POINTS = 128
 # Powers up to this one are products.
@@ -40,7 +40,7 @@ def sorted_projections(X, directions, out):
     n, d = X.shape
     for rows in _blocks(len(directions), n, d):
         project_block(X, directions[rows], out[rows])
-        _over_rows(_sort_rows, n, out[rows])
+        sort_rows(out[rows], None)
 
 
 def sliced_powers(X, Y, a, b, directions, p, out):
@@ -57,13 +57,12 @@ def sliced_powers(X, Y, a, b, directions, p, out):
         At least 1.
     out : ndarray of float64, shape (L,)
     """
-    n, m = len(X), len(Y)
-    a, b = _weights(a, b, n, m)
-    for rows, x, y in _projected(X, Y, directions):
+    a, b = _weights(a, b, len(X), len(Y))
+    for rows, x, y, i, j in _sorted(X, Y, directions, a is not None):
         if a is None:
-            _over_rows(_uniform_powers, n + m, x, y, p, out[rows])
+            _over_rows(_uniform_powers, x, y, p, out[rows])
         else:
-            _over_rows(_weighted_powers, 2 * (n + m), x, y, a, b, p, out[rows])
+            _over_rows(_weighted_powers, x, y, i, j, a, b, p, out[rows])
 
 
 def sliced_gradients(X, Y, a, b, directions, weights, p, out, dX, dY):
@@ -75,23 +74,21 @@ def sliced_gradients(X, Y, a, b, directions, weights, p, out, dX, dY):
     dX, dY : ndarray of float64, shapes (n, d) and (m, d)
         Derivatives with respect to the points. Where two points are coupled at distance 0 and p is 1, 0 is taken.
     """
-    (n, d), m = X.shape, len(Y)
+    n, m, unit = len(X), len(Y), 1.0
     a, b = _weights(a, b, n, m)
     if a is None:
-        # The same masses, as whole numbers: m and n units of 1 / (n m).
+        # The same masses as whole numbers, m and n units of 1 / (n m).
         a, b, unit = np.full(n, float(m)), np.full(m, float(n)), 1.0 / (float(n) * m)
-    else:
-        unit = 1.0
     slopes = None
-    for rows, x, y in _projected(X, Y, directions):
+    for rows, x, y, i, j in _sorted(X, Y, directions, True):
         if slopes is None:
-            slopes = np.empty((len(x), n)), np.empty((len(x), m))
+            slopes = np.empty(x.shape), np.empty(y.shape)
         gx, gy = (each[: len(x)] for each in slopes)
-        _over_rows(_slopes, 2 * (n + m), x, y, a, b, unit, p, weights[rows], out[rows], gx, gy)
+        _over_rows(_slopes, x, y, i, j, a, b, unit, p, weights[rows], out[rows], gx, gy)
         theta = np.ascontiguousarray(directions[rows], dtype=np.float64)
         for g, dZ in ((gx, dX), (gy, dY)):
             blocks = -(-len(dZ) // _POINTS)
-            launch(_add_slopes, g.size * d, blocks, partial(even_shares, blocks), g, theta, dZ)
+            launch(_add_slopes, g.size * theta.shape[1], blocks, partial(even_shares, blocks), g, theta, dZ)
 
 
 def _weights(a, b, n, m):
@@ -101,36 +98,33 @@ def _weights(a, b, n, m):
 
 
 def _blocks(L, points, d):
-    """Slices of the directions; no answer depends on them."""
+    """Slices of the directions; no answer but the last bits of derivatives depends on them."""
     together = _TOGETHER if d < _LONG else _MOST_TOGETHER
     size = max(together, _NUMBERS // points // _TOGETHER * _TOGETHER)
     return [slice(first, min(first + size, L)) for first in range(0, L, size)]
 
 
-def _projected(X, Y, directions):
-    """Yield slices of the directions and the projections of both clouds on them, in memory that is used again."""
-    (n, d), m = X.shape, len(Y)
-    buffers = None
-    for rows in _blocks(len(directions), n + m, d):
+def _sorted(X, Y, directions, with_order):
+    """Yield slices of the directions, the sorted projections of both clouds and their orders, in buffers used again."""
+    buffers = []
+    for rows in _blocks(len(directions), len(X) + len(Y), X.shape[1]):
         theta = directions[rows]
-        if buffers is None:
-            buffers = np.empty((len(theta), n), X.dtype), np.empty((len(theta), m), X.dtype)
-        x, y = (each[: len(theta)] for each in buffers)
-        project_block(X, theta, x)
-        project_block(Y, theta, y)
-        yield rows, x, y
+        if not buffers:
+            buffers = [_buffers(len(theta), Z, with_order) for Z in (X, Y)]
+        (x, i), (y, j) = ([each if each is None else each[: len(theta)] for each in pair] for pair in buffers)
+        for Z, keys, index in ((X, x, i), (Y, y, j)):
+            project_block(Z, theta, keys)
+            sort_rows(keys, index)
+        yield rows, x, y, i, j
 
 
-def _over_rows(kernel, points, x, *arguments):
+def _buffers(L, Z, with_order):
+    return np.empty((L, len(Z)), Z.dtype), np.empty((L, len(Z)), np.int32) if with_order else None
+
+
+def _over_rows(kernel, x, y, *arguments):
     rows = len(x)
-    launch(kernel, _WORK * rows * points, rows, partial(even_shares, rows), x, *arguments)
-
-
-@jit
-def _sort_rows(x, flags, share, member, team):
-    spare, counters = np.empty(x.shape[1], x.dtype), np.empty(COUNTERS, np.uint32)
-    for row in range(share[member], share[member + 1]):
-        sort(x[row], spare, counters)
+    launch(kernel, _WORK * (x.size + y.size), rows, partial(even_shares, rows), x, y, *arguments)
 
 
 @jit
@@ -151,12 +145,9 @@ def _power(gap, p):
 
 @jit
 def _uniform_powers(x, y, p, out, flags, share, member, team):
-    n, m = x.shape[1], y.shape[1]
-    spare, counters = np.empty(max(n, m), x.dtype), np.empty(COUNTERS, np.uint32)
     for row in range(share[member], share[member + 1]):
-        sort(x[row], spare[:n], counters)
-        sort(y[row], spare[:m], counters)
-        out[row] = _mean_power(x[row], y[row], p) if n == m else _merged_power(x[row], y[row], p)
+        same = x.shape[1] == y.shape[1]
+        out[row] = _mean_power(x[row], y[row], p) if same else _merged_power(x[row], y[row], p)
 
 
 @jit
@@ -189,27 +180,9 @@ def _merged_power(x, y, p):
 
 
 @jit
-def _weighted_powers(x, y, a, b, p, out, flags, share, member, team):
-    buffers = _buffers(x, y)
+def _weighted_powers(x, y, i, j, a, b, p, out, flags, share, member, team):
     for row in range(share[member], share[member + 1]):
-        i, j = _orders(x[row], y[row], buffers)
-        out[row] = _coupled_power(x[row], y[row], i, j, a, b, p)
-
-
-@jit
-def _buffers(x, y):
-    n, m = x.shape[1], y.shape[1]
-    most = max(n, m)
-    indices = np.empty(n, np.int32), np.empty(m, np.int32), np.empty(most, np.int32)
-    return indices, np.empty(most, x.dtype), np.empty(COUNTERS, np.uint32)
-
-
-@jit
-def _orders(x, y, buffers):
-    (i, j, spare_index), spare, counters = buffers
-    order(x, i, spare[: x.size], spare_index[: x.size], counters)
-    order(y, j, spare[: y.size], spare_index[: y.size], counters)
-    return i, j
+        out[row] = _coupled_power(x[row], y[row], i[row], j[row], a, b, p)
 
 
 @jit
@@ -236,14 +209,16 @@ def _coupled_power(x, y, i, j, a, b, p):
 
 
 @jit
-def _slopes(x, y, a, b, unit, p, weights, out, gx, gy, flags, share, member, team):
+def _slopes(x, y, i, j, a, b, unit, p, weights, out, gx, gy, flags, share, member, team):
     """As ``_weighted_powers``, and the derivatives with respect to the projections, weighted."""
-    buffers = _buffers(x, y)
     for row in range(share[member], share[member + 1]):
-        i, j = _orders(x[row], y[row], buffers)
-        gx[row], gy[row] = 0.0, 0.0
+        for k in range(gx.shape[1]):
+            gx[row, k] = 0.0
+        for k in range(gy.shape[1]):
+            gy[row, k] = 0.0
         scale = weights[row] * p * unit
-        out[row] = unit * _coupled_slopes(x[row], y[row], i, j, a, b, p, scale, gx[row], gy[row])
+        s = _coupled_slopes(x[row], y[row], i[row], j[row], a, b, p, scale, gx[row], gy[row])
+        out[row] = unit * s
 
 
 @jit
