@@ -222,6 +222,9 @@ class Problem:
                 start = xp.log(self.a) - log_rows
                 self.u[:] = xp.where(xp.isfinite(start), start, 0.0)
             residual = self.true_norm()
+        if not math.isfinite(residual):  # no digit of C / eps is behind its point: the plan of nothing
+            self.u[:], self.v[:] = -float(np.finfo(self.dtype).max) / 8 / max(self.reg, 1.0), 0
+            residual = self.true_norm()
         return residual if math.isfinite(residual) else math.inf
 
     def infeasible(self):
