@@ -14,6 +14,7 @@ from .products import matvec, residual
 from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
+from .sinkhorn_many import log_chunk_many, marginals_many
 from .slices import sliced_gradients, sliced_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
@@ -66,9 +67,11 @@ __all__ = [
     "judge",
     "largest",
     "log_chunk",
+    "log_chunk_many",
     "log_sums",
     "log_sums_columns",
     "marginals",
+    "marginals_many",
     "matvec",
     "multiply",
     "order_by_colours",

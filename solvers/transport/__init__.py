@@ -5,6 +5,7 @@
 ``sliced_wasserstein`` compares them along random directions, with an error bar.
 """
 
+from ._batch import TransportBatch
 from ._costs import PointCloud
 from ._divergence import SinkhornDivergence, sinkhorn_divergence
 from ._partial import partial
@@ -17,6 +18,7 @@ from ._sns import sinkhorn_newton_sparse
 __all__ = [
     "PointCloud",
     "SinkhornDivergence",
+    "TransportBatch",
     "TransportResult",
     "partial",
     "sinkhorn",

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, run
-from ._batch import TransportBatch, solve_batch
+from ._batch import solve_batch
 from ._feasibility import guarded, named
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps

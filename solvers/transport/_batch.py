@@ -1,0 +1,240 @@
+"""Batches of transport problems of one size: the result, and the way to it."""
+
+import operator
+import time
+
+import numpy as np
+
+from .. import _checks
+from .._errors import ConvergenceError, UnsupportedType
+from .._loop import Limits, Record, run
+from .._result import Result, Status
+from ._feasibility import guarded, named
+from ._many import BROKEN, FITS, RUNNING, SLOW, begin, sweep
+from ._newton import newton_steps
+from ._result import TransportResult
+
+__all__ = ["TransportBatch", "solve_batch"]
+
+# Methods whose sweeps are taken together.
+_TOGETHER = ("auto", "log", "sor")
+# Entries of one chunk of a problem that is solved by itself: some 50 ms.
+_CHUNK_ENTRIES = 4e7
+
+
+class TransportBatch(Result):
+    """The outcomes of a batch of entropic transport problems; ``batch[i]`` is the ``TransportResult`` of one.
+
+    Attributes
+    ----------
+    value, regularized_value, dual_value, mass : ndarray, shape (B,)
+        As in ``TransportResult``, for each problem.
+    status : tuple of Status, length B
+    converged : ndarray of bool, shape (B,)
+    residual : ndarray, shape (B,)
+        The L1 error of both marginals relative to the mass, recomputed; also ``marginal_error``.
+    iterations, newton_steps : ndarray of int, shape (B,)
+        Sweeps and Newton steps.
+    potentials : (ndarray of shape (B, n), ndarray of shape (B, m))
+    plan : ndarray, shape (B, n, m)
+        Made when it is first asked for.
+    """
+
+    _not_in_dict = frozenset(("potentials", "_batch", "_plan"))
+
+    def __init__(self, *, batch, newton_steps, potentials, objectives, **fields):
+        super().__init__(**fields)
+        self._batch, self._plan, self.newton_steps, self.potentials = batch, None, newton_steps, potentials
+        self.value, self.regularized_value, self.dual_value, self.mass = objectives
+
+    @property
+    def marginal_error(self):
+        """``residual`` by its name."""
+        return self.residual
+
+    @property
+    def converged(self):
+        """Which problems met the tolerance, shape (B,)."""
+        return np.array([status is Status.CONVERGED for status in self.status], dtype=bool)
+
+    @property
+    def residuals(self):
+        """The errors tested, shape (steps + 1, B); a problem that stopped earlier repeats its last one."""
+        curves = [self._batch.curve(k) for k in range(len(self))]
+        out = np.empty((max(map(len, curves), default=1), len(curves)))
+        for k, curve in enumerate(curves):
+            out[: len(curve), k], out[len(curve) :, k] = curve, curve[-1]
+        return out
+
+    @residuals.setter
+    def residuals(self, nothing):
+        """One hard problem would make the array of all large: it is made when it is asked for."""
+
+    @property
+    def plan(self):
+        """P of shape (B, n, m); it owns its memory."""
+        if self._plan is None:
+            self._plan = self._batch.leave(self._batch.plans())
+        return self._plan
+
+    @property
+    def message(self):
+        """One line: how many problems failed, which, and what to do about the worst."""
+        failed = np.flatnonzero(~self.converged)
+        if not failed.size:
+            return f"{self!r}: {Status.CONVERGED.sentence}"
+        shown = ", ".join(f"{k} ({self.status[k]})" for k in failed[:10]) + (", ..." if failed.size > 10 else "")
+        worst = self.status[self._worst]
+        return f"{self.method}: {failed.size} of {len(self)} problems did not converge: {shown}. {worst.sentence}"
+
+    def check(self):
+        """Return self if all problems converged.
+
+        Raises
+        ------
+        ConvergenceError
+            Otherwise; it names the problems that failed, and carries this object as ``.result``.
+        """
+        if not self.converged.all():
+            raise ConvergenceError(self.message, self)
+        return self
+
+    def to_dict(self):
+        """Every number, ready for ``json.dumps``; curves are with the problems, ``batch[i].to_dict()``."""
+        return super().to_dict() | {"converged": self.converged.tolist()}
+
+    def __repr__(self):
+        sweeps, newton = (int(np.max(counts, initial=0)) for counts in (self.iterations, self.newton_steps))
+        steps = f"{sweeps} sweep{'' if sweeps == 1 else 's'}" + (f" and {newton} Newton steps" if newton else "")
+        return (
+            f"TransportBatch({int(self.converged.sum())} of {len(self)} converged in at most {steps}, "
+            f"marginal error <= {np.max(self.residual, initial=0.0):.1e}, {self.backend})"
+        )
+
+    def __len__(self):
+        return len(self.status)
+
+    def __iter__(self):
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, k):
+        try:
+            k = operator.index(k)
+        except TypeError:
+            raise UnsupportedType(
+                f"A batch must be indexed by one integer, got {type(k).__name__}; use its arrays, such as `value`."
+            ) from None
+        if not -len(self) <= k < len(self):
+            raise IndexError(f"A batch of {len(self)} problems must be indexed by less than that, got {k}.")
+        k %= len(self)
+        problem = self._batch.single(k)
+        problem.own()
+        return TransportResult(
+            problem=problem,
+            status=self.status[k],
+            iterations=problem.sweeps,
+            newton_steps=problem.newton_steps,
+            residuals=self._batch.curve(k),
+            residual=float(self.residual[k]),
+            threshold=float(self.threshold[k]),
+            n_matvec=problem.sweeps,
+            seconds=self.seconds / len(self),
+            backend=self.backend,
+            method=self.method,
+        )
+
+
+def solve_batch(problems, method, steps, patience, tol, maxiter, callback):
+    """Solve checked ``Problems`` by a method whose single steps are given, and make the result."""
+    _checks.function("callback", callback)
+    if callback is not None and not hasattr(callback, "on_chunk"):
+        raise UnsupportedType(
+            "`callback` must have on_chunk(iteration, norm) where `C` has shape (B, n, m), such as solvers.progress(), "
+            "got a function of one problem's potentials."
+        )
+    began, entries = time.perf_counter(), problems.C.shape[1] * problems.C.shape[2]
+    limits = Limits(
+        _checks.tolerance("tol", tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback
+    )
+    begin(problems, limits.threshold)
+    stopped = False
+    if method in _TOGETHER and entries <= FITS:
+        stopped = sweep(problems, limits, method != "log", patience if method == "auto" else np.inf)
+    else:
+        problems.ends[problems.live] = BROKEN
+    statuses = _verified(problems, limits, stopped)
+    for k in np.flatnonzero([status is None for status in statuses]):
+        record = None if stopped else _single(problems, int(k), method, steps, limits)
+        statuses[k] = Status.STOPPED if record is None else record.status
+        stopped = stopped or record.status is Status.STOPPED
+    _make_finite(problems, statuses)
+    return _result(problems, tuple(statuses), limits, time.perf_counter() - began)
+
+
+def _verified(problems, limits, stopped):
+    """The status of each problem; None where the single solve is to take over."""
+    errors, statuses = problems.errors(problems.marginals()), []
+    for error, end, forbids in zip(errors, problems.ends, problems.forbids):
+        if error <= limits.threshold:
+            status = Status.CONVERGED
+        elif stopped:
+            status = Status.STOPPED
+        else:
+            status = Status.MAXITER if end == RUNNING and not forbids else None
+        statuses.append(status)
+    return statuses
+
+
+def _single(problems, k, method, steps, limits):
+    """Solve one problem by itself, from where the sweeps have left it, or anew; returns the record."""
+    end, left = problems.ends[k], limits.maxiter - int(problems.iterations[k])
+    if end == BROKEN:
+        left, problems.iterations[k] = limits.maxiter, 0
+        (problems.u[k],), (problems.v[k],) = problems.start([k])
+    problem = problems.single(k)
+    if end == SLOW and method == "auto":
+        steps = newton_steps
+    if left > 0:
+        record = problem.infeasible() or run(
+            guarded(steps), problem, Limits(limits.threshold, left, limits.chunk, limits.callback)
+        )
+        problems.tails[k] = record.residuals
+    else:
+        error = problem.true_norm()
+        record = Record(Status.MAXITER, limits.maxiter, np.array([error]), error, 0.0)
+    problems.take(k, problem)
+    return named(record, problem, limits.threshold)
+
+
+def _make_finite(problems, statuses):
+    """No NaN comes out: where sweeps that ended at a limit have left one, back to finite potentials."""
+    for k in np.flatnonzero(~np.isfinite(problems.errors(problems.marginals()))):
+        problem = problems.single(k)
+        with np.errstate(all="ignore"):
+            problem.last_finite(np.nan)
+        problems.take(k, problem)
+        statuses[k] = Status.NONFINITE if statuses[k] is Status.MAXITER else statuses[k]
+
+
+def _result(problems, statuses, limits, seconds):
+    with np.errstate(all="ignore"):
+        marginals, (f, g) = problems.marginals(), problems.potentials()
+        objectives = problems.objectives(f, g, marginals)
+    result = TransportBatch(
+        batch=problems,
+        newton_steps=problems.newton_steps,
+        potentials=tuple(problems.leave(p.astype(problems.dtype)) for p in (f, g)),
+        objectives=objectives,
+        status=statuses,
+        iterations=problems.iterations,
+        residuals=None,
+        residual=problems.errors(marginals),
+        threshold=np.full(len(problems), limits.threshold),
+        n_matvec=int(problems.iterations.sum()),
+        seconds=seconds,
+        backend="cpu",
+        method="sinkhorn",
+    )
+    if hasattr(limits.callback, "on_end"):
+        limits.callback.on_end(result)
+    return result

@@ -1,0 +1,140 @@
+"""Sweeps of a batch: many small problems in one compiled call, each with its own omega and its own end.
+
+The rules are those of the single solve, written for arrays. What sweeps do not settle soon is handed over to it, one
+problem at a time, so that a batch never answers worse than a loop.
+"""
+
+import math
+
+import numpy as np
+
+__all__ = ["BROKEN", "FITS", "GUARDED", "REACHED", "RUNNING", "SLOW", "begin", "sweep"]
+
+# Problems of more entries (2 MB) fill the threads themselves, and are solved one by one.
+FITS = 2**18
+# Entries of one compiled call: some 50 ms on one thread, so that Ctrl-C and a progress report are prompt.
+_CALL_ENTRIES = 4e7
+# Sweeps in a row without over-relaxation, at first; then twice as many each time, as long as there is room for errors.
+_PLAIN, _ROOM = 40, 2**20
+
+# Sweeps after which a problem with forbidden pairs goes to the single solve, which asks whether it has a plan at all.
+_UNGUARDED = 64
+
+# How the sweeps of a problem ended. RUNNING: at a limit, or stopped; REACHED: its error says that it is solved; SLOW:
+# Newton's method will be faster; GUARDED: see above; BROKEN: with no finite error, or never begun.
+RUNNING, REACHED, SLOW, GUARDED, BROKEN = range(5)
+
+
+class _Rates:
+    """``_Rate`` of the single solve for many problems at once: omega from the errors that are seen."""
+
+    _FIRST, _MOST = 20, 1.95
+
+    def __init__(self, count):
+        self.omega, self.steps = np.ones(count), np.full(count, self._FIRST)
+        self._most, self._best = np.full(count, self._MOST), np.full(count, np.inf)
+
+    def observe(self, which, errors, taken):
+        """Learn from the sweeps of a run; returns where the error grew."""
+        first, last = errors[:, 0], errors[np.arange(len(taken)), taken - 1]
+        omega, best = self.omega[which], self._best[which]
+        grew = ~(last <= 2.0 * np.minimum(best, first))
+        self._most[which[grew]] = 1.0 + 0.5 * (omega[grew] - 1.0)
+        seen = np.where(np.arange(errors.shape[1]) < taken[:, None], errors, np.inf)
+        self._best[which] = np.where(grew, best, np.minimum(best, seen.min(axis=1)))
+        rate = (last / errors[np.arange(len(taken)), np.maximum(taken - 6, 0)]) ** 0.2
+        learns = ~grew & (taken >= 6) & (last > 0) & (omega - 1.0 < rate) & (rate < 1.0)
+        theta = np.minimum((rate + omega - 1.0) ** 2 / (rate * omega**2), 1.0)
+        better = np.minimum(2.0 / (1.0 + np.sqrt(1.0 - theta)), self._most[which])
+        omega = np.where(grew, 1.0, np.where(learns, np.maximum(omega, better), omega))
+        self.omega[which] = omega
+        self.steps[which] = np.maximum(self._FIRST, (2.0 / (2.0 - omega)).astype(np.int64))
+        return grew
+
+
+def begin(batch, threshold):
+    """Note the errors of the start, and which problems have to be solved."""
+    everyone = np.arange(len(batch))
+    errors = batch.errors(batch.marginals())
+    errors = np.where(np.isfinite(errors), errors, 2.0)  # potentials of nothing have no plan worth its name
+    batch.history.append((everyone, errors[:, None], np.ones(len(batch), np.int64)))
+    # Below about this, the sweeps' own errors say nothing.
+    batch.thresholds = np.maximum(threshold, float(np.finfo(batch.dtype).eps) / 8 * errors)
+    batch.live = everyone[~(errors <= threshold)]
+    batch.ends[errors <= threshold] = REACHED
+
+
+def sweep(batch, limits, over_relaxed, patience):
+    """Sweep until every problem has reached its threshold, or will not soon; True if the callback asked to stop.
+
+    It leaves the potentials, the errors, ``iterations`` and ``ends`` in the batch.
+    """
+    rates = _Rates(len(batch))
+    live, plain = batch.live, _PLAIN
+    while live.size:
+        allowed = rates.steps[live] if over_relaxed else np.full(live.size, plain)
+        plain = min(2 * plain, max(_PLAIN, _ROOM // live.size, 1))
+        steps = np.minimum(allowed, limits.maxiter - batch.iterations[live])
+        omega = rates.omega[live]
+        saved = (batch.u[live], batch.v[live]) if over_relaxed else None
+        with np.errstate(all="ignore"):
+            errors, taken = _round(batch, live, omega, steps)
+            last = errors[np.arange(live.size), taken - 1]
+            ended = _ended(batch, live, last, limits.maxiter)
+            if over_relaxed:
+                # A run that the limit has cut short is not judged.
+                grew = rates.observe(live, errors, taken) & (steps == allowed)
+                batch.u[live[grew]], batch.v[live[grew]] = saved[0][grew], saved[1][grew]
+                slow = ~ended & (_remaining(errors, taken, batch.thresholds[live], omega) > patience)
+                batch.ends[live[slow]] = SLOW
+                ended |= slow
+        live = live[~ended]
+        if limits.callback is not None and _stopped(limits.callback, batch, last):
+            return True
+    return False
+
+
+def _round(batch, live, omega, steps):
+    """Sweeps of the problems that are live, in calls of bounded length; their errors and numbers."""
+    errors, taken = np.empty((live.size, int(steps.max()))), np.zeros(live.size, np.int64)
+    entries = batch.C.shape[1] * batch.C.shape[2] * errors.shape[1]
+    at_once = max(1, int(_CALL_ENTRIES / entries))
+    for lo in range(0, live.size, at_once):
+        part = slice(lo, lo + at_once)
+        which = live[part]
+        batch.kernels.log_chunk_many(
+            batch.C, batch.inv_eps, batch.a, batch.b, batch.u, batch.v, which, omega[part], errors[part],
+            batch.thresholds[which], steps[part], taken[part],
+        )  # fmt: skip
+    batch.iterations[live] += taken
+    batch.history.append((live, errors, taken))
+    return errors, taken
+
+
+def _ended(batch, live, last, maxiter):
+    """Which problems have come to their end, noted in the batch."""
+    reached, broken = last <= batch.thresholds[live], ~np.isfinite(last)
+    batch.ends[live[reached]] = REACHED
+    batch.ends[live[broken]] = BROKEN
+    guarded = batch.forbids[live] & (batch.iterations[live] >= _UNGUARDED) & ~(reached | broken)
+    batch.ends[live[guarded]] = GUARDED
+    return reached | broken | guarded | (batch.iterations[live] >= maxiter)
+
+
+def _remaining(errors, taken, thresholds, omega):
+    """Sweeps that seem to be left, as ``_remaining`` of the single solve has it."""
+    places, half = np.arange(len(taken)), taken // 2
+    first, last = errors[places, half], errors[places, taken - 1]
+    log_rate = np.log(last / first) / (taken - 1 - half)
+    digits = np.maximum(0.0, np.log(last / np.maximum(thresholds, 1e-300)))
+    left = np.where(omega > 1.0, -digits / log_rate, 0.75 * digits / np.sqrt(-log_rate))
+    positive = np.where(np.arange(errors.shape[1]) < taken[:, None], errors > 0, True).all(axis=1)
+    return np.where((taken < 4) | ~positive, 0.0, np.where(log_rate < 0.0, left, math.inf))
+
+
+def _stopped(callback, batch, last):
+    try:
+        callback.on_chunk(int(batch.iterations.max()), float(np.max(last)))
+    except StopIteration:
+        return True
+    return False
