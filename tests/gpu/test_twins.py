@@ -9,6 +9,8 @@ from solvers.kernels import cpu, gpu
 HOST_ONLY = {"block_sor_chunk"}
 # Have no twin so far: transport chooses the CPU's kernels itself, and no caller asks the GPU for these.
 NOT_YET = {
+    "log_chunk_many",
+    "marginals_many",
     "CostMatrix",
     "PointCosts",
     "Scaling",
