@@ -92,10 +92,13 @@ class Axis:
         return self.Q.T * self.root
 
     @property
-    def midpoints(self):
-        """Points halfway between the nodes, and in the two gaps at the ends."""
-        return np.concatenate([[0.5 * (self.low + self.x[0])], 0.5 * (self.x[1:] + self.x[:-1]),
-                               [0.5 * (self.x[-1] + self.high)]])  # fmt: skip
+    def between(self):
+        """A point in each gap between the nodes and at the ends, shape (n + 1,).
+
+        Not the middles: a wave too short for the nodes looks the same on them, with another phase.
+        """
+        edges = np.concatenate([[self.low], self.x, [self.high]])
+        return edges[:-1] + np.diff(edges) * np.random.default_rng(self.n).uniform(0.1, 0.9, self.n + 1)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ class Estimate:
     Attributes
     ----------
     error : float
-        The sum of the parts.
+        Their sum over what it leaves of u; infinite from a half on.
     residual : float
         What the residual between the nodes, as far as the basis can represent it, moves u by.
     beyond : float
@@ -38,13 +38,13 @@ class Estimate:
 
 
 def estimate(grid, terms, f, N, U, linear):
-    """Estimate the error of U from the residual halfway between the nodes.
+    """Estimate the error of U from the residual between the nodes.
 
     The residual is split: its part in the span of the basis goes through the operator's inverse, at the cost of one
     more solution; the rest is of frequencies that the basis does not have, all of which lie above its band, and the
     inverse divides it by the operator's symbol there.
     """
-    points = [axis.midpoints for axis in grid.axes]
+    points = [axis.between for axis in grid.axes]
     mesh = np.ix_(*points)
     zero = (0,) * grid.d
     coefficients = terms.coefficients(mesh)
@@ -66,7 +66,10 @@ def estimate(grid, terms, f, N, U, linear):
     unorm, size = max(unorm, 1e-300), max(size, 1e-300)
     found = [_rms(moved) / unorm, _rms(beyond) / (_symbol(grid, coefficients) * unorm), gap / max(unorm, data), _rms(shaken) / unorm]
     found = [float(e) if np.isfinite(e) else np.inf for e in found]
-    return Estimate(sum(found), *found, float(_rms(residual) / size))
+    # These are parts of the u at hand; what they leave of it is the least that the true one can be,
+    # and where they are most of it nothing is known.
+    total = sum(found)
+    return Estimate(total / (1.0 - total) if total < 0.5 else np.inf, *found, float(_rms(residual) / size))
 
 
 def _symbol(grid, coefficients):

@@ -108,7 +108,7 @@ class Grid:
         gap, size = 0.0, 0.0
         for i, axis in enumerate(self.axes):
             others = [other for k, other in enumerate(self.axes) if k != i]
-            points = [o.midpoints for o in others]
+            points = [o.between for o in others]
             for row, (side, _) in zip(axis.B, axis.ends, strict=True):
                 face = np.tensordot(row, U, (0, i))
                 here = mode_products([o.at(x) for o, x in zip(others, points, strict=True)], face)
