@@ -9,8 +9,10 @@ from .arrays import copy_to_device, device_id, device_of, empty, is_ready, to_de
 from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
+from .clouds import CostMatrix, PointCosts
 from .products import matvec, residual
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
+from .sinkhorn import log_chunk
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import (
@@ -29,10 +31,12 @@ from .vectors import (
 
 __all__ = [
     "CSR",
+    "CostMatrix",
     "Dense",
     "Diagonals",
     "LANES",
     "MOST_ENTRIES",
+    "PointCosts",
     "Stencil",
     "Sweep",
     "axpy",
@@ -56,6 +60,7 @@ __all__ = [
     "jacobi_chunk",
     "judge",
     "largest",
+    "log_chunk",
     "matvec",
     "multiply",
     "order_by_colours",

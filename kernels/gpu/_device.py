@@ -134,9 +134,9 @@ def forget():
     allocations.number = allocations.bytes = reads.number = reads.bytes = 0
 
 
-def blocks(n):
-    """How many blocks share n pieces of work, one a thread: no more than the device holds at once."""
-    return max(1, min(-(-n // THREADS), _multiprocessors() * BLOCKS_PER_PROCESSOR))
+def blocks(n, each=BLOCKS_PER_PROCESSOR):
+    """How many blocks share n pieces of work, one a thread: no more than the device holds at once, ``each`` a processor."""
+    return max(1, min(-(-n // THREADS), _multiprocessors() * each))
 
 
 def _multiprocessors():

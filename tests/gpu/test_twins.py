@@ -11,10 +11,7 @@ HOST_ONLY = {"block_sor_chunk"}
 NOT_YET = {
     "log_chunk_many",
     "marginals_many",
-    "CostMatrix",
-    "PointCosts",
     "Scaling",
-    "log_chunk",
     "log_sums",
     "log_sums_columns",
     "marginals",

@@ -11,6 +11,7 @@
 #define __host__
 #define __constant__
 #define __forceinline__ inline
+#define __noinline__ inline
 #define __launch_bounds__(...)
 #define __shared__ static thread_local
 
@@ -38,6 +39,8 @@ double sqrt(double) noexcept;
 double fabs(double) noexcept;
 double hypot(double, double) noexcept;
 double exp(double) noexcept;
+double exp2(double) noexcept;
+float exp2f(float) noexcept;
 double log(double) noexcept;
 double pow(double, double) noexcept;
 double floor(double) noexcept;
