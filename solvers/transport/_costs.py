@@ -115,10 +115,10 @@ def _largest(C):
 
 def _largest_distance(cloud, room):
     """A bound on the costs of a cloud; infinity where a square of a distance overflows."""
-    X, Y = cloud.X, cloud.Y
-    ends = (np.maximum(X.max(axis=0), Y.max(axis=0)), np.minimum(X.min(axis=0), Y.min(axis=0)))
-    high, low = (end.tolist() for end in ends)  # Python's numbers, which do not warn
-    distance = math.hypot(*(h - l for h, l in zip(high, low)))
+    clouds = cloud.X, cloud.Y
+    # Python's numbers, which do not warn.
+    high, low = zip(*(p.max(axis=0).tolist() for p in clouds)), zip(*(p.min(axis=0).tolist() for p in clouds))
+    distance = math.hypot(*(max(highs) - min(lows) for highs, lows in zip(high, low)))
     if not distance < math.sqrt(room):
         return math.inf
     # In logarithms: a power of Python's raises an error where it overflows.
