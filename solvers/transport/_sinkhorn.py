@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, run
-from ._batch import solve_batch
+from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
@@ -43,14 +43,14 @@ def sinkhorn(
     x0: tuple | None = None,
     normalize: bool = False,
     callback=None,
-) -> TransportResult:
+) -> TransportResult | TransportBatch:
     """Transport a to b at the least cost, smoothed by entropy: min <C, P> + eps sum P (log P - 1).
 
     Parameters
     ----------
-    C : array_like, shape (n, m), or PointCloud
-        Costs; inf forbids a pair. float32 stays, other numbers become float64. Potentials and plan are arrays of the
-        same kind: NumPy's, CuPy's, torch's, ...
+    C : array_like, shape (n, m) or (B, n, m), or PointCloud
+        Costs; inf forbids a pair. A third dimension makes a batch of B problems, see Notes. float32 stays, other
+        numbers become float64. Potentials and plan are arrays of the same kind: NumPy's, CuPy's, torch's, ...
     a : array_like, shape (n,), optional
         Weights >= 0 of the rows; uniform by default.
     b : array_like, shape (m,), optional
@@ -79,7 +79,7 @@ def sinkhorn(
 
     Returns
     -------
-    TransportResult
+    TransportResult, or TransportBatch for a batch
         ``value``, ``plan``, ``potentials``, ``marginal_error``, ``status`` and the rest.
 
     Raises
@@ -91,6 +91,12 @@ def sinkhorn(
     -----
     A sweep in the log domain reads C once. Memory beyond C: a few vectors for "log" and "sor" (and for any method on
     a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton".
+
+    A batch has weights of its own, of shapes (B, n) and (B, m), or shares those of shapes (n,) and (m,); ``eps`` is one
+    number or B; ``x0`` holds shapes (B, n) and (B, m). Each problem gets the answer that it would get alone; sweeps of
+    "auto", "log" and "sor" on problems of up to 2^18 entries are taken together, one problem a thread, and what takes
+    long is handed to the single solve. The batch copies C. A ``callback`` needs ``on_chunk``, and is told of the most
+    sweeps and the largest error. Batches have hard marginals and run on the CPU.
 
     With ``marginal_penalty`` the plan makes <C, P> + eps sum P (log P - 1) + sum_i rho_i KL((P 1)_i | a_i) +
     sum_j sigma_j KL((P^T 1)_j | b_j) smallest, which is ``regularized_value``; ``dual_value`` is - sum_i rho_i a_i
@@ -117,6 +123,8 @@ def sinkhorn(
     >>> res = transport.sinkhorn(C, [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.9], eps=0.05, marginal_penalty=(2.0, None))
     >>> round(res.mass, 3)
     1.5
+    >>> transport.sinkhorn([C, 2 * C, 3 * C], eps=0.5).converged
+    array([ True,  True,  True])
     """
     _checks.choice("method", method, _METHODS)
     prices = penalties(marginal_penalty)
