@@ -77,6 +77,9 @@ def partial(
     P^T 1 <= b in turn, so that its plan is another one for the same eps; both tend to the exact partial plan. The cost
     of this one exceeds the exact one's by at most eps times the entropy of the larger problem's plan.
 
+    Where some weights are used up and others are not touched at all, as where ``mass`` is just that of the points with a
+    partner, the error falls like 1 / sweeps only; a little less or more mass is found in few sweeps.
+
     A sweep reads C once, and memory beyond C is O(n + m). ``mass`` of 0 is the plan of zeros; at the total of a there
     is no column of slack, at that of b no row.
 
@@ -87,14 +90,14 @@ def partial(
 
     Examples
     --------
-    Two of three points have a partner nearby; the third stays:
+    Two of three points have a partner nearby, and give nine tenths of what they have; the third stays:
 
     >>> import numpy as np
     >>> from solvers import transport
     >>> X, Y = np.array([0.0, 1.0, 9.0]), np.array([0.1, 1.1, 5.0])
-    >>> res = transport.partial(transport.PointCloud(X, Y), mass=2 / 3, eps=0.02)
+    >>> res = transport.partial(transport.PointCloud(X, Y), mass=0.6, eps=0.02)
     >>> res.converged, np.round(3 * res.plan.sum(axis=1), 2)
-    (True, array([1., 1., 0.]))
+    (True, array([0.9, 0.9, 0. ]))
     """
     prices, mass = penalties(marginal_penalty), _checks.number("mass", mass, 0.0)
     if math.isinf(mass):

@@ -113,7 +113,8 @@ class TransportResult(Result):
         """
         problem, threshold = self._problem, _checks.number("threshold", threshold, 0.0)
         with problem.place():
-            parts = problem.sparse_plan(threshold * (self.mass / problem.mass))
+            # A relaxed plan may sum to less than the smallest number.
+            parts = problem.sparse_plan(threshold * (self.mass / problem.mass if problem.mass else 1.0))
             if problem.stays:
                 from cupyx.scipy.sparse import csr_array
             else:

@@ -27,8 +27,9 @@ __all__ = ["RelaxedProblem", "penalties", "unbalanced_steps"]
 
 # Sweeps between two searches for t: it costs O(n + m), and is soon worth less.
 _FIRST, _MOST = 1, 8
-# Sweeps whose plan was lost before a solve is given up.
+# How often a plan may be lost before a solve is given up, and the sweeps that look for it.
 _PATIENCE = 5
+_LOG_SWEEPS = 20
 # The scale moves where the sum of the plan is off by more than e^this.
 _DRIFT = 2.0
 _MOST_EXPONENT = 600.0
@@ -294,6 +295,20 @@ def _every(i, rho, size):
     return np.broadcast_to(rho, (size,)).copy()
 
 
+def _found_again(problem, most):
+    """Sweeps in the log domain until the plan can be seen; returns their errors."""
+    errors = []
+    while len(errors) < min(_LOG_SWEEPS, most):
+        problem.log_sweep()
+        problem.translate()
+        errors.append(problem.true_norm())
+        if math.isfinite(errors[-1]):
+            break
+        # No number, or an infinite one, ends a solve.
+        errors[-1] = 2.0 if len(errors) < min(_LOG_SWEEPS, most) else errors[-1]
+    return errors
+
+
 def unbalanced_steps(problem, control):
     """Sweeps, and the best translation between them."""
     error = problem.true_norm()
@@ -306,14 +321,12 @@ def unbalanced_steps(problem, control):
             problem.cost, problem.inv_eps, *problem.logs[:2], problem.k, problem.l, problem.logs[2], problem.u,
             problem.v, problem.slack, errors, control.threshold, errors.size,
         )  # fmt: skip
-        problem.sweeps += taken
         errors = errors[:taken]
         if not np.isfinite(errors[-1]) and failures < _PATIENCE:
             failures += 1
-            problem.log_sweep()
-            problem.translate()
-            errors[-1] = problem.true_norm()
+            errors = np.append(errors[:-1], _found_again(problem, control.max_steps - taken + 1))
         elif errors[-1] > control.threshold:
             problem.translate()
+        problem.sweeps += errors.size
         yield errors, None
         together = min(2 * together, _MOST)
