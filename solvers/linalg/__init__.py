@@ -12,6 +12,7 @@ from . import _elsewhere
 from ._bicgstab import bicgstab
 from ._cg import cg
 from ._gmres import gmres
+from ._kron import KroneckerOperator, kron_matvec, kron_solve
 from ._minres import minres
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
@@ -27,6 +28,7 @@ from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, Tu
 OURS = (
     "ChebyshevPreconditioner",
     "IncompleteCholesky",
+    "KroneckerOperator",
     "LinearResult",
     "PreparedOperator",
     "SSORPreconditioner",
@@ -43,6 +45,8 @@ OURS = (
     "gmres",
     "incomplete_cholesky",
     "jacobi",
+    "kron_matvec",
+    "kron_solve",
     "minres",
     "omega_optimal",
     "prepare",

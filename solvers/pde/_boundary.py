@@ -37,9 +37,7 @@ class Boundary:
                 self._add(axis, side, bc[axis, side])
         unknown = [key for key in bc if key not in {(a, s) for a in range(d) for s in (0, 1)}]
         if unknown:
-            raise InvalidInput(
-                f"`bc` must have keys (axis, side) with axis < {d} and side 0 or 1, got {unknown[0]!r}."
-            )
+            raise InvalidInput(f"`bc` must have keys (axis, side) with axis < {d} and side 0 or 1, got {unknown[0]!r}.")
         self._check_corners()
 
     def _add(self, axis, side, given):

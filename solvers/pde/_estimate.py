@@ -64,7 +64,12 @@ def estimate(grid, terms, f, N, U, linear):
     noise *= _rounding(grid) * _rms(sum(np.abs(p) for p in parts))
     shaken = mode_products(bases, linear.solve(grid.test(grid.root * noise)))
     unorm, size = max(unorm, 1e-300), max(size, 1e-300)
-    found = [_rms(moved) / unorm, _rms(beyond) / (_symbol(grid, coefficients) * unorm), gap / max(unorm, data), _rms(shaken) / unorm]
+    found = [
+        _rms(moved) / unorm,
+        _rms(beyond) / (_symbol(grid, coefficients) * unorm),
+        gap / max(unorm, data),
+        _rms(shaken) / unorm,
+    ]
     found = [float(e) if np.isfinite(e) else np.inf for e in found]
     # These are parts of the u at hand; what they leave of it is the least that the true one can be,
     # and where they are most of it nothing is known.

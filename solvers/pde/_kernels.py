@@ -2,7 +2,7 @@
 
 A kernel with spectral density S is k(x - x') = sum_k s_k^2 cos(omega_k (x - x')), s_k^2 the weight of a quadrature rule
 for S. Its features cos(omega_k x) and sin(omega_k x) have derivatives of every order by a factor and a shift of phase,
-and a basis made of them goes down to rounding, where the Gram matrix of the same kernel stops at 1e-4 to 1e-7 because its
+and a basis made of them goes down to rounding, where the Gram matrix of the same kernel stops at 1e-4 to 1e-7: its
 condition number is the square.
 """
 

@@ -79,7 +79,9 @@ def div_grad(a: Callable, gradient: Sequence[Callable] | None = None, d: int | N
     [(0, 1), (0, 2), (1, 0), (2, 0)]
     """
     if not callable(a):
-        raise UnsupportedType(f"`a` must be a function of the coordinates, got {a!r}; a number times laplacian(d) else.")
+        raise UnsupportedType(
+            f"`a` must be a function of the coordinates, got {a!r}; a number times laplacian(d) else."
+        )
     if gradient is not None:
         d = len(gradient) if d is None else d
     d = _dimension(_arguments(a) if d is None else d)
@@ -183,9 +185,7 @@ class Terms:
 
     def coefficients(self, grid):
         """All coefficients on a grid: numbers, and arrays of the grid's shape."""
-        return self.constant | {
-            index: evaluate(f"op[{index}]", c, grid) for index, c in self.varying.items()
-        }
+        return self.constant | {index: evaluate(f"op[{index}]", c, grid) for index, c in self.varying.items()}
 
 
 def _index(index, d):

@@ -65,7 +65,8 @@ class GPSolution(Result):
         sentence = _REMEDY.get(self.status, self.status.sentence)
         if self.status is Status.CONVERGED:
             return f"{self!r}: The estimated error meets the tolerance."
-        return f"{self.method} {self.status}: error estimate {self.error_estimate:.1e}, asked for {self.threshold:.1e}. {sentence}"
+        asked = f"error estimate {self.error_estimate:.1e}, asked for {self.threshold:.1e}"
+        return f"{self.method} {self.status}: {asked}. {sentence}"
 
     def predict(self, points, derivative=None):
         """Evaluate the solution or one of its derivatives.
