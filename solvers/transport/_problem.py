@@ -16,6 +16,10 @@ from ._measures import real, same_totals, weights
 __all__ = ["PointCloud", "Problem"]
 
 
+# The error of the plan of nothing is 2, up to rounding.
+_NOTHING = 2.1
+
+
 class Problem:
     """min <C, P> + eps sum P (log P - 1) over plans P with row sums a and column sums b.
 
@@ -213,19 +217,21 @@ class Problem:
         return bool(self.xp.isfinite(self.u).all() & self.xp.isfinite(self.v).all())
 
     def last_finite(self, residual):
-        """After a NaN: leave finite potentials; returns the error that goes with them."""
-        if not (self.is_finite() and math.isfinite(residual)):
-            self.u[:], self.v[:] = 0, 0
-            log_rows, xp = self.kernels.empty(self.u.size, self.dtype), self.xp
-            self.kernels.log_sums(self.cost, self.inv_eps, self.v, log_rows)
-            with np.errstate(all="ignore"):
-                start = xp.log(self.a) - log_rows
-                self.u[:] = xp.where(xp.isfinite(start), start, 0.0)
+        """After a NaN, or an error above that of no plan at all: leave a finite plan; returns its error."""
+        if self.is_finite() and residual <= _NOTHING:
+            return residual
+        self.u[:], self.v[:] = 0, 0
+        log_rows, xp = self.kernels.empty(self.u.size, self.dtype), self.xp
+        self.kernels.log_sums(self.cost, self.inv_eps, self.v, log_rows)
+        with np.errstate(all="ignore"):
+            start = xp.log(self.a) - log_rows
+            self.u[:] = xp.where(xp.isfinite(start), start, 0.0)
+        residual = self.true_norm()
+        if not residual <= _NOTHING:
+            # No digit of C / eps is behind its point.
+            self.u[:] = -float(np.finfo(self.dtype).max) / 8 / max(self.reg, 1.0)
             residual = self.true_norm()
-        if not math.isfinite(residual):  # no digit of C / eps is behind its point: the plan of nothing
-            self.u[:], self.v[:] = -float(np.finfo(self.dtype).max) / 8 / max(self.reg, 1.0), 0
-            residual = self.true_norm()
-        return residual if math.isfinite(residual) else math.inf
+        return residual
 
     def infeasible(self):
         """A record that says so where a row or a column with weight has nowhere to go, else None."""

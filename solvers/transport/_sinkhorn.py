@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, run
+from .._result import Status
 from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
 from ._many_problems import Problems, is_batch
@@ -152,6 +153,8 @@ def solve(steps, name, problem, tol, maxiter, callback):
     )
     with problem.place():
         record = problem.infeasible() or named(run(guarded(steps), problem, limits), problem, limits.threshold)
+        if record.status is not Status.CONVERGED:
+            record.residual = problem.last_finite(record.residual)
         return finish(name, problem, record, limits, callback)
 
 
