@@ -10,6 +10,7 @@ from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
+from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .products import matvec, residual
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .sinkhorn import log_chunk
@@ -61,10 +62,14 @@ __all__ = [
     "judge",
     "largest",
     "log_chunk",
+    "log_sums",
+    "log_sums_columns",
+    "marginals",
     "matvec",
     "multiply",
     "order_by_colours",
     "order_by_levels",
+    "plan",
     "project",
     "reciprocal",
     "residual",
@@ -81,6 +86,7 @@ __all__ = [
     "step_iterate",
     "sweep",
     "sweep_from",
+    "threshold_plan",
     "to_device",
     "to_host",
     "zeros",

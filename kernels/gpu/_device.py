@@ -135,7 +135,7 @@ def forget():
 
 
 def blocks(n, each=BLOCKS_PER_PROCESSOR):
-    """How many blocks share n pieces of work, one a thread: no more than the device holds at once, ``each`` a processor."""
+    """How many blocks share n pieces of work, one a thread: no more than processors hold at once, ``each`` so many."""
     return max(1, min(-(-n // THREADS), _multiprocessors() * each))
 
 

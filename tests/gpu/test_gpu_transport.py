@@ -196,3 +196,73 @@ def test_what_cannot_be_solved_ends_with_an_error_that_is_no_number(both_gpus, w
         p.C[(30, slice(None)) if where == "a row" else (slice(None), 40)] = np.inf
     errors = p.sweep(both_gpus, 100)[2]
     assert len(errors) < 100 and np.isfinite(errors[:-1]).all() and not np.isfinite(errors[-1])
+
+
+class Sums:
+    """All that the kernels say of a plan."""
+
+    def __init__(self, p, kernels, cut=1e-3):
+        n, m = p.C.shape
+        cost, u, v = p.cost(kernels), *p.sent(kernels, p.u, p.v)
+        rows, columns, by_rows, by_columns = (kernels.empty(size, np.float64) for size in (n, m, n, m))
+        self.value = kernels.marginals(cost, p.inv_eps, u, v, rows, columns)
+        kernels.log_sums(cost, p.inv_eps, v, by_rows)
+        kernels.log_sums_columns(cost, p.inv_eps, u, by_columns)
+        P, narrow = kernels.empty((n, m), np.float64), kernels.empty((n, m), p.real)
+        kernels.plan(cost, p.inv_eps, u, v, P)
+        kernels.plan(cost, p.inv_eps, u, v, narrow)
+        made = rows, columns, by_rows, by_columns, P, narrow, *kernels.threshold_plan(cost, p.inv_eps, u, v, cut)
+        host = map(kernels.to_host, made)
+        self.rows, self.columns, self.by_rows, self.by_columns, self.P, self.narrow, *self.sparse = host
+
+
+@pytest.mark.parametrize("real", REAL)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (70, 90), (3, 700), (700, 3)], ids=str)
+@pytest.mark.parametrize("points", [None, 2])
+def test_sums_over_a_plan_are_those_of_its_entries(both_gpus, shape, real, points):
+    p = Problem(shape, real, points=points)
+    p.u, p.v, _ = p.sweep(cpu, 2)
+    s, other = Sums(p, both_gpus), Sums(p, cpu)
+    G, tol = -p.C.astype(float) * p.inv_eps, 1e-12 if real == "float64" or not points else 1e-4
+    P = np.exp(G + p.u[:, None].astype(float) + p.v)
+    for want, close in ((P, {"rtol": tol, "atol": tol}), (other.P, {"rtol": min(tol * 10, 1e-5), "atol": 0})):
+        np.testing.assert_allclose(s.P, want, **close)
+        np.testing.assert_allclose(s.rows, want.sum(axis=1), **close)
+        np.testing.assert_allclose(s.columns, want.sum(axis=0), **close)
+        assert s.value == pytest.approx(float((want * p.C).sum()), rel=tol, abs=tol)
+    np.testing.assert_allclose(s.by_rows, logsumexp(G + p.v, axis=1), rtol=tol, atol=tol)
+    np.testing.assert_allclose(s.by_columns, logsumexp(G + p.u[:, None].astype(float), axis=0), rtol=tol, atol=tol)
+    assert s.value == pytest.approx(other.value, rel=min(tol * 10, 1e-5))
+    np.testing.assert_array_equal(s.narrow, s.P.astype(real))
+    indptr, indices, data = s.sparse
+    large = s.P >= 1e-3
+    assert indptr.dtype == indices.dtype == np.int32 and indptr[0] == 0 and data.dtype == real
+    assert np.array_equal(np.diff(indptr), large.sum(axis=1)) and np.array_equal(indices, np.nonzero(large)[1])
+    assert np.array_equal(data, s.P[large].astype(real))
+
+
+def test_a_cut_of_zero_keeps_all_entries_and_a_large_one_none(both_gpus):
+    p = Problem((5, 130), inv_eps=1e5)
+    assert Sums(p, both_gpus, 0.0).sparse[0].tolist() == [130 * i for i in range(6)]
+    assert Sums(p, both_gpus, 2.0).sparse[0].tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("points", [None, 2])
+def test_log_sums_neither_overflow_nor_vanish(both_gpus, points):
+    p = Problem((30, 140), inv_eps=1e5, points=points)
+    p.u -= 5e4
+    p.v += 5e4
+    s, G = Sums(p, both_gpus), -p.C * p.inv_eps
+    np.testing.assert_allclose(s.by_rows, logsumexp(G + p.v, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(s.by_columns, logsumexp(G + p.u[:, None], axis=0), rtol=1e-12)
+
+
+def test_forbidden_pairs_add_nothing_to_sums(both_gpus):
+    p = Problem((70, 90))
+    p.C[np.add.outer(np.arange(70), np.arange(90)) % 3 == 0] = np.inf
+    p.C[5], p.C[:, 7] = np.inf, np.inf
+    s = Sums(p, both_gpus)
+    P = np.exp(-p.C * p.inv_eps)
+    np.testing.assert_allclose(s.rows, P.sum(axis=1), rtol=1e-12)
+    assert s.value == pytest.approx(float((P * np.where(np.isinf(p.C), 0, p.C)).sum()), rel=1e-12)
+    assert s.by_rows[5] == s.by_columns[7] == -np.inf

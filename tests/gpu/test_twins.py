@@ -12,17 +12,12 @@ NOT_YET = {
     "log_chunk_many",
     "marginals_many",
     "Scaling",
-    "log_sums",
-    "log_sums_columns",
-    "marginals",
-    "plan",
     "point_gradients",
     "scaling",
     "scaling_chunk",
     "sliced_gradients",
     "sliced_powers",
     "sorted_projections",
-    "threshold_plan",
     "unbalanced_chunk",
 }
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
