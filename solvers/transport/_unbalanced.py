@@ -106,8 +106,12 @@ class RelaxedProblem(Problem):
                 raise InvalidInput(
                     "`marginal_penalty` must leave one side hard, got prices on both: nothing would fix the mass."
                 )
-            if np.isinf(price).all() and self._asked > w.sum() * (1 + _SAME_TOTAL):
-                raise InvalidInput(f"`mass` must be at most the total of `{name}`, {w.sum():.9g}, got {self._asked!r}.")
+            if np.isinf(price).all() and self._asked > w.sum():
+                if self._asked > w.sum() * (1 + _SAME_TOTAL):
+                    raise InvalidInput(
+                        f"`mass` must be at most the total of `{name}`, {w.sum():.9g}, got {self._asked!r}."
+                    )
+                self._asked = float(w.sum())
         left = [
             0.0 if np.isfinite(price).any() or self._asked > w.sum() * (1 - _NO_SLACK) else w.sum() - self._asked
             for w, price in ((b, sigma), (a, rho))
@@ -186,6 +190,12 @@ class RelaxedProblem(Problem):
             error = np.abs(rows + p - goal_rows).sum() + np.abs(columns + q - goal_columns).sum()
             error += np.abs(np.array([q.sum(), p.sum()]) - np.exp(self.logs[2])).sum()
             return float(error / rows.sum()) if rows.size and columns.size else 0.0
+
+    def fill_slack(self):
+        """The potentials beside C that go with u and v."""
+        for i, p in ((0, self.v), (1, self.u)):
+            if self.slack_weights[i] > 0:
+                self.slack[i] = self.logs[2][i] - logsumexp(p.astype(np.float64))
 
     def log_sweep(self):
         """One sweep by sums in the log domain, which works where the sum of the plan has left the dtype's range."""
@@ -311,6 +321,7 @@ def _found_again(problem, most):
 
 def unbalanced_steps(problem, control):
     """Sweeps, and the best translation between them."""
+    problem.fill_slack()
     error = problem.true_norm()
     # Of a plan of almost nothing the error is almost infinite, and no scale for errors to come.
     yield [min(error, 2.0) if math.isfinite(error) else 2.0], None
