@@ -91,7 +91,15 @@ def sinkhorn(
     Notes
     -----
     A sweep in the log domain reads C once. Memory beyond C: a few vectors for "log" and "sor" (and for any method on
-    a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton".
+    a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton". The result keeps
+    a copy of C where it would share the caller's, for a plan that is asked for later.
+
+    On the GPU (CuPy's arrays, torch's and others of CUDA, or ``solvers.backend("gpu")``) every pass over the n m pairs
+    runs there, and the host reads once a chunk of sweeps. Newton's linear systems stay there too, as matrices of the
+    large entries of P beside the sums of all, on which one launch takes up to 256 steps of conjugate gradients; the CPU
+    halves the number of steps with the Schur complement. Their solutions agree to the inner tolerance, so that the
+    number of Newton steps may differ. Only the proof that forbidden pairs leave no plan is found on the host, from one
+    byte a pair.
 
     A batch has weights of its own, of shapes (B, n) and (B, m), or shares those of shapes (n,) and (m,); ``eps`` is one
     number or B; ``x0`` holds shapes (B, n) and (B, m). Each problem gets the answer that it would get alone; sweeps of

@@ -103,6 +103,8 @@ def sinkhorn_newton_sparse(
     followed by a larger sigma and plain sweeps. In both rules the diagonal holds the sums of all entries, so that the
     Hessian is diagonally dominant.
 
+    On the GPU all of this stays there; one launch takes up to 256 steps of conjugate gradients.
+
     References
     ----------
     .. [1] X. Tang, M. Shavlovsky, H. Rahmanian, E. Tardini, K. K. Thekumparampil, T. Xiao, L. Ying, Accelerating
