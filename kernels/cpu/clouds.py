@@ -9,12 +9,21 @@ from numba.extending import overload
 from ._jit import FLAGS, jit
 from .exponential import LOG2E, exp2, log
 
-__all__ = ["CostMatrix", "PointCosts", "costs", "prepare", "shape"]
+__all__ = ["CostMatrix", "PointCosts", "costs", "prepare", "row_blocks", "shape"]
+
+# Partial column sums are kept for at most so many blocks of rows, of at least so many rows, a multiple of four.
+_MOST_BLOCKS, _LEAST_ROWS, _TOGETHER = 16, 64, 4
 
 CostMatrix = namedtuple("CostMatrix", "C")  # (n, m), C-contiguous; inf forbids a pair
 PointCosts = namedtuple("PointCosts", "X Y power")  # (n, d), (m, d); |x_i - y_j|^power
 # What the loops read: the coordinates of Y one after the other, so that a loop over its points vectorises.
 _Points = namedtuple("_Points", "X T power")  # (n, d), (d, m)
+
+
+def row_blocks(n):
+    """The rows at which the blocks begin, shape (blocks + 1,)."""
+    size = max(_LEAST_ROWS, -(-n // (_TOGETHER * _MOST_BLOCKS)) * _TOGETHER)
+    return np.append(np.arange(0, max(n, 1), size), n)
 
 
 def shape(cost):

@@ -1,8 +1,8 @@
 """exp, 2^x and log by polynomials, so that loops over them vectorise: Numba's own call a function for each number.
 
 x = n log 2 + r with |r| <= log(2) / 2: adding 1.5 * 2^52 rounds x / log 2 to the integer n, and leaves it in the low
-bits of the sum, from where it is shifted into the exponent of 2^n. On [-700, 0] it is off by at most 1.5 units in the
-last place.
+bits of the sum, from where it is shifted into the exponent of 2^n. On [-700, 0] exp is off by at most 1.5 units in the
+last place, exp2 by at most 3.
 """
 
 import numpy as np
@@ -43,16 +43,16 @@ _LOG2E32 = np.float32(LOG2E)
 _HIGH64, _LOW64 = 0.6931471803691238, 1.9082149292705877e-10
 _HIGH32, _LOW32 = np.float32(0.693115234375), np.float32(3.1946184945309415e-05)
 
-# Interpolants at Chebyshev's nodes, computed with 60 digits; relative errors 1.6e-17 and 1e-8 (2e-10 for exp).
+# Interpolants at Chebyshev's nodes, computed with 60 digits; relative errors 1.6e-17 for exp and 2e-16 for exp2, whose
+# last term would cost a twentieth of a sweep; 2e-10 and 1e-8 in single precision.
 _E64 = (
     1.0, 1.0, 0.5, 0.16666666666666669, 0.041666666666623824, 0.008333333333330039, 0.0013888888917367081,
     0.00019841269863171557, 2.4801521057868204e-05, 2.7557268276905696e-06, 2.7620201591031547e-07,
     2.5100472505694996e-08,
 )  # fmt: skip
 _T64 = (
-    1.0, 0.6931471805599453, 0.24022650695910075, 0.05550410866482158, 0.009618129107618665, 0.0013333558146423213,
-    0.00015403530424776529, 1.5252733820795803e-05, 1.3215451633221434e-06, 1.0178067267449427e-07,
-    7.070977866508138e-09, 4.4541034105870405e-10,
+    1.0, 0.69314718055995, 0.24022650695910097, 0.05550410866444772, 0.009618129107606888, 0.0013333558230164974,
+    0.0001540353044173605, 1.5252657260200837e-05, 1.321544258792169e-06, 1.0208690299958306e-07, 7.072585949269223e-09,
 )  # fmt: skip
 _E32 = (
     1.0, 1.0, 0.5, 0.16666666681704215, 0.04166646419740569, 0.008333310844647862, 0.0013933730715792083,
@@ -63,13 +63,14 @@ _T32 = (
     0.00015444883953144928,
 )  # fmt: skip
 _E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9, _E10, _E11 = _E64
-_T0, _T1, _T2, _T3, _T4, _T5, _T6, _T7, _T8, _T9, _T10, _T11 = _T64
+_T0, _T1, _T2, _T3, _T4, _T5, _T6, _T7, _T8, _T9, _T10 = _T64
 _F0, _F1, _F2, _F3, _F4, _F5, _F6, _F7 = map(np.float32, _E32)
 _U0, _U1, _U2, _U3, _U4, _U5, _U6 = map(np.float32, _T32)
 
-# Clamped to these, 2^n is 0 and infinity; a NaN passes both tests.
-_LEAST64, _MOST64 = -1023.2, 1024.0
-_LEAST32, _MOST32 = np.float32(-127.2), np.float32(128.0)
+# Clamped to these, 2^n is 0 and infinity; a NaN passes both tests. Large x are clamped after the magic number was
+# added: the rest of them goes into the polynomial, whose value stays positive. Two clamps of x cost a tenth of a sweep.
+_LEAST64, _MOST64 = -1023.2, _MAGIC64 + 1024
+_LEAST32, _MOST32 = np.float32(-127.2), _MAGIC32 + np.float32(128)
 _LEAST_EXP64, _MOST_EXP64 = -709.2, 710.0
 _LEAST_EXP32, _MOST_EXP32 = np.float32(-88.1), np.float32(89.0)
 
@@ -138,11 +139,11 @@ def _exp_64(x):
 
 def _exp2_64(x):
     x = _LEAST64 if x < _LEAST64 else x
-    x = _MOST64 if x > _MOST64 else x
     t = x + _MAGIC64
+    t = _MOST64 if t > _MOST64 else t
     r = x - (t - _MAGIC64)
-    p = _T7 + r * (_T8 + r * (_T9 + r * (_T10 + r * _T11)))
-    p = _T0 + r * (_T1 + r * (_T2 + r * (_T3 + r * (_T4 + r * (_T5 + r * (_T6 + r * p))))))
+    p = _T6 + r * (_T7 + r * (_T8 + r * (_T9 + r * _T10)))
+    p = _T0 + r * (_T1 + r * (_T2 + r * (_T3 + r * (_T4 + r * (_T5 + r * p)))))
     return p * _float64_of(_float64_bits(t) << _SHIFT64)
 
 
@@ -158,8 +159,8 @@ def _exp_32(x):
 
 def _exp2_32(x):
     x = _LEAST32 if x < _LEAST32 else x
-    x = _MOST32 if x > _MOST32 else x
     t = x + _MAGIC32
+    t = _MOST32 if t > _MOST32 else t
     r = x - (t - _MAGIC32)
     p = _U0 + r * (_U1 + r * (_U2 + r * (_U3 + r * (_U4 + r * (_U5 + r * _U6)))))
     return p * _float32_of(_float32_bits(t) << _SHIFT32)

@@ -10,10 +10,10 @@ import numpy as np
 
 from ._jit import jit
 from ._team import BLOCK, even_shares, launch
-from .clouds import CostMatrix
+from .clouds import _LEAST_ROWS, _MOST_BLOCKS, _TOGETHER, CostMatrix
 from .exponential import LOG2E
 from .plans import _marginals
-from .sinkhorn import _LEAST_ROWS, _MOST_BLOCKS, CACHED, SAFE, STRETCH, TOGETHER, WORK, _log_chunk
+from .sinkhorn import _CACHED, _STRETCH, SAFE, WORK, _log_chunk, log_chunk
 
 __all__ = ["log_chunk_many", "marginals_many"]
 
@@ -38,8 +38,22 @@ def log_chunk_many(C, inv_eps, a, b, u, v, which, omega, errors, thresholds, ste
     """
     _, n, m = C.shape
     lost = float(np.finfo(u.dtype).tiny) / float(np.finfo(u.dtype).eps)
-    constants = SAFE[u.dtype.itemsize], lost, CACHED // C.itemsize
+    constants = SAFE[u.dtype.itemsize], lost, _CACHED // C.itemsize, _STRETCH // C.itemsize
     _launch(_chunks, which.size, C, inv_eps, a, b, u, v, which, omega, errors, thresholds, steps, taken, constants)
+    for place, k in enumerate(which):
+        done = taken[place]
+        if done < steps[place] and not (done > 0 and errors[place, done - 1] <= thresholds[place]):
+            limits = omega[place], errors[place, done:], thresholds[place], steps[place] - done
+            taken[place] += _alone(C[k], inv_eps[k], a[k], b[k], u[k], v[k], *limits)
+
+
+def _alone(C, inv_eps, a, b, u, v, *limits):
+    """A problem whose sums have left the range of numbers goes on by itself."""
+    rows, columns = np.flatnonzero(a > 0), np.flatnonzero(b > 0)
+    cost, here, there = CostMatrix(np.ascontiguousarray(C[np.ix_(rows, columns)])), u[rows], v[columns]
+    taken = log_chunk(cost, inv_eps, a[rows], b[columns], here, there, *limits)
+    u[rows], v[columns] = here, there
+    return taken
 
 
 def marginals_many(C, inv_eps, u, v, which, rows, columns, values):
@@ -94,13 +108,13 @@ def _thinned(C, rows, columns):
 def _one(C, a, b, u, v, scalars, errors, constants, flags):
     """What ``log_chunk`` does before it is shared out, then all of it on this thread."""
     inv_eps, omega, threshold, steps = scalars
-    safe, lost, cached = constants
+    safe, lost, cached, stretch = constants
     n, m = C.shape
     edges = _edges(n)
     blocks = edges.size - 1
     parts = np.empty((blocks, m), u.dtype)
-    halves = np.empty((2, blocks)), np.empty(max(1, -(-m // BLOCK))), np.empty(m), np.empty_like(v)
-    stretch = STRETCH if n * m > cached else m
+    halves = np.empty((2, blocks)), np.empty(max(1, -(-m // BLOCK))), np.empty(m), np.empty_like(v), np.empty(n)
+    stretch = stretch if n * m > cached else m
     limits = inv_eps, omega, threshold, safe, n * lost, stretch
     return _log_chunk(CostMatrix(C), edges, a, b, u, v, limits, errors, steps, parts, halves, flags, _all(blocks), 0, 1)
 
@@ -108,7 +122,7 @@ def _one(C, a, b, u, v, scalars, errors, constants, flags):
 @jit
 def _edges(n):
     """``row_blocks``, compiled."""
-    size = max(_LEAST_ROWS, -(-n // (TOGETHER * _MOST_BLOCKS)) * TOGETHER)
+    size = max(_LEAST_ROWS, -(-n // (_TOGETHER * _MOST_BLOCKS)) * _TOGETHER)
     blocks = -(-n // size)
     edges = np.empty(blocks + 1, np.int64)
     for i in range(blocks + 1):

@@ -13,13 +13,11 @@ from numba import uint64
 
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, even_shares, launch, total
-from .clouds import CostMatrix, costs, prepare, shape
+from .clouds import costs, prepare, shape
 from .exponential import LOG2E, exp, exp2, log
 from .sinkhorn import (
-    CACHED,
     LONG,
     SAFE,
-    STRETCH,
     TOGETHER,
     WORK,
     add,
@@ -29,6 +27,7 @@ from .sinkhorn import (
     exponentials_ahead,
     row_blocks,
     shifted,
+    stretch_of,
 )
 from .vectors import narrow
 
@@ -74,9 +73,8 @@ def unbalanced_chunk(
     edges = row_blocks(n)
     blocks = edges.size - 1
     buffers = np.empty((blocks, m), u.dtype), np.empty(blocks), np.empty((2, block_count(m))), np.empty(m)
-    stretch = STRETCH if isinstance(cost, CostMatrix) and cost.C.nbytes > CACHED else max(m, 1)
     lost = n * float(np.finfo(u.dtype).tiny) / float(np.finfo(u.dtype).eps)
-    scalars = inv_eps * LOG2E, threshold, SAFE[u.dtype.itemsize], lost, stretch
+    scalars = inv_eps * LOG2E, threshold, SAFE[u.dtype.itemsize], lost, stretch_of(cost, u.dtype)
     vectors = log_a, log_b, row_give, column_give, log_slack, u, v, np.empty_like(v), slack
     return launch(
         _unbalanced_chunk, WORK * n * m, blocks, partial(even_shares, blocks), prepare(cost), edges, vectors, scalars,

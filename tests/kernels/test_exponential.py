@@ -42,10 +42,11 @@ def ulps(loop, exact, x):
 @pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="has no extended precision")
 @pytest.mark.parametrize("name, exact", [("exp", np.exp), ("exp2", np.exp2)])
 @pytest.mark.parametrize("dtype, least", [("float64", -700), ("float32", -80)])
-def test_an_exponential_is_off_by_at_most_one_and_a_half_units(loops, rng, name, exact, dtype, least):
+def test_an_exponential_is_off_by_a_unit_and_a_half_or_three(loops, rng, name, exact, dtype, least):
+    most = 3.0 if (name, dtype) == ("exp2", "float64") else 1.5
     for low in (least, -1, -1e-3):
-        assert ulps(loops[name], exact, rng.uniform(low, 0, 100_000).astype(dtype)) <= 1.5
-    assert ulps(loops[name], exact, rng.uniform(0, -least, 100_000).astype(dtype)) <= 1.5
+        assert ulps(loops[name], exact, rng.uniform(low, 0, 100_000).astype(dtype)) <= most
+    assert ulps(loops[name], exact, rng.uniform(0, -least, 100_000).astype(dtype)) <= most
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
