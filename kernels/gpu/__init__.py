@@ -13,6 +13,7 @@ from .clouds import CostMatrix, PointCosts
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .products import matvec, residual
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
+from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
@@ -38,6 +39,7 @@ __all__ = [
     "LANES",
     "MOST_ENTRIES",
     "PointCosts",
+    "Scaling",
     "Stencil",
     "Sweep",
     "axpy",
@@ -74,6 +76,8 @@ __all__ = [
     "reciprocal",
     "residual",
     "scale",
+    "scaling",
+    "scaling_chunk",
     "scatter",
     "sor_chunk",
     "split_rows",

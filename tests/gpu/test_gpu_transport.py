@@ -66,6 +66,17 @@ class Problem:
         taken = kernels.log_chunk(self.cost(kernels), self.inv_eps, a, b, u, v, omega, errors, threshold, steps)
         return kernels.to_host(u), kernels.to_host(v), errors[:taken]
 
+    def scale(self, kernels, *chunks, threshold=-1.0):
+        """The same on the scalings, with a stored kernel that is kept between chunks."""
+        a, b, u, v = self.sent(kernels, self.a, self.b, self.u, self.v)
+        cost, found = self.cost(kernels), []
+        S = kernels.scaling(cost, self.inv_eps, u, v)
+        for steps in chunks:
+            errors = np.full(steps, np.nan)
+            taken = kernels.scaling_chunk(cost, self.inv_eps, a, b, u, v, S, errors, threshold, steps)
+            found += list(errors[:taken])
+        return kernels.to_host(u), kernels.to_host(v), np.array(found)
+
     def expected(self, steps, omega=1.0):
         """The same by log-sum-exps."""
         G, a, b = -self.C.astype(float) * self.inv_eps, self.a.astype(float), self.b.astype(float)
@@ -266,3 +277,45 @@ def test_forbidden_pairs_add_nothing_to_sums(both_gpus):
     np.testing.assert_allclose(s.rows, P.sum(axis=1), rtol=1e-12)
     assert s.value == pytest.approx(float((P * np.where(np.isinf(p.C), 0, p.C)).sum()), rel=1e-12)
     assert s.by_rows[5] == s.by_columns[7] == -np.inf
+
+
+@pytest.mark.parametrize("real", REAL)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_sweeps_on_scalings_are_those_in_the_log_domain(both_gpus, shape, real):
+    p = Problem(shape, real)
+    got = p.scale(both_gpus, 3)
+    p.close(got, p.expected(3))
+    p.close(got, p.scale(cpu, 3))
+
+
+def test_scalings_of_points_are_those_of_the_matrix(both_gpus):
+    p = Problem((70, 90), points=3)
+    p.close(p.scale(both_gpus, 3), p.expected(3))
+
+
+@pytest.mark.parametrize("real, inv_eps", [("float64", 3e4), ("float32", 2000.0)])
+def test_scalings_that_leave_their_range_are_absorbed(both_gpus, real, inv_eps):
+    """In one chunk, and in chunks that keep the stored kernel: no sweep is lost or counted twice."""
+    p = Problem((70, 90), real, inv_eps)
+    want = p.sweep(both_gpus, 20)
+    p.close(p.scale(both_gpus, 20), want)
+    p.close(p.scale(both_gpus, 9, 1, 10), want)
+
+
+def test_at_the_threshold_the_scalings_end_before_the_columns(both_gpus):
+    p = Problem((70, 90))
+    errors = p.scale(both_gpus, 12)[2]
+    got = p.scale(both_gpus, 12, threshold=errors[3] * (1 + 1e-6))
+    assert len(got[2]) == 4
+    p.close(got, p.scale(cpu, 12, threshold=errors[3] * (1 + 1e-6)))
+
+
+@pytest.mark.parametrize("where", ["an entry", "a row", "a column"])
+def test_scalings_of_what_cannot_be_solved_end_with_an_error_that_is_no_number(both_gpus, where):
+    p = Problem((70, 90))
+    if where == "an entry":
+        p.C[30, 40] = np.nan
+    else:
+        p.C[(30, slice(None)) if where == "a row" else (slice(None), 40)] = np.inf
+    errors = p.scale(both_gpus, 100)[2]
+    assert len(errors) < 100 and np.isfinite(errors[:-1]).all() and not np.isfinite(errors[-1])

@@ -11,10 +11,7 @@ HOST_ONLY = {"block_sor_chunk"}
 NOT_YET = {
     "log_chunk_many",
     "marginals_many",
-    "Scaling",
     "point_gradients",
-    "scaling",
-    "scaling_chunk",
     "sliced_gradients",
     "sliced_powers",
     "sorted_projections",
