@@ -91,8 +91,8 @@ def sinkhorn(
     Notes
     -----
     A sweep in the log domain reads C once. Memory beyond C: a few vectors for "log" and "sor" (and for any method on
-    a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton". The result keeps
-    a copy of C where it would share the caller's, for a plan that is asked for later.
+    a ``PointCloud`` but "scaling"), one n x m array for "scaling", the large entries of P for "newton". The result
+    keeps a copy of C where it would share the caller's, for a plan that is asked for later.
 
     On the GPU (CuPy's arrays, torch's and others of CUDA, or ``solvers.backend("gpu")``) every pass over the n m pairs
     runs there, and the host reads once a chunk of sweeps. Newton's linear systems stay there too, as matrices of the
