@@ -2,9 +2,9 @@
 
 import numpy as np
 from scipy.special import logsumexp
+from solvers.benchmarks.transport import assignment, images
 
 from solvers import Status, transport
-from solvers.benchmarks.transport import assignment, images
 
 METHODS = ("auto", "log", "scaling", "sor", "newton", "newton_sparse", "top-k")
 PAIRS = ((1, 2), (3, 4), (5, 6), (7, 8))

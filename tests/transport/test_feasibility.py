@@ -2,20 +2,12 @@
 
 import numpy as np
 import pytest
+from hard_problems import METHODS, solve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from solvers import Status, transport
-
-METHODS = ("auto", "log", "scaling", "sor", "newton", "newton_sparse", "top-k")
-
-
-def solve(C, a=None, b=None, *, method, **options):
-    if method in METHODS[:5]:
-        return transport.sinkhorn(C, a, b, method=method, **options)
-    rule = "top-k" if method == "top-k" else "safe"
-    return transport.sinkhorn_newton_sparse(C, a, b, rule=rule, **options)
 
 
 def carried(C, a, b):
