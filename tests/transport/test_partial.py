@@ -82,7 +82,7 @@ def test_all_the_mass_of_both_sides_is_the_balanced_problem(problem):
     assert np.abs(res.plan - transport.sinkhorn(C, a, b, eps=0.05, tol=1e-10).plan).max() <= 1e-9
 
 
-def relaxed_scaling(C, a, b, mass, eps, sigma, steps=20_000):
+def relaxed_scaling(C, a, b, mass, eps, sigma, steps=3000):
     """Rows hard, columns drawn to b, a virtual hard column: the scaling of SP2OT by log-sum-exps."""
     G = np.pad(-C / eps, ((0, 0), (0, 1)))
     log_b = np.log(np.append(b, a.sum() - mass))
