@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from solvers import Status, transport
+from solvers import Status
 
 
 def carried(C, a, b):
