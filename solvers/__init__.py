@@ -26,7 +26,7 @@ from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
 
 _AREAS = ("linalg", "transport")
-_ON_FIRST_USE = (*_AREAS, "testing")
+_ON_FIRST_USE = (*_AREAS, "compat", "testing")
 
 __all__ = [
     "BackendUnavailable",
@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "backend",
     "backends",
+    "compat",
     "get_threads",
     "linalg",
     "progress",

@@ -1,0 +1,220 @@
+"""POT's names and signatures for entropic transport: ``from solvers.compat import pot as ot``.
+
+The arguments, their order and what comes back are those of POT (Python Optimal Transport) 0.9, which is not needed.
+Every name solves the same problem, so every name goes to ``solvers.transport.sinkhorn`` with its method "auto"; the rest
+of POT's keywords, which would swallow misspelt ones, is refused.
+
+What differs: where POT returns a plan that misses its marginals because the kernel underflowed, here Newton's method
+finds the right one, or the warning names the error that is left; ``stopThr``, the L2 error of the column sums in POT,
+bounds those of rows and columns alike, tested in every sweep; zero weights are no division by zero; totals of a and b
+that differ are refused; nothing is printed: ``verbose=True`` reports progress on standard error.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from .. import _checks, transport
+from .._arrays import enter, leaving, module_of
+from .._errors import InvalidInput
+from .._progress import progress
+
+__all__ = ["sinkhorn", "sinkhorn2", "sinkhorn_knopp", "sinkhorn_log", "sinkhorn_stabilized"]
+
+_METHODS = ("sinkhorn", "sinkhorn_log", "sinkhorn_stabilized", "sinkhorn_epsilon_scaling", "greenkhorn")
+_IN_UNITS_OF_M = _METHODS[2:4]  # their potentials
+
+
+def sinkhorn(
+    a, b, M, reg, method="sinkhorn", numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None
+):
+    """Solve the entropic transport problem, as ``ot.sinkhorn`` does.
+
+    Parameters
+    ----------
+    a : array_like, shape (n,)
+        Weights of the rows; an empty one is uniform.
+    b : array_like, shape (m,) or (m, k)
+        Weights of the columns; an empty one is uniform. Of k histograms only the k losses come back.
+    M : array_like, shape (n, m)
+        Costs.
+    reg : float > 0
+        Regularisation, in the units of M.
+    method : {"sinkhorn", "sinkhorn_log", "sinkhorn_stabilized", "sinkhorn_epsilon_scaling", "greenkhorn"}
+        Which keys ``log`` has; the plan is the same.
+    numItermax : int
+        Most sweeps and Newton steps.
+    stopThr : float
+        On the L2 errors of the row sums and of the column sums.
+    verbose : bool
+        Report progress on standard error.
+    log : bool
+        Return a dictionary, too.
+    warn : bool
+        Warn where stopThr was not met, with the error that is left.
+    warmstart : (array_like of shape (n,), array_like of shape (m,)), optional
+        log u and log v, as in POT; for "sinkhorn_stabilized" and "sinkhorn_epsilon_scaling" alpha and beta in the units
+        of M. For k histograms, of shapes (n, k) and (m, k).
+
+    Returns
+    -------
+    plan : array, shape (n, m), or losses, shape (k,)
+    log : dict
+        Only if asked for: ``err``, ``niter``, ``u``, ``v``, or what POT's function for that method has, and ``result``,
+        the ``TransportResult`` (k of them). ``err`` are L1 errors, which are at least POT's L2 errors.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A shape, a value or a kind that cannot be worked with.
+
+    Examples
+    --------
+    >>> from solvers.compat import pot as ot
+    >>> ot.sinkhorn([0.5, 0.5], [0.5, 0.5], [[0.0, 1.0], [1.0, 0.0]], 1.0).round(4)
+    array([[0.3655, 0.1345],
+           [0.1345, 0.3655]])
+    """
+    method = _checks.choice("method", method.lower() if isinstance(method, str) else method, _METHODS)
+    results, leave = _results(method, a, b, M, reg, numItermax, stopThr, verbose, warn, warmstart)
+    several = isinstance(results, list)
+    answer = leave(_losses(results)) if several else results.plan
+    return (answer, _log(method, results, several)) if log else answer
+
+
+def sinkhorn2(
+    a, b, M, reg, method="sinkhorn", numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=False, warmstart=None
+):
+    """Return the loss <P, M> of the entropic plan P, as ``ot.sinkhorn2`` does; parameters are those of ``sinkhorn``.
+
+    Returns
+    -------
+    loss : float, or array of shape (k,)
+    log : dict
+        Only if asked for.
+
+    Examples
+    --------
+    >>> from solvers.compat import pot as ot
+    >>> round(ot.sinkhorn2([0.5, 0.5], [0.5, 0.5], [[0.0, 1.0], [1.0, 0.0]], 1.0), 4)
+    0.2689
+    """
+    method = _checks.choice("method", method.lower() if isinstance(method, str) else method, _METHODS[:3])
+    results, leave = _results(method, a, b, M, reg, numItermax, stopThr, verbose, warn, warmstart)
+    several = isinstance(results, list)
+    answer = leave(_losses(results)) if several else results.value
+    return (answer, _log(method, results, several)) if log else answer
+
+
+def sinkhorn_knopp(
+    a, b, M, reg, numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None
+):  # fmt: skip
+    """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_knopp``."""
+    return sinkhorn(a, b, M, reg, "sinkhorn", numItermax, stopThr, verbose, log, warn, warmstart)
+
+
+def sinkhorn_log(a, b, M, reg, numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None):
+    """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_log``."""
+    return sinkhorn(a, b, M, reg, "sinkhorn_log", numItermax, stopThr, verbose, log, warn, warmstart)
+
+
+def sinkhorn_stabilized(
+    a, b, M, reg, numItermax=1000, tau=1e3, stopThr=1e-9, warmstart=None, verbose=False, print_period=20, log=False,
+    warn=True,
+):  # fmt: skip
+    """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_stabilized``; tau and print_period have nothing to do here."""
+    return sinkhorn(a, b, M, reg, "sinkhorn_stabilized", numItermax, stopThr, verbose, log, warn, warmstart)
+
+
+def _results(method, a, b, M, reg, maxiter, threshold, verbose, warn, warmstart):
+    """The result, or a list of them for the columns of b, and how answers leave."""
+    reg, threshold = _checks.positive("reg", reg), _checks.tolerance("stopThr", threshold)
+    _checks.flag("warn", warn)
+    leave, a, b = leaving(M), _weights("a", a), _weights("b", b)
+    several = b is not None and b.ndim == 2
+    columns = [b[:, k] for k in range(b.shape[1])] if several else [b]
+    starts = _starts(warmstart, 1.0 if method in _IN_UNITS_OF_M else reg, len(columns) if several else 0)
+    found = []
+    for column, x0 in zip(columns, starts):
+        total = 1.0 if a is None else float(a.sum())
+        found.append(
+            transport.sinkhorn(
+                # L1 errors bound L2 errors; ours are relative to the mass.
+                M, a, column, eps=reg, tol=threshold / total if 0.0 < total < math.inf else threshold,
+                maxiter=maxiter, x0=x0, callback=progress() if _checks.flag("verbose", verbose) else None,
+            )  # fmt: skip
+        )
+        if warn:
+            _warn(found[-1], a, column, threshold)
+    return (found if several else found[0]), leave
+
+
+def _weights(name, given):
+    """POT's empty weights are uniform ones."""
+    values = None if given is None else enter(name, given)
+    if values is None or len(values) == 0:
+        return None
+    return values if hasattr(values, "ndim") else _checks.real_array(name, values)
+
+
+def _starts(warmstart, factor, several):
+    """The potentials to start from, in the units of M, for each histogram."""
+    if warmstart is None:
+        return [None] * max(several, 1)
+    if not isinstance(warmstart, tuple | list) or len(warmstart) != 2:
+        raise InvalidInput("`warmstart` must be a pair, such as (log u, log v).")
+    u, v = (factor * _checks.real_array(f"warmstart[{i}]", enter("warmstart", w)) for i, w in enumerate(warmstart))
+    if not several:
+        return [(u, v)]
+    for i, w in enumerate((u, v)):
+        _checks.shape_is(f"warmstart[{i}]", w, [(w.shape[0], several)], "to go with the histograms of `b`")
+    return [(u[:, k], v[:, k]) for k in range(several)]
+
+
+def _warn(result, a, b, threshold):
+    """POT's warning, with the error that is left, where that is above the threshold in POT's sense."""
+    if result.converged:
+        return
+    P, errors = enter("M", result.plan), []
+    for weights, axis in ((a, 1), (b, 0)):
+        sums = P.sum(axis=axis)
+        errors.append(float(((sums - (1.0 / sums.size if weights is None else weights)) ** 2).sum()) ** 0.5)
+    if not max(errors) <= threshold:
+        warnings.warn(
+            "Sinkhorn did not converge. You might want to increase the number of iterations `numItermax` or the "
+            f"regularization parameter `reg`. The L2 error of the marginals is {max(errors):.1e} ({result.status}).",
+            stacklevel=4,
+        )
+
+
+def _losses(results):
+    """<P, M> of each histogram."""
+    return np.array([result.value for result in results])
+
+
+def _log(method, results, several):
+    """POT's dictionary for this method, with the results."""
+    results = results if several else [results]
+    pairs = [tuple(enter("M", p) for p in result.potentials) for result in results]
+    xp = module_of(pairs[0][0])
+    f, g = (xp.stack([pair[i] for pair in pairs], 1) if several else pairs[0][i] for i in (0, 1))
+    leave = leaving(results[0].potentials[0])
+    reg = results[0].eps
+    with np.errstate(over="ignore"):
+        u, v = xp.exp(f / reg), xp.exp(g / reg)
+    log_u, log_v = f / reg, g / reg
+    names = dict(alpha=f, beta=g, logu=log_u, logv=log_v, log_u=log_u, log_v=log_v, u=u, v=v)
+    keys = {
+        "sinkhorn": ("u", "v"),
+        "greenkhorn": ("u", "v"),
+        "sinkhorn_log": ("log_u", "log_v", "u", "v"),
+    }.get(method, ("logu", "logv", "alpha", "beta"))
+    last = results[-1]
+    steps = max(result.iterations + result.newton_steps for result in results)
+    out = {"err": [float(e) * last.mass for e in last.residuals[1:]], "result": results if several else last}
+    out["n_iter" if "alpha" in keys else "niter"] = steps
+    out |= {key: leave(names[key]) for key in keys}
+    if "alpha" in keys:
+        out["warmstart"] = out["alpha"], out["beta"]
+    return out
