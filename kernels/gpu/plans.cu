@@ -28,8 +28,7 @@ __global__ BOUNDS void finish_sums(long long size, int slabs, const double* part
                                    T* out) {
     for (long long i = first_row(); i < size; i += row_stride()) {
         if (what == LARGEST) {
-            const double found = most_of_parts(parts, slabs, size, i);
-            out[i] = T(found == -infinity() ? 0.0 : found);
+            out[i] = T(most_of_parts(parts, slabs, size, i));
         } else {
             const double sum = sum_of_parts(parts, slabs, size, i);
             out[i] = T(what == SUM ? sum : most[i] * LN2 + log(sum));

@@ -37,7 +37,7 @@ template <class T> struct LogRows {
             rest.own = T(0);
             double most = -infinity();
             for (long long j = own.lane; j < m; j += own.lanes) most = larger_of(most, exponent(row[j], j, T(0)));
-            most = most_of_row(most, own.wide);
+            most = finite_most(most_of_row(most, own.wide));
             rest.most = T(most);
             double sum = 0.0;
 #pragma unroll
@@ -57,31 +57,36 @@ template <class T> struct LogRows {
     }
 };
 
-// The new v of the columns whose sums are out of range, by the largest exponent of each column.
+// The new v of the columns whose sums are out of range, by the largest exponent of each column; the error of their sums.
 template <class T>
-__device__ inline void exact_columns(const Rules& rules, const T* C, long long n, long long m, const T* b, const T* u,
-                                     const T* v, T* next, const double* sums, double least, double* parts, int slabs,
-                                     unsigned* arrived) {
-    double *most = parts + slabs * m, *exact = most + m;
+__device__ inline double exact_columns(const Rules& rules, const T* C, long long n, long long m, const T* b, const T* u,
+                                       const T* v, T* next, const double* sums, double least, double* parts, int slabs,
+                                       double* leaves, unsigned* arrived) {
+    double *most = parts + slabs * m, *exact = most + m, error[1] = {0.0};
     column_sums<Most<double>>(C, n, m, Exponents<T, double>{rules.scale, nullptr, u, nullptr}, slabs, parts);
     grid_barrier(arrived);
     for (long long j = first_row(); j < m; j += row_stride()) most[j] = most_of_parts(parts, slabs, m, j);
     grid_barrier(arrived);
     column_sums<Total<double>>(C, n, m, Exponents<T, double>{rules.scale, nullptr, u, most}, slabs, exact);
     grid_barrier(arrived);
-    for (long long j = first_row(); j < m; j += row_stride())
-        if (!in_range(sums[j], least, rules.safe))
-            next[j] = T(shifted_change(b[j], v[j], sum_of_parts(exact, slabs, m, j), most[j], rules.omega).potential);
+    for (long long j = first_row(); j < m; j += row_stride()) {
+        if (in_range(sums[j], least, rules.safe)) continue;
+        const double s = sum_of_parts(exact, slabs, m, j);
+        next[j] = T(shifted_change(b[j], v[j], s, most[j], rules.omega).potential);
+        error[0] += fabs(exp(v[j] + most[j] * LN2) * s - b[j]);
+    }
+    total_of_grid(error, leaves, arrived);
+    return error[0];
 }
 
 // parts: m numbers a block; doubles: the sums (m), two times slabs sums and the largest exponents of columns (m); leaves:
-// four numbers a block; report: the barrier's words (zero), sweeps taken, then the errors.
+// five numbers a block; report: the barrier's words (zero), sweeps taken, then the errors.
 template <class T, int K>
 __device__ inline void log_sweeps(const T* C, long long n, long long m, const T* a, const T* b, T* u, T* v, T* spare,
                                   T* parts, double* doubles, double* leaves, double* report, const Rules& rules,
                                   int slabs) {
     unsigned* const arrived = take_barrier(report);
-    double *sums = doubles, *factors = leaves + gridDim.x, *errors = factors + gridDim.x;
+    double *sums = doubles, *factors = leaves + gridDim.x, *errors = factors + gridDim.x, *repaired = errors + 2 * gridDim.x;
     T *old = v, *next = spare;
     int taken = 0;
     for (; taken < rules.steps;) {
@@ -98,19 +103,18 @@ __device__ inline void log_sweeps(const T* C, long long n, long long m, const T*
         double found[2] = {0.0, 0.0};  // the columns' error, how many are out of range
         each_column(parts, m, [&](long long j, double s) {
             sums[j] = s;
-            found[0] += fabs(s - b[j]);
-            found[1] += !in_range(s, least, rules.safe);
+            const bool good = in_range(s, least, rules.safe);
+            if (good) found[0] += fabs(s - b[j]);
+            found[1] += !good;
             next[j] = T(old[j] + rules.omega * log(b[j] / s));
         });
         total_of_grid(found, errors, arrived);
-        const double error = row_error[0] + found[0];
+        double error = row_error[0] + found[0];
+        if (found[1] > 0.0)
+            error += exact_columns(rules, C, n, m, b, u, old, next, sums, least, doubles + m, slabs, repaired, arrived);
         if (first_row() == 0) report[2 + taken] = error;
         ++taken;
         if (!(rules.threshold < error && error < infinity())) break;
-        if (found[1] > 0.0) {
-            exact_columns(rules, C, n, m, b, u, old, next, sums, least, doubles + m, slabs, arrived);
-            grid_barrier(arrived);
-        }
         T* const last = old;
         old = next, next = last;
     }
@@ -158,8 +162,7 @@ template <class T> struct CloudHalf {
             Change change;
             bool good = in_range(s, least, rules.safe);
             good = plain_change(weights[i], own[i], s, rules.omega, rules.safe, change) && good;
-            if (!are_rows) found[0] += fabs(s - weights[i]);
-            else if (good) found[0] += change.gap;
+            if (good) found[0] += are_rows ? change.gap : fabs(s - weights[i]);
             bad[i] = !good;
             found[1] += !good;
             if (good) next[i] = T(change.potential);
@@ -182,7 +185,7 @@ template <class T> struct CloudHalf {
             if (!bad[i]) continue;
             const double s = sum_of_parts(parts, slabs, clouds.p, i);
             const Change change = shifted_change(weights[i], own[i], s, most[i], rules.omega);
-            found[0] += change.gap;
+            found[0] += are_rows ? change.gap : fabs(exp(own[i] + most[i] * LN2) * s - weights[i]);
             next[i] = T(change.potential);
         }
         total_of_grid(found, leaves, arrived);
@@ -215,16 +218,11 @@ __global__ TWO_A_PROCESSOR void log_chunk_clouds(const T* X, const T* Y, long lo
         double found[2];
         half.take(rules, found, leaves, arrived);
         error = is_rows ? found[0] : error + found[0];
+        if (found[1] > 0.0) error += half.repair(rules, repaired, arrived);
         if (!is_rows) {
             if (first_row() == 0) report[2 + taken] = error;
             ++taken;
             if (!(threshold < error && error < infinity())) break;
-        }
-        if (found[1] > 0.0) {
-            const double gap = half.repair(rules, repaired, arrived);
-            if (is_rows) error += gap;
-        }
-        if (!is_rows) {
             T* const last = old;
             old = next, next = last;
         }

@@ -88,7 +88,7 @@ def _matrix(cost, vectors, report, rules, steps):
     parts, doubles = empty((grid, m), v.dtype), empty((2 + 2 * _SLABS, m), np.float64)
     _source.launch_together(
         "log_chunk_wide" if wide else "log_chunk", type_of(v), grid, *cost_arguments(cost), *vectors,
-        empty(m, v.dtype), parts, doubles, empty((4, grid), np.float64), report, *rules, steps, np.int32(_SLABS),
+        empty(m, v.dtype), parts, doubles, empty((5, grid), np.float64), report, *rules, steps, np.int32(_SLABS),
     )  # fmt: skip
 
 

@@ -243,6 +243,8 @@ __device__ inline void cloud_sums(const Clouds<T>& clouds, Exponents<T, A> expon
     }
 }
 
+// What can be taken out of exponents of which this is the largest: 0 where all pairs are forbidden.
+__device__ inline double finite_most(double most) { return most == -infinity() ? 0.0 : most; }
 __device__ inline double sum_of_parts(const double* parts, int slabs, long long size, long long place) {
     double sum = 0.0;
     for (int slab = 0; slab < slabs; ++slab) sum += parts[slab * size + place];
@@ -251,5 +253,5 @@ __device__ inline double sum_of_parts(const double* parts, int slabs, long long 
 __device__ inline double most_of_parts(const double* parts, int slabs, long long size, long long place) {
     double most = -infinity();
     for (int slab = 0; slab < slabs; ++slab) most = larger_of(most, parts[slab * size + place]);
-    return most;
+    return finite_most(most);
 }
