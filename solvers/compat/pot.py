@@ -1,8 +1,8 @@
 """POT's names and signatures for entropic transport: ``from solvers.compat import pot as ot``.
 
 The arguments, their order and what comes back are those of POT (Python Optimal Transport) 0.9, which is not needed.
-Every name solves the same problem, so every name goes to ``solvers.transport.sinkhorn`` with its method "auto"; the rest
-of POT's keywords, which would swallow misspelt ones, is refused.
+Every name solves the same problem, so all go to ``solvers.transport.sinkhorn`` with its method "auto". Keywords
+that are not listed are refused, so that misspelt ones do not go unnoticed.
 
 What differs: where POT returns a plan that misses its marginals because the kernel underflowed, here Newton's method
 finds the right one, or the warning names the error that is left; ``stopThr``, the L2 error of the column sums in POT,

@@ -162,18 +162,23 @@ def solve_batch(problems, method, steps, patience, tol, maxiter, callback):
         stopped = sweep(problems, limits, method != "log", patience if method == "auto" else np.inf)
     else:
         problems.ends[problems.live] = BROKEN
-    statuses = _verified(problems, limits, stopped)
-    for k in np.flatnonzero([status is None for status in statuses]):
+    marginals = problems.marginals()
+    errors = problems.errors(marginals)
+    statuses = _verified(problems, errors, limits, stopped)
+    left = np.flatnonzero([status is None for status in statuses])
+    for k in left:
         record = None if stopped else _single(problems, int(k), method, steps, limits)
         statuses[k] = Status.STOPPED if record is None else record.status
         stopped = stopped or record.status is Status.STOPPED
-    _make_finite(problems, statuses)
-    return _result(problems, tuple(statuses), limits, time.perf_counter() - began)
+    if left.size or not np.isfinite(errors).all():
+        _make_finite(problems, statuses)
+        marginals = problems.marginals()
+    return _result(problems, tuple(statuses), marginals, limits, time.perf_counter() - began)
 
 
-def _verified(problems, limits, stopped):
+def _verified(problems, errors, limits, stopped):
     """The status of each problem; None where the single solve is to take over."""
-    errors, statuses = problems.errors(problems.marginals()), []
+    statuses = []
     for error, end, forbids in zip(errors, problems.ends, problems.forbids):
         if error <= limits.threshold:
             status = Status.CONVERGED
@@ -216,9 +221,9 @@ def _make_finite(problems, statuses):
         statuses[k] = Status.NONFINITE if statuses[k] is Status.MAXITER else statuses[k]
 
 
-def _result(problems, statuses, limits, seconds):
+def _result(problems, statuses, marginals, limits, seconds):
     with np.errstate(all="ignore"):
-        marginals, (f, g) = problems.marginals(), problems.potentials()
+        f, g = problems.potentials()
         objectives = problems.objectives(f, g, marginals)
     result = TransportBatch(
         batch=problems,
