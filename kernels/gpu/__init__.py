@@ -11,6 +11,7 @@ from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
+from .point_gradients import point_gradients
 from .products import matvec, residual
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .scaling import Scaling, scaling, scaling_chunk
@@ -72,6 +73,7 @@ __all__ = [
     "order_by_colours",
     "order_by_levels",
     "plan",
+    "point_gradients",
     "project",
     "reciprocal",
     "residual",

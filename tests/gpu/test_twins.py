@@ -11,7 +11,6 @@ HOST_ONLY = {"block_sor_chunk"}
 NOT_YET = {
     "log_chunk_many",
     "marginals_many",
-    "point_gradients",
     "sliced_gradients",
     "sliced_powers",
     "sorted_projections",
