@@ -25,7 +25,7 @@ from ._progress import progress  # noqa: E402
 from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
 
-_AREAS = ("linalg", "transport")
+_AREAS = ("linalg", "pde", "transport")
 _ON_FIRST_USE = (*_AREAS, "compat", "testing")
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "compat",
     "get_threads",
     "linalg",
+    "pde",
     "progress",
     "set_backend",
     "set_threads",
