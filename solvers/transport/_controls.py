@@ -124,7 +124,7 @@ class Control:
         if self.name == "gaussian":
             s, t = moments.spreads(directions)
             with np.errstate(divide="ignore", invalid="ignore"):
-                slopes = (np.where(u > 0, 1 - v / u, 0.0) for u, v in ((s, t), (t, s)))
+                slopes = [np.where(u > 0, 1 - v / u, 0.0) for u, v in ((s, t), (t, s))]
             yield lower + (s - t) ** 2 - (square + moments.gap), *slopes
 
     def gradient(self, batches, weights):

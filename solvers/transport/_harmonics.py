@@ -39,17 +39,20 @@ def harmonics(directions, degree):
 
 
 def _spherical(directions, degree):
-    """Real spherical harmonics of unit mean square."""
-    from scipy.special import lpmv
-
+    """Real spherical harmonics of unit mean square, by the three-term recurrence of the normalised functions."""
     x, y, z = directions.T
-    azimuth, columns = np.arctan2(y, x), []
-    for n in range(2, degree + 1, 2):
-        columns.append(math.sqrt(2 * n + 1) * lpmv(0, n, z))
-        for m in range(1, n + 1):
-            size = math.sqrt(2 * (2 * n + 1) * math.factorial(n - m) / math.factorial(n + m))
-            wave = size * lpmv(m, n, z)
-            columns += [wave * np.cos(m * azimuth), wave * np.sin(m * azimuth)]
+    columns, wave, top = [], np.ones(len(z), complex), 1.0
+    for m in range(degree + 1):
+        if m:  # wave: (x + i y)^m, top: the factor of the sectoral function of order m
+            wave, top = wave * (x + 1j * y), top * math.sqrt((2 * m + 1) / (2 * m))
+        before, here = np.zeros_like(z), np.full_like(z, top)
+        for n in range(m, degree + 1):
+            if n % 2 == 0 and n > 0:
+                parts = (here,) if m == 0 else (here * wave.real, here * wave.imag)
+                columns += [part * (1.0 if m == 0 else math.sqrt(2)) for part in parts]
+            step = math.sqrt((4 * (n + 1) ** 2 - 1) / ((n + 1) ** 2 - m * m))
+            back = math.sqrt((n * n - m * m) / (4 * n * n - 1)) if n > m else 0.0
+            before, here = here, step * (z * here - back * before)
     return np.stack(columns, axis=1)
 
 

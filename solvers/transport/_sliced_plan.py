@@ -48,9 +48,7 @@ class Plan:
                 f"`directions` must be 'iid' or your own with control='harmonics', whose many coefficients leave no "
                 f"error bar from few rotations, got {kind!r}."
             )
-        if kind == "auto":
-            kind = "iid" if self.control == "harmonics" else {2: "lattice", 3: "spiral"}.get(self.d, "auto")
-        return kind, None
+        return "iid" if self.control == "harmonics" else kind, None
 
     def _match_own(self):
         if self.number is not None and self.number != self.own.number:
@@ -73,14 +71,16 @@ class Plan:
         """The directions of one round."""
         if self.own is not None:
             return self.own
-        kind = self.kind
-        if kind in ("auto", "lattice", "spiral") and number < 2 * ROTATIONS:
-            kind = "iid"
-        if kind == "auto":
-            # In a doubling the kind stays what it was at the start, so that directions are kept.
-            whole = self.number if self.doubles else number
-            kind = "orthogonal" if whole >= ROTATIONS * self.d else "iid"
+        kind = self._picked(number) if self.kind == "auto" else self.kind
         return Directions(kind, self.d, number, self.root)
+
+    def _picked(self, number):
+        """Dependent directions where an error bar can be had from them."""
+        if self.d <= 3:
+            return {2: "lattice", 3: "spiral"}[self.d] if number >= 2 * ROTATIONS else "iid"
+        # In a doubling the kind stays what it was at the start, so that directions are kept.
+        whole = self.number if self.doubles else number
+        return "orthogonal" if whole >= ROTATIONS * self.d else "iid"
 
     def degree(self, number):
         """Of the harmonics."""
