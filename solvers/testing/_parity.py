@@ -11,10 +11,12 @@ from importlib import metadata
 import numpy as np
 
 from .._version import __version__
-from . import _parity_kernels, _parity_methods, _parity_sweeps
+from . import _parity_kernels, _parity_methods, _parity_sweeps, _parity_transport_methods
 from ._target import Target
 
 __all__ = ["Case", "Target", "gpu_parity_cases", "run_gpu_parity"]
+
+_MODULES = (_parity_kernels, _parity_sweeps, _parity_methods, _parity_transport_methods)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def gpu_parity_cases(only="*", quick=False):
     -------
     list of Case
     """
-    made = [Case(*parts) for module in (_parity_kernels, _parity_sweeps, _parity_methods) for parts in module.cases()]
+    made = [Case(*parts) for module in _MODULES for parts in module.cases()]
     kept = [case for case in made if fnmatch.fnmatch(case.id, only) or fnmatch.fnmatch(case.group, only)]
     return [case for case in kept if case.n <= 1000] if quick else kept
 
