@@ -112,6 +112,69 @@ BUGS = {
     "ssor_cg: solves with the residual for the direction": (
         "ssor.cu", "Both<T>{s, u}", "Both<T>{s, s}", "ssor", WRONG,
     ),
+    # Transport.
+    "transport: columns before all shares are left": (
+        "sweep.cuh", f"leave_sums(values, leaves);\n    {MEET}", "leave_sums(values, leaves);", "transport", RACE,
+    ),
+    "transport: shares of warps added at once": (
+        "sweep.cuh", f"            }}\n        }}\n        {SYNC}", "            }\n        }", "transport", RACE,
+    ),
+    "transport: sums of columns overwritten while read": (
+        "sweep.cuh", f"{SYNC}  // the sums of the columns before", "// the sums of the columns before", "transport", RACE,
+    ),
+    "transport: a potential written while its row reads it": (
+        "sweep.cuh", "__syncwarp();  // what", "// what", "transport", RACE,
+    ),
+    "transport: one share for all blocks": (
+        "sweep.cuh", "part[j] = turn > 0", "parts[j] = turn > 0", "transport", RACE,
+    ),
+    "transport: what no thread holds is forgotten": (
+        "sweep.cuh", "s += op.term(op.entry(row[j], j, pre), j);", ";", "transport", WRONG,
+    ),
+    "transport: a column too many": (
+        "sweep.cuh", "if (j < width) part[j] =", "part[j] =", "transport", f"{RACE}|{OUT}",
+    ),
+    "transport: columns of the next row": (
+        "sweep.cuh", "e[k] = j < width ? row[j]", "e[k] = j <= width ? row[j]", "transport", f"{OUT}|{WRONG}",
+    ),
+    "transport: rows a block apart": (
+        "sweep.cuh", "(long long)gridDim.x * groups; }", "(long long)gridDim.x; }", "transport", f"{RACE}|{WRONG}",
+    ),
+    "transport: the largest exponent left in": (
+        "sinkhorn.cu", "exponent(c, j, pre.own) - pre.most", "exponent(c, j, pre.own)", "transport",
+        f"{WRONG}|sweeps taken",
+    ),
+    "transport: exact columns before their exponents": (
+        "sinkhorn.cu", f"most[j] = most_of_parts(parts, slabs, m, j);\n    {MEET}",
+        "most[j] = most_of_parts(parts, slabs, m, j);", "transport", RACE,
+    ),
+    "clouds: coordinates overwritten while read": (
+        "transport.cuh", f"{SYNC}  // the coordinates before", "// the coordinates before", "transport", RACE,
+    ),
+    "clouds: coordinates read before written": (
+        "transport.cuh", f"tile.right);\n        {SYNC}", "tile.right);", "transport",
+        f"{RACE}|before anything was written",
+    ),
+    "clouds: a point too many": (
+        "transport.cuh", "begin + point < end ? X", "begin + point <= end ? X", "transport", OUT,
+    ),
+    "clouds: wrong stride of coordinates": (
+        "transport.cuh", "X[(begin + point) * d + from + k]", "X[(begin + point) * depth + from + k]", "transport",
+        f"{WRONG}|{OUT}",
+    ),
+    "clouds: only the first lane's sum": (
+        "transport.cuh", "found[r].join_lanes(ACROSS);", "", "transport", WRONG,
+    ),
+    "plans: a row's last stretch twice": (
+        "transport.cuh", "j + k * WARP < end ? A(row[j + k * WARP])", "j + k * WARP <= end ? A(row[j + k * WARP])",
+        "transport_plans", f"{OUT}|{WRONG}",
+    ),
+    "running sums: read before written": (
+        "plans.cu", f"= sum;\n        {SYNC}", "= sum;", "transport_plans", f"{RACE}|before anything was written",
+    ),
+    "large entries: in the place of the next": (
+        "plans.cu", "<< lane_of_warp()) - 1u", "<< lane_of_warp())", "transport_plans", f"{RACE}|{OUT}|{WRONG}",
+    ),
     # Numbers of threads, rows and entries.
     "block_sum: wrong width": (
         "common.cuh", "values[k] += shuffle_down(values[k], offset, WARP);\n    __sync",
