@@ -74,8 +74,7 @@ def _sort(x, index, spare, spare_index, counters):
     while True:
         if first >= 0:
             _sort_bits(x, index, spare, spare_index, counters, first)
-        # Sorted by all digits of the bits, there is nothing to move.
-        if _insert(x, index, most):
+        if first == 0 or _insert(x, index, most):
             return
         first = np.int64(_FIRST if first < 0 and x.itemsize == 8 else 0)
 
