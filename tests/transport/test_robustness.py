@@ -44,7 +44,7 @@ def test_and_of_those_to_a_tight_tolerance():
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_returns_a_wrong_plan(method):
     for _, C, a, b, eps in SUITE:
-        judge(solve(C, a, b, eps=eps, method=method, maxiter=3000), C, a, b, eps)
+        judge(solve(C, a, b, eps=eps, method=method, maxiter=300), C, a, b, eps)
 
 
 @pytest.mark.parametrize("method", METHODS)
