@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
-from .._errors import InvalidInput
+from .._arrays import leaving
+from .._errors import InvalidInput, UnsupportedType
 from ._controls import Moments
 from ._measures import points, weights
 
@@ -29,9 +30,17 @@ class Clouds:
         Of total 1.
     unit : float
         A power of 2 that keeps the p-th powers within range.
+    leave : callable
+        Makes arrays of the library of X.
     """
 
     def __init__(self, X, Y, a, b, p, normalize):
+        if _backend.pick(X=X, Y=Y, a=a, b=b) != "cpu":
+            raise UnsupportedType(
+                "`X` and `Y` must be projected on the CPU: bring them over (cupy.asnumpy, or .cpu() in torch), and choose "
+                "no backend but 'cpu' or 'auto'."
+            )
+        self.leave = leaving(X)
         X, Y = _filled("X", X), _filled("Y", Y)
         if X.shape[1] != Y.shape[1]:
             raise InvalidInput(f"`Y` must have points of {X.shape[1]} coordinates as `X` has, got {Y.shape[1]}.")
