@@ -37,8 +37,8 @@ class Clouds:
     def __init__(self, X, Y, a, b, p, normalize):
         if _backend.pick(X=X, Y=Y, a=a, b=b) != "cpu":
             raise UnsupportedType(
-                "`X` and `Y` must be projected on the CPU: bring them over (cupy.asnumpy, or .cpu() in torch), and choose "
-                "no backend but 'cpu' or 'auto'."
+                "`X` and `Y` must be projected on the CPU: bring them over (cupy.asnumpy, or .cpu() in torch), and "
+                "choose no backend but 'cpu' or 'auto'."
             )
         self.leave = leaving(X)
         X, Y = _filled("X", X), _filled("Y", Y)
