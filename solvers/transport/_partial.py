@@ -77,8 +77,8 @@ def partial(
     P^T 1 <= b in turn, so that its plan is another one for the same eps; both tend to the exact partial plan. The cost
     of this one exceeds the exact one's by at most eps times the entropy of the larger problem's plan.
 
-    Where some weights are used up and others are not touched at all, as where ``mass`` is just that of the points with a
-    partner, the error falls like 1 / sweeps only; a little less or more mass is found in few sweeps.
+    Where some weights are used up and others are not touched at all, as where ``mass`` is just that of the points with
+    a partner, the error falls like 1 / sweeps only; a little less or more mass is found in few sweeps.
 
     A sweep reads C once, and memory beyond C is O(n + m). ``mass`` of 0 is the plan of zeros; at the total of a there
     is no column of slack, at that of b no row.
