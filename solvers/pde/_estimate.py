@@ -71,10 +71,10 @@ def estimate(grid, terms, f, N, U, linear):
         _rms(shaken) / unorm,
     ]
     found = [float(e) if np.isfinite(e) else np.inf for e in found]
-    # These are parts of the u at hand; what they leave of it is the least that the true one can be,
-    # and where they are most of it nothing is known.
-    total = sum(found)
-    return Estimate(total / (1.0 - total) if total < 0.5 else np.inf, *found, float(_rms(residual) / size))
+    # These are parts of the u at hand; what they leave of it is the least that the true one can be, and where they
+    # are most of it, or the residual is as large as the terms, nothing is known.
+    total, relative = sum(found), float(_rms(residual) / size)
+    return Estimate(total / (1.0 - total) if total < 0.5 and relative < 0.5 else np.inf, *found, relative)
 
 
 def _symbol(grid, coefficients):
