@@ -283,4 +283,5 @@ def _preconditioned(array, M, b, steps):
     return x, np.array(norms)
 
 
-CHECKS = {each.__name__: each for each in (vectors, basis, products, storage, cg, cg_many, sweeps, ssor, transport, transport_plans)}
+_ALL = vectors, basis, products, storage, cg, cg_many, sweeps, ssor, transport, transport_plans
+CHECKS = {each.__name__: each for each in _ALL}

@@ -120,7 +120,8 @@ BUGS = {
         "sweep.cuh", f"            }}\n        }}\n        {SYNC}", "            }\n        }", "transport", RACE,
     ),
     "transport: sums of columns overwritten while read": (
-        "sweep.cuh", f"{SYNC}  // the sums of the columns before", "// the sums of the columns before", "transport", RACE,
+        "sweep.cuh", f"{SYNC}  // the sums of the columns before", "// the sums of the columns before", "transport",
+        RACE,
     ),
     "transport: a potential written while its row reads it": (
         "sweep.cuh", "__syncwarp();  // what", "// what", "transport", RACE,
