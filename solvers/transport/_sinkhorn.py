@@ -233,22 +233,29 @@ def _scaling_steps(problem, control):
 
 
 class _Rate:
-    """Omega from the rate of convergence of plain sweeps: theta per sweep gives 2 / (1 + sqrt(1 - theta))."""
+    """Omega from the rate of convergence of plain sweeps: theta per sweep gives 2 / (1 + sqrt(1 - theta)).
 
-    _FIRST, _MOST = 20, 1.95
+    Far from the solution a large omega can diverge. After that omega stays below a bound until the error has halved;
+    then each run that went well lets the bound rise.
+    """
+
+    _FIRST, _MOST, _RISE, _GROWTH = 12, 1.98, 0.7, 2.0
 
     def __init__(self):
-        self.omega, self.steps, self._most, self._best = 1.0, self._FIRST, self._MOST, math.inf
+        self.omega, self.steps, self._most = 1.0, self._FIRST, self._MOST
+        self._best, self._risen_from = math.inf, 0.0
 
     def observe(self, errors):
         """Learn from the errors of a run with this omega; False if they grew."""
-        last, least = errors[-1], min(self._best, errors[0])
-        # The error of a plan of mass 1 is at most 2: one from above 1 cannot double.
-        if not np.isfinite(last) or last > 2.0 * least or last > max(1.9, 1.05 * least):
-            self._most = 1.0 + 0.5 * (self.omega - 1.0)
+        # With omega the rows, too, are off: by so much more at the same distance from the solution.
+        allowed = self._GROWTH * min(errors[0], self._best * self.omega / (2.0 - self.omega))
+        if not np.isfinite(errors[-1]) or errors[-1] > allowed:
+            self._most, self._risen_from = 1.0 + 0.5 * (self.omega - 1.0), 0.5 * min(self._best, errors[0])
             self.omega, self.steps = 1.0, self._FIRST
             return False
         self._best = min(self._best, float(errors.min()))
+        if self._best <= self._risen_from:
+            self._most = min(2.0 - self._RISE * (2.0 - self._most), self._MOST)
         if len(errors) >= 6 and errors[-1] > 0:
             rate = (errors[-1] / errors[-6]) ** 0.2
             if self.omega - 1.0 < rate < 1.0:
