@@ -172,6 +172,23 @@ FAULTS = {
     "order_by_colours": lambda arguments, answer: (answer[0][::-1], answer[1]),
     "split_rows": lambda arguments, answer: answer[::-1],
     "ilu0": lambda arguments, answer: (arguments[0], answer[1]),
+    "log_chunk": scaled_output(4),
+    "log_chunk ": scaled_output(5),
+    "log_chunk  ": scaled_output(7),
+    "log_sums": scaled_output(3),
+    "log_sums_columns": scaled_output(3),
+    "marginals": scaled_output(4),
+    "marginals ": scaled_output(5),
+    "marginals  ": scaled_answer,
+    "plan": scaled_output(4),
+    "point_gradients": scaled_output(4),
+    "point_gradients ": scaled_output(5),
+    "scaling": lambda arguments, answer: answer._replace(K=1.001 * answer.K),
+    "scaling_chunk": scaled_output(4),
+    "scaling_chunk ": scaled_output(5),
+    "scaling_chunk  ": scaled_output(7),
+    "threshold_plan": lambda arguments, answer: (answer[0], answer[1], answer[2] * 1.001),
+    "threshold_plan ": lambda arguments, answer: (answer[0], answer[1][::-1], answer[2]),
 }
 
 
