@@ -23,6 +23,7 @@ def test_norms_and_numbers(kind, d, number):
     assert np.abs(np.linalg.norm(rows, axis=1) - 1).max() <= 1e-12
     assert number - plan.size < plan.number <= number
     assert plan.rotations >= 8
+    assert len(np.unique(rows.round(9), axis=0)) == plan.number
 
 
 @pytest.mark.parametrize("kind, d", KINDS)

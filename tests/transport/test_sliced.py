@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import solvers
 from solvers import ConvergenceError, InvalidInput, UnsupportedType, transport
 from solvers._result import Status
+from solvers.transport._sliced_clouds import Clouds
 
 sliced = transport.sliced_wasserstein
 
@@ -261,7 +262,7 @@ def test_offsets_do_not_cost_digits_of_float32():
     options = dict(n_projections=64, rng=0)
     exact = sliced(X.astype(np.float64), Y.astype(np.float64), **options).distance
     assert sliced(X, Y, **options).distance == pytest.approx(exact, rel=1e-6)
-    far_X, far_Y = X + np.float32(1e4), Y + np.float32(1e4)
+    far_X, far_Y = X + np.float32(1e6), Y + np.float32(1e6)
     exact = sliced(far_X.astype(np.float64), far_Y.astype(np.float64), **options).distance
     assert sliced(far_X, far_Y, **options).distance == pytest.approx(exact, rel=1e-6)
 
@@ -273,6 +274,7 @@ def test_nothing_of_the_callers_is_touched(rng):
         array.flags.writeable = False
     res = sliced(X, Y, a, grad=True, n_projections=32)
     assert all(np.array_equal(x, y) for x, y in zip((X, Y, a), kept))
+    assert np.shares_memory(Clouds(X, Y, a, None, 2.0, False).X, X)  # no copy where none is needed
     assert not any(np.shares_memory(mine, x) for mine in (res.grad_X, res.grad_Y, res.values) for x in (X, Y))
 
 
@@ -295,6 +297,16 @@ def test_the_plot_shows_the_distances():
         axes = res.plot()
         assert axes.get_title() == repr(res)
         matplotlib.pyplot.close(axes.figure)
+
+
+def test_no_estimate_leaves_what_is_known():
+    X, Y = gaussians(6, 50)
+    for seed in range(5):
+        options = dict(directions="iid", n_projections=20, rng=seed)
+        wild = [sliced(X, Y, control="lower", coefficient=c, **options) for c in (-1e6, 1e6)]
+        assert min(r.power for r in wild) == 0.0 and all(r.distance >= 0 and r.standard_error > 0 for r in wild)
+        held = [sliced(X, Y, control="gaussian", coefficient=c, **options) for c in (-1e6, 1e6)]
+        assert sorted(r.distance for r in held) == pytest.approx(held[0].bounds)
 
 
 def test_errors_and_intervals_agree(rng):
