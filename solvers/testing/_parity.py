@@ -11,12 +11,26 @@ from importlib import metadata
 import numpy as np
 
 from .._version import __version__
-from . import _parity_kernels, _parity_methods, _parity_sweeps, _parity_transport, _parity_transport_methods
+from . import (
+    _parity_kernels,
+    _parity_methods,
+    _parity_sweeps,
+    _parity_transport,
+    _parity_transport_methods,
+    _parity_transport_sweeps,
+)
 from ._target import Target
 
 __all__ = ["Case", "Target", "gpu_parity_cases", "run_gpu_parity"]
 
-_MODULES = (_parity_kernels, _parity_sweeps, _parity_transport, _parity_methods, _parity_transport_methods)
+_MODULES = (
+    _parity_kernels,
+    _parity_sweeps,
+    _parity_transport,
+    _parity_transport_sweeps,
+    _parity_methods,
+    _parity_transport_methods,
+)
 
 
 @dataclass(frozen=True)

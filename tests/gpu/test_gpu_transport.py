@@ -8,6 +8,8 @@ from emulation import device, settings
 from scipy.special import logsumexp
 from solvers.kernels import cpu
 
+import solvers
+
 # Rows for a warp, for a block, and longer than a block holds in either kernel, at 64 threads a block.
 SHAPES = ((1, 1), (1, 7), (7, 1), (5, 3), (70, 90), (33, 515), (9, 1100), (6, 2600), (130, 20))
 REAL = ("float64", "float32")
@@ -182,6 +184,19 @@ def test_a_chunk_is_one_launch_and_one_read_by_the_host(gpu):
         launches, reads = settings.launches, device.host_reads
         assert gpu.log_chunk(*operands, 1.0, np.empty(50), -1.0, 50) == 50
         assert (settings.launches - launches, device.host_reads - reads) == (1, 1)
+
+
+@pytest.mark.parametrize("points", [None, 3])
+def test_full_memory_is_the_named_error(gpu, points):
+    p = Problem((70, 90), points=points)
+    operands = [p.cost(gpu), p.inv_eps, *p.sent(gpu, p.a, p.b, p.u, p.v)]
+    try:
+        device.total = device.live + 1000
+        with pytest.raises(solvers.DeviceMemoryError):
+            gpu.log_chunk(*operands, 1.0, np.empty(5), -1.0, 5)
+    finally:
+        device.total = 2**30
+    assert gpu.log_chunk(*operands, 1.0, np.empty(5), -1.0, 5) == 5
 
 
 def test_no_steps_change_nothing(gpu):
