@@ -142,11 +142,11 @@ def test_ties_and_zero_weights_are_harmless(data):
 
 def test_a_point_without_weight_changes_no_bit(case):
     c = case(40, 30, weighted=True)
-    expected = [c.powers(), *c.gradients()]
-    far = np.full((2, 3), 1e300)  # its square is no number
+    expected = [c.powers(), *c.gradients(3.0)]
+    far = np.full((2, 3), 1e300)  # its square overflows
     c.X, c.a = np.concatenate([far, c.X]), np.concatenate([[0, 0], c.a])
     c.Y, c.b = np.concatenate([c.Y, -far]), np.concatenate([c.b, [0, 0]])
-    power, out, dX, dY = c.powers(), *c.gradients()
+    power, out, dX, dY = c.powers(), *c.gradients(3.0)
     assert (dX[:2] == 0).all() and (dY[-2:] == 0).all()
     for ours, without in zip([power, out, dX[2:], dY[:-2]], expected):
         assert np.array_equal(ours, without)
