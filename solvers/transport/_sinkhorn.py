@@ -269,7 +269,7 @@ class _Rate:
 def _sor_steps(problem, control, patience=math.inf):
     """Over-relaxed sweeps; where the error has grown, back to the potentials before and to smaller omega.
 
-    It ends where more sweeps than ``patience`` seem to be left.
+    It ends where more sweeps than a finite ``patience`` seem to be left, and where the error has grown.
     """
     yield [_first_error(problem)], None
     rule = _Rate()
@@ -286,17 +286,25 @@ def _sor_steps(problem, control, patience=math.inf):
             problem.restore(saved)
             errors = np.where(np.isfinite(errors), errors, 2.0)
         yield errors, None
-        if _remaining(seen, control.threshold, omega) > patience:
+        # The errors after a change of omega promise too little.
+        most = patience if rule.omega < omega + 0.02 else 1.5 * patience
+        if most < math.inf and (rule.omega < omega or _remaining(seen, control.threshold, omega) > most):
             return
 
 
 # Over-relaxed sweeps that a Newton solve costs about as much as (measured).
 _NEWTON_COSTS = 100
+# An error with which Newton's method does not start at the eps in hand.
+_FAR = 0.2
 
 
 def _auto_steps(problem, control):
     """Over-relaxed sweeps; Newton's method from where they would take longer than that."""
+    start = problem.save()
     yield from _sor_steps(problem, control, _NEWTON_COSTS)
+    if problem.true_norm() > _FAR:
+        # The path of falling eps begins at large ones, where potentials of this eps are of no use.
+        problem.restore(start)
     newton = newton_steps(problem, control)
     next(newton)
     yield from newton
