@@ -448,3 +448,14 @@ def test_ten_times_better_than_orthogonal_directions_alone(d):
     theirs = np.mean([(rival() - truth) ** 2 for _ in range(30)])
     ours = np.mean([(sliced(X, Y, n_projections=100, rng=seed).power - truth) ** 2 for seed in range(30)])
     assert theirs >= 10 * ours
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes, gain", [("low or high", 40), ("0 or 1", 5e3)])
+def test_squared_errors_on_images(classes, gain):
+    images, labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    X, Y = (images[labels < 5], images[labels >= 5]) if gain < 100 else (images[labels == 0], images[labels == 1])
+    truth = sliced(X, Y, n_projections=40_000, rng=10**6).power
+    plain = sliced(X, Y, n_projections=20_000, directions="iid", control=None, rng=1).values.var() / 100
+    ours = np.mean([(sliced(X, Y, n_projections=100, rng=seed).power - truth) ** 2 for seed in range(200)])
+    assert plain >= gain * ours
