@@ -34,6 +34,11 @@ class Plan:
             self._match_own()
         elif self.number is None:
             self.number = self._start() if self.doubles else _DEFAULT
+        elif self.doubles and self.number > self.most:
+            raise InvalidInput(
+                f"`max_projections` must be at least `n_projections`, where doubling starts, {self.number}, "
+                f"got {self.most}."
+            )
 
     def _kind(self, given):
         if not isinstance(given, str):

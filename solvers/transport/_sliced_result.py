@@ -80,11 +80,12 @@ class SlicedResult(Result):
         """One line: how it ended, and what to do about it."""
         if self.status is Status.CONVERGED:
             return f"{self!r}: {self._met()}"
-        remedy = (
-            "Raise `max_projections`, or loosen the tolerance."
-            if self.status is Status.MAXITER
-            else "The callback raised StopIteration; the estimate is the one at that moment."
-        )
+        if self.status is Status.STOPPED:
+            remedy = "The callback raised StopIteration; the estimate is the one at that moment."
+        elif self.directions == "own":
+            remedy = "Pass more directions, or loosen the tolerance."
+        else:
+            remedy = "Raise `max_projections`, or loosen the tolerance."
         return (
             f"{self.method} {self.status}: standard error {self.residual:.1e} after {self.n_projections} projections, "
             f"asked for {self.threshold:.1e}. {remedy}"
@@ -110,8 +111,7 @@ class SlicedResult(Result):
         state = "" if self.converged else f"{self.status}, "
         if self.directions == "exact":
             return f"SlicedResult(distance {self.distance:.6g}, exact, {self.backend})"
-        own = "own" if self.directions == "own" else self.directions
         return (
             f"SlicedResult({state}distance {self.distance:.6g} +- {self.standard_error:.1e}, {self.n_projections} "
-            f"projections, {own} directions, {self.control or 'no'} control, {self.backend})"
+            f"projections, {self.directions} directions, {self.control or 'no'} control, {self.backend})"
         )

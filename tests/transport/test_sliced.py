@@ -114,6 +114,8 @@ def test_absolute_tolerances_and_limits():
     assert "`max_projections`" in res.message and "asked for" in res.message and "maxiter" in repr(res)
     with pytest.raises(ConvergenceError, match="max_projections"):
         res.check()
+    own = sliced(X, Y, rtol=1e-9, directions=np.eye(10))
+    assert own.status is Status.MAXITER and "Pass more directions" in own.message
     assert sliced(X, Y, rng=0).n_projections == 250 and sliced(X, Y, rng=0).converged
 
 
@@ -344,6 +346,7 @@ WRONG = [
     (dict(n_projections=3, directions="iid", control="both"), "`n_projections` must be >= 5 for least squares"),
     (dict(rtol=-1), "`rtol` must be >= 0"),
     (dict(atol=math.nan), "`atol` must be >= 0"),
+    (dict(max_projections=20, n_projections=99, rtol=0.1), "`max_projections` must be at least `n_projections`"),
     (dict(max_projections=3), "`max_projections` must be >= 16"),
     (dict(directions="random"), "`directions` must be one of"),
     (dict(directions="lattice"), "`directions` 'lattice' must go with d = 2, got d = 3"),
