@@ -15,7 +15,7 @@ from .problems import PROBLEMS
 from .sequences import SEQUENCES
 from .sequences_rivals import RIVALS
 from .transport import TRANSPORTS
-from .transport_methods import TRANSPORTERS
+from .transport_rivals import TRANSPORTERS
 
 __all__ = ["main"]
 

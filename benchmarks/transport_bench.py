@@ -1,4 +1,4 @@
-"""``solvers bench transport``: entropic plans, ours and POT's, judged by their recomputed marginals and cost."""
+"""``solvers bench transport``: entropic plans, ours and rivals', judged by their recomputed marginals and cost."""
 
 import shlex
 import sys
@@ -7,7 +7,8 @@ from . import _threads, machine, options, report, transport, transport_methods
 from ._registry import UsageError
 from .report import align, ratio, seconds
 from .transport import TRANSPORTS
-from .transport_methods import BASELINE, CAP, POT_TOL, TOL, TRANSPORTERS
+from .transport_methods import BASELINE, CAP, POT_TOL, TOL
+from .transport_rivals import TRANSPORTERS
 from .transport_run import INACCURATE, WRONG, run_problem, warm_up
 
 __all__ = ["bench", "heading", "line", "summary"]
@@ -109,7 +110,7 @@ def _write(args, argv, threads, rows, cap, repeats, complete):
 
 def summary(rows):
     """One line that counts what happened, the losses included."""
-    ours = [row for row in rows if not row.method.startswith("pot:") and row.ratio is not None]
+    ours = [row for row in rows if ":" not in row.method and row.ratio is not None]
     slower = sum(row.ratio < 1 and not row.at_least for row in ours)
     open_ = sum(row.ratio < 1 and row.at_least for row in ours)
     counted = {status: sum(row.status == status for row in rows) for status in ("converged", WRONG, INACCURATE, CAP)}

@@ -58,7 +58,8 @@ def test_the_cost_of_images_is_the_distance_of_their_pixels(power):
 
 def test_the_promised_problems_and_methods_are_registered():
     assert {"lap-500", "lap-1000", "images-l1-1e-4", "images-l2-1e-2", "points-5000-1e-3"} <= set(TRANSPORTS)
-    assert {*OURS, "sns", "pot:sinkhorn", "pot:sinkhorn_log", "pot:sinkhorn_stabilized"} == set(TRANSPORTERS)
+    rivals = {"pot:sinkhorn", "pot:sinkhorn_log", "pot:sinkhorn_stabilized", "regot:bcd", "regot:ssns", "regot:splr"}
+    assert {*OURS, "sns", *rivals, "ott:sinkhorn"} == set(TRANSPORTERS)
     assert [entry.eps for entry in select("points-1500")] == [1e-2, 1e-3, 1e-4]
 
 
