@@ -7,6 +7,7 @@ from ._kernels import Matern, SpectralMixture, SquaredExponential
 from ._operators import advection, div_grad, helmholtz, laplacian
 from ._solution import GPSolution
 from ._solve_gp import solve_gp
+from ._source import nodes
 
 __all__ = [
     "GPSolution",
@@ -17,5 +18,6 @@ __all__ = [
     "div_grad",
     "helmholtz",
     "laplacian",
+    "nodes",
     "solve_gp",
 ]

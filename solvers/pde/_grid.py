@@ -6,7 +6,7 @@ from .._errors import InvalidInput
 from ..linalg._kron import mode_products
 from ._axis import Axis
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "outer"]
 
 
 class Grid:
@@ -32,7 +32,7 @@ class Grid:
             if axis.r <= len(axis.ends):
                 raise InvalidInput(f"`n` must give axis {i} more than {len(axis.ends)} unknowns, got {axis.r}.")
         self.nodes = np.ix_(*(axis.x for axis in self.axes))
-        self.root = _outer([axis.root for axis in self.axes])
+        self.root = outer([axis.root for axis in self.axes])
         self.shape = tuple(axis.Z.shape[1] for axis in self.axes)
 
     @property
@@ -117,7 +117,8 @@ class Grid:
         return gap, size
 
 
-def _outer(vectors):
+def outer(vectors):
+    """The outer product of some vectors."""
     out = vectors[0]
     for v in vectors[1:]:
         out = np.multiply.outer(out, v)

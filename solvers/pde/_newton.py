@@ -27,12 +27,15 @@ class Nonlinear:
         return self._dN(u, *mesh) if self._with else self._dN(u)
 
 
-def solve_linear(grid, coefficients, F):
-    """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them."""
+def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL):
+    """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them; rtol is GMRES's."""
     U, linear = grid.lifted(), Linear(grid, coefficients)
     if not linear.singular:
         right = grid.test(grid.root * F - grid.apply(coefficients, U))
-        U = U + grid.outer(linear.solve(right, _INNER_RTOL))
+        U = U + grid.outer(linear.solve(right, rtol))
+    if linear.free:
+        one = grid.project(np.ones(grid.sizes))
+        U = U - one * (np.vdot(one, U) / np.vdot(one, one))
     return U, linear
 
 

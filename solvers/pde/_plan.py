@@ -7,7 +7,9 @@ import numpy as np
 from .. import _checks
 from .._errors import InvalidInput
 from ._kernels import Automatic
-from ._sampling import _SAMPLES, peaks
+from ._memory import fits, refuse_too_large
+from ._sampling import SAMPLES, peaks, spectrum
+from ._source import sizes_of
 
 __all__ = ["Plan"]
 
@@ -15,7 +17,6 @@ __all__ = ["Plan"]
 _PER_WAVELENGTH, _LEAST, _GROWTH = 2.5, 24, 1.35
 _MOST = {1: 6000, 2: 1200, 3: 256}
 _BANDS, _ROUNDS = (20, 32, 48, 72, 100, 140), 8
-_LINES = 3
 # Data at the sides below this part of f (times the square of a length) is rounding.
 _NOISE = 1e-13
 
@@ -26,36 +27,33 @@ class Plan:
     Parameters
     ----------
     box, terms, boundary : as in Grid
-    source : callable of a mesh
+    source : Source
     n, kernels : what the user asked for; None for automatic kernels
+    nonlinear : bool
     """
 
-    def __init__(self, box, terms, boundary, source, n, kernels):
+    def __init__(self, box, terms, boundary, source, n, kernels, nonlinear=False):
         self._box, self._boundary, self._source, self._kernels = box, boundary, source, kernels
         self._d = len(box)
-        self._fixed = None if isinstance(n, str) else self._sizes(n)
+        self._terms, self._krylov = terms, self._d > 1 and (nonlinear or not terms.separable)
+        self._fixed = source.shape
         if isinstance(n, str):
             _checks.choice("n", n, ("auto",))
+        else:
+            self._fixed = sizes_of(n, self._d)
+            if source.shape not in (None, self._fixed):
+                raise InvalidInput(f"`n` must be the shape of `f`, {source.shape}, or \"auto\", got {n!r}.")
+        if self._fixed is not None:
+            refuse_too_large(self._fixed, terms, self._krylov)
         self._peaks = [self._periodogram(axis) for axis in range(self._d)]
         self._now = self._fixed or tuple(self._first(axis) for axis in range(self._d))
         self._round, self._done = 0, False
 
-    def _sizes(self, n):
-        sizes = (n,) * self._d if isinstance(n, int | np.integer) else tuple(n)
-        if len(sizes) != self._d:
-            raise InvalidInput(f"`n` must be a number of nodes, or {self._d} of them, got {n!r}.")
-        return tuple(_checks.count(f"n[{i}]", size, 4) for i, size in enumerate(sizes))
-
     def _periodogram(self, axis):
         """Peaks along an axis of f on some lines, and of the data at the sides that contain the axis."""
-        rng = np.random.default_rng(0)
         low, high = self._box[axis]
-        line = low + (high - low) * (np.arange(_SAMPLES) + 0.5) / _SAMPLES
-        inside = []
-        for _ in range(_LINES if self._d > 1 else 1):
-            point = [np.array([a + (b - a) * rng.random()]) for a, b in self._box]
-            mesh = np.ix_(*(line if i == axis else p for i, p in enumerate(point)))
-            inside.append(self._source(mesh).ravel())
+        line = low + (high - low) * (np.arange(SAMPLES) + 0.5) / SAMPLES
+        inside, varies = self._source.spectra(axis)
         sides = []
         for other, side in self._boundary.data:
             if other != axis:
@@ -66,8 +64,8 @@ class Plan:
                 ]
                 sides.append(self._boundary.values(other, side, coordinates).ravel())
         # What is zero but for rounding has a periodogram too.
-        least = _NOISE * max((float(np.ptp(values)) for values in inside), default=0.0) * (high - low) ** 2
-        return peaks([*inside, *(values for values in sides if np.ptp(values) > least)], high - low)
+        least = _NOISE * max(varies, default=0.0) * (high - low) ** 2
+        return peaks([*inside, *(spectrum(values) for values in sides if np.ptp(values) > least)], high - low)
 
     def _first(self, axis):
         low, high = self._box[axis]
@@ -95,4 +93,6 @@ class Plan:
         if all(size >= most for size in self._now) or attempt.estimate.rounding > 0.5 * attempt.estimate.error:
             self._done = True
             return
-        self._now = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)
+        grown = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)
+        self._done = not fits(grown, self._terms, self._krylov)
+        self._now = grown

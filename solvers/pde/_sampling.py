@@ -6,10 +6,10 @@ import numpy as np
 
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["evaluate", "peaks"]
+__all__ = ["SAMPLES", "evaluate", "peaks", "spectrum", "spectrum_at"]
 
 # Samples of a line, and how far below the highest a peak of the periodogram still counts.
-_SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
+SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
 # Blackman's window: its side lobes over its main lobe, times the distance cubed, with a margin of two.
 _LOBES = 0.27
 
@@ -39,15 +39,28 @@ def _brief(values):
     return f"an array of shape {values.shape} and dtype {values.dtype}" if hasattr(values, "shape") else repr(values)
 
 
-def peaks(lines, length):
-    """Angular frequencies at which the periodograms of some lines have peaks, in rising order.
+def spectrum(values):
+    """Amplitudes at the multiples of 2 pi / length, of values at the midpoints of equal cells."""
+    return np.abs(np.fft.rfft(values * np.blackman(values.size)))
+
+
+def spectrum_at(values, x, w, low, high):
+    """The same of values at the nodes x of a quadrature with weights w, up to what the nodes can tell apart."""
+    t = (x - low) / (high - low)
+    window = 0.42 - 0.5 * np.cos(2 * math.pi * t) + 0.08 * np.cos(4 * math.pi * t)
+    k = np.arange(x.size // 2 + 1)
+    return np.abs(np.exp(-2j * math.pi * np.multiply.outer(k, t)) @ (values * window * w))
+
+
+def peaks(spectra, length):
+    """Angular frequencies at which some spectra have peaks, in rising order.
 
     Parameters
     ----------
-    lines : list of ndarray, shape (samples,)
-        Values at the midpoints of equal cells.
+    spectra : list of ndarray
+        Amplitudes at the multiples of 2 pi / length.
     length : float
-        Of the interval they come from.
+        Of the interval that they come from.
 
     Returns
     -------
@@ -55,18 +68,17 @@ def peaks(lines, length):
         Frequencies in radians per unit of length, at least 2 pi / length apart.
     """
     found = []
-    for values in lines:
-        spectrum = np.abs(np.fft.rfft(values * np.blackman(values.size)))
-        k = np.arange(1, spectrum.size - 1)
-        most = spectrum.max(initial=0.0)
-        here = (spectrum[k] >= spectrum[k - 1]) & (spectrum[k] > spectrum[k + 1]) & (spectrum[k] > _LOWEST * most)
+    for heights in spectra:
+        k = np.arange(1, heights.size - 1)
+        most = heights.max(initial=0.0)
+        here = (heights[k] >= heights[k - 1]) & (heights[k] > heights[k + 1]) & (heights[k] > _LOWEST * most)
         if most == 0.0 or not here.any():
             continue
         k = k[here]
         # The top of the parabola through the logarithms: exact for a Gaussian window, near it for Blackman's.
-        left, top, right = (np.log(spectrum[k + s] + 1e-300) for s in (-1, 0, 1))
+        left, top, right = (np.log(heights[k + s] + 1e-300) for s in (-1, 0, 1))
         shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-12)
-        found += list(zip(spectrum[k] / most, (k + np.clip(shift, -0.5, 0.5)) * (2 * math.pi / length), strict=True))
+        found += list(zip(heights[k] / most, (k + np.clip(shift, -0.5, 0.5)) * (2 * math.pi / length), strict=True))
     kept, bin_ = [], 2 * math.pi / length
     for height, frequency in sorted(found, reverse=True):
         apart = [(abs(frequency - other) / bin_, other_height) for other, other_height in kept]

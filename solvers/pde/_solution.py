@@ -14,7 +14,13 @@ _REMEDY = {
     Status.MAXITER: "Refinement or Newton's method came to its limit; raise `n` or `maxiter`, loosen `tol`, or give "
     "`kernel` frequencies nearer the solution's.",
     Status.STAGNATED: "Rounding, or what the basis cannot represent, keeps the estimate above `tol`; loosen `tol`.",
-    Status.BREAKDOWN: "The equation with these sides has no single solution; give `bc` values at a side.",
+    Status.BREAKDOWN: "The equation with these sides has no single solution to working precision; give `bc` values "
+    "at a side, or move a coefficient away from the resonance.",
+    Status.INCONSISTENT: "Derivatives at all sides leave a constant free, and `f` does not balance them, so that there "
+    "is no solution; u is that of the balanced part: subtract the excess from `f`, or give `bc` values at a side.",
+    Status.DIVERGED: "Newton's method found no solution from that of the linear problem, nor by continuation; u is the "
+    "last iterate: check `dN_du`, or solve a neighbouring problem first.",
+    Status.STOPPED: "The callback raised StopIteration; u is the best so far.",
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from .._errors import InvalidInput, UnsupportedType
+from .._errors import UnsupportedType
 from .._result import Status
 from ._boundary import Boundary
 from ._estimate import Estimate, estimate
@@ -18,12 +18,16 @@ from ._kernels import SpectralMixture, of_each_axis
 from ._newton import Newton, Nonlinear, solve_linear
 from ._operators import Terms
 from ._plan import Plan
-from ._sampling import evaluate
 from ._solution import GPSolution
+from ._source import Source, checked_box
 
 __all__ = ["solve_gp"]
 
 _MAXITER = 100
+# GMRES's tolerance where Newton's method goes on from its result, and the least that rounding permits.
+_ROUGH_RTOL, _LEAST_RTOL = 1e-7, 1e-11
+# A right-hand side further than this from the range is not in it; rounding that moves u by more has no solution.
+_DEFECT, _SINGULAR = 1e-8, 1e-6
 
 
 def solve_gp(
@@ -48,12 +52,17 @@ def solve_gp(
         The linear operator: ``{(2, 0): 1.0, (0, 2): 1.0, (0, 0): c}`` is u_xx + u_yy + c u, c a number or a function
         of (x, y). See ``laplacian``, ``advection``, ``helmholtz``, ``div_grad``.
     f : callable, number or array_like, shape (n_1, ..., n_d)
-        The source: a function of d coordinate arrays that broadcast, or its values at the nodes.
+        The source: a function of d coordinate arrays that broadcast, or its values at the nodes, ``pde.nodes(box, n,
+        grid=grid)``, of which it decides the number. Values show nothing between the nodes: the estimate then comes
+        from the residual at them, of which there must be more than unknowns, and a wave too short for the nodes that
+        looks like a longer one on them is taken for that one.
     box : sequence of (low, high), one for each of 1 to 3 dimensions
         In the unit of length.
     bc : callable, number, or mapping (axis, side) to one of these, ("neumann", g) or None
         What is known at the sides: values (a function of all coordinates), or the derivative along the axis (not
         along the outward normal); None where nothing is known, as at an outflow. Side 0 is the low end, 1 the high.
+        Where derivatives alone are given and u itself has no term, the solution of mean zero is returned; if there is
+        none at all, the status is "inconsistent".
     n : "auto", int or sequence of int
         Nodes of each axis. "auto" refines until the estimated error meets ``tol``.
     kernel : "auto", kernel, or sequence of kernels
@@ -68,7 +77,8 @@ def solve_gp(
     grid : {"legendre", "uniform"}
         Nodes at Gauss and Legendre's points, or at equal steps from end to end.
     callback : callable or object with ``on_chunk``, optional
-        Called with u at the nodes after each refinement.
+        Called after each refinement with u at the nodes; ``on_chunk`` with their count and the estimate.
+        StopIteration ends the solution.
 
     Returns
     -------
@@ -105,23 +115,40 @@ def solve_gp(
     _checks.function("callback", callback)
     best, last, errors = None, None, []
     newton = matvecs = 0
+    stopped = False
     for sizes, kernels in problem.plan:
         last = attempt = _on_grid(problem, sizes, kernels, last)
         newton, matvecs = newton + attempt.iterations, matvecs + attempt.n_matvec
         errors.append(attempt.estimate.error)
-        if best is None or attempt.estimate.error < best.estimate.error:
+        if best is None or (not attempt.solved, attempt.estimate.error) < (not best.solved, best.estimate.error):
             best = attempt
-        if attempt.estimate.error <= problem.tol and attempt.solved:
+        stopped = _told(callback, attempt, len(errors))
+        if stopped or (attempt.estimate.error <= problem.tol and attempt.solved):
             break
         problem.plan.learn(attempt)
-    return _answer(problem, best, errors, newton, matvecs, time.perf_counter() - start)
+    status = _status(problem, best, last, stopped)
+    return _answer(problem, best, status, errors, newton, matvecs, time.perf_counter() - start)
+
+
+def _told(callback, attempt, count):
+    """Call back, and return whether that asked for an end."""
+    if callback is None:
+        return False
+    try:
+        if hasattr(callback, "on_chunk"):
+            callback.on_chunk(count, attempt.estimate.error)
+        else:
+            callback(attempt.grid.apply_at({(0,) * attempt.grid.d: 1.0}, attempt.U, [a.x for a in attempt.grid.axes]))
+    except StopIteration:
+        return True
+    return False
 
 
 @dataclass
 class _Problem:
     terms: Terms
     boundary: Boundary
-    f: object
+    f: Source
     N: Nonlinear | None
     plan: Plan
     box: list
@@ -137,44 +164,21 @@ class _Attempt:
     estimate: Estimate
     solver: str
     solved: bool
-    singular: bool
+    failed: Status | None
     iterations: int
     n_matvec: int
 
 
 def _problem(op, f, box, bc, n, kernel, nonlinear, tol, maxiter, grid):
-    box = _box(box)
+    box = checked_box(box)
     terms, boundary = Terms(op, len(box)), Boundary(bc, box)
     grid = _checks.choice("grid", grid, ("legendre", "uniform"))
-    source = _source(f, len(box))
+    source = Source(f, box, grid)
     kernels = of_each_axis(kernel, len(box))
-    plan = Plan(box, terms, boundary, source, n, kernels)
+    plan = Plan(box, terms, boundary, source, n, kernels, nonlinear is not None)
     tol = _checks.tolerance("tol", tol)
     maxiter = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
     return _Problem(terms, boundary, source, _nonlinear(nonlinear, len(box)), plan, box, tol, maxiter, grid)
-
-
-def _box(box):
-    try:
-        sides = [(float(low), float(high)) for low, high in box]
-    except (TypeError, ValueError):
-        raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {box!r}.") from None
-    if not 1 <= len(sides) <= 3:
-        raise InvalidInput(f"`box` must have 1 to 3 dimensions, got {len(sides)}.")
-    for axis, (low, high) in enumerate(sides):
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise InvalidInput(f"`box` must have finite sides with low < high, got {(low, high)} on axis {axis}.")
-    return sides
-
-
-def _source(f, d):
-    """f as a function of a mesh."""
-    if callable(f):
-        return lambda mesh: evaluate("f", f, mesh)
-    if isinstance(f, int | float) and not isinstance(f, bool):
-        value = _checks.number("f", f)
-        return lambda mesh: np.full(np.broadcast_shapes(*(x.shape for x in mesh)), value)
-    raise UnsupportedType(f"`f` must be a function of {d} coordinate arrays or a number, got {f!r}.")
 
 
 def _nonlinear(given, d):
@@ -201,29 +205,45 @@ def _takes(function, count):
 def _on_grid(problem, sizes, kernels, last):
     grid = Grid(problem.box, sizes, kernels, problem.boundary, problem.terms, problem.grid)
     coefficients, F = problem.terms.coefficients(grid.nodes), problem.f(grid.nodes)
-    U, linear = solve_linear(grid, coefficients, F)
+    U, linear = solve_linear(grid, coefficients, F, _rtol(problem))
     solved, iterations, n_matvec = not linear.singular, linear.iterations, linear.n_matvec
-    if problem.N is not None and solved:
+    failed = Status.BREAKDOWN if linear.singular else None
+    # The defect of a problem that is not resolved falls with refinement.
+    if linear.defect > max(problem.tol, _DEFECT):
+        solved, failed = False, Status.INCONSISTENT
+    if problem.N is not None and failed is not Status.BREAKDOWN:
         newton = Newton(grid, coefficients, F, problem.N, problem.maxiter)
         U, solved = newton.solve(grid.carried(last.grid, last.U, U) if last is not None and last.solved else U)
         linear = newton.linear or linear
         iterations, n_matvec = newton.steps, n_matvec + newton.n_matvec
+        failed = None if solved else Status.DIVERGED if newton.steps < problem.maxiter else Status.MAXITER
     if linear.singular:
         found = Estimate(*[math.inf] * 6)
     else:
         found = estimate(grid, problem.terms, problem.f, problem.N, U, linear)
-    return _Attempt(grid, U, found, linear.name, solved, linear.singular, iterations, n_matvec)
+    return _Attempt(grid, U, found, linear.name, solved, failed, iterations, n_matvec)
 
 
-def _answer(problem, best, errors, iterations, n_matvec, seconds):
-    if best.solved and best.estimate.error <= problem.tol:
-        status = Status.CONVERGED
-    elif best.singular:
-        status = Status.BREAKDOWN
-    elif best.estimate.rounding + best.estimate.sides > 0.5 * best.estimate.error:
-        status = Status.STAGNATED
-    else:
-        status = Status.MAXITER
+def _rtol(problem):
+    """Of GMRES: for the equation itself, or for what Newton's method starts from."""
+    return _ROUGH_RTOL if problem.N is not None else min(max(1e-3 * problem.tol, _LEAST_RTOL), _ROUGH_RTOL)
+
+
+def _status(problem, best, last, stopped):
+    error = best.estimate
+    if best.solved and error.error <= problem.tol:
+        return Status.CONVERGED
+    if stopped:
+        return Status.STOPPED
+    if best.failed is not None:
+        return best.failed
+    # What rounding is multiplied by this much has no single solution to working precision.
+    if last.failed is Status.BREAKDOWN or error.rounding > _SINGULAR:
+        return Status.BREAKDOWN
+    return Status.STAGNATED if error.rounding + error.sides > 0.5 * error.error else Status.MAXITER
+
+
+def _answer(problem, best, status, errors, iterations, n_matvec, seconds):
     return GPSolution(
         grid=best.grid, U=best.U, estimate=best.estimate, solver=best.solver, status=status, iterations=iterations,
         residuals=np.array(errors), residual=best.estimate.relative_residual, threshold=problem.tol,

@@ -1,0 +1,127 @@
+"""The source of an equation: a function, a number, or values at the nodes; and the frequencies along its lines."""
+
+import numpy as np
+
+from .. import _checks
+from .._errors import InvalidInput, UnsupportedType
+from ._axis import nodes_of
+from ._sampling import SAMPLES, evaluate, spectrum, spectrum_at
+
+__all__ = ["Source", "nodes"]
+
+_LINES = 3
+
+
+class Source:
+    """f on a mesh.
+
+    Attributes
+    ----------
+    shape : tuple of int or None
+        The grid that f's values are of; None for a function.
+    """
+
+    def __init__(self, f, box, grid):
+        self._box, self._grid, self.shape, d = box, grid, None, len(box)
+        if callable(f):
+            self._at = lambda mesh: evaluate("f", f, mesh)
+        elif isinstance(f, int | float | np.number) and not isinstance(f, bool):
+            value = _checks.number("f", f)
+            if not np.isfinite(value):
+                raise InvalidInput(f"`f` must be finite, got {value!r}.")
+            self._at = lambda mesh: np.full(np.broadcast_shapes(*(x.shape for x in mesh)), value)
+        else:
+            values = self._array(f, d)
+            self.shape, self._at = values.shape, lambda mesh: values
+
+    @staticmethod
+    def _array(f, d):
+        if not isinstance(f, np.ndarray | list | tuple):
+            raise UnsupportedType(
+                f"`f` must be a function of {d} coordinate arrays, a number, or an array of values at the nodes, "
+                f"got {f!r}."
+            )
+        values = _checks.finite("f", _checks.real_array("f", f)).astype(np.float64)
+        if values.ndim != d or min(values.shape) < 4:
+            raise InvalidInput(
+                f"`f` must have {d} axes of at least 4 values at the nodes, as `box` has {d} dimensions, "
+                f"got shape {values.shape}."
+            )
+        return values
+
+    def __call__(self, mesh):
+        return self._at(mesh)
+
+    def spectra(self, axis):
+        """Amplitudes at the multiples of 2 pi / length, of some lines along an axis; and what f varies by on each."""
+        low, high = self._box[axis]
+        rng = np.random.default_rng(0)
+        lines = _LINES if len(self._box) > 1 else 1
+        if self.shape is not None:
+            x, w = nodes_of(low, high, self.shape[axis], self._grid)
+            values = np.moveaxis(self(None), axis, -1).reshape(-1, self.shape[axis])
+            chosen = values[rng.choice(len(values), min(lines, len(values)), replace=False)]
+            return [spectrum_at(line, x, w, low, high) for line in chosen], [float(np.ptp(line)) for line in chosen]
+        line = low + (high - low) * (np.arange(SAMPLES) + 0.5) / SAMPLES
+        values = []
+        for _ in range(lines):
+            point = [np.array([a + (b - a) * rng.random()]) for a, b in self._box]
+            mesh = np.ix_(*(line if i == axis else p for i, p in enumerate(point)))
+            values.append(self(mesh).ravel())
+        return [spectrum(line) for line in values], [float(np.ptp(line)) for line in values]
+
+
+def nodes(box, n, *, grid="legendre"):
+    """Return the nodes of each axis, where ``solve_gp`` takes an array ``f``.
+
+    Parameters
+    ----------
+    box : sequence of (low, high)
+    n : int or sequence of int
+        Nodes of each axis.
+    grid : {"legendre", "uniform"}
+        Gauss and Legendre's points, or equal steps from end to end.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (n_i,)
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+        A ValueError and a TypeError.
+
+    Examples
+    --------
+    >>> from solvers import pde
+    >>> pde.nodes([(0, 1), (0, 2)], [4, 5], grid="uniform")[1]
+    array([0. , 0.5, 1. , 1.5, 2. ])
+    """
+    box = checked_box(box)
+    grid = _checks.choice("grid", grid, ("legendre", "uniform"))
+    return tuple(nodes_of(*side, size, grid)[0].copy() for side, size in zip(box, sizes_of(n, len(box)), strict=True))
+
+
+def checked_box(box):
+    """Pairs of floats, low < high."""
+    try:
+        sides = [(float(low), float(high)) for low, high in box]
+    except (TypeError, ValueError):
+        raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {box!r}.") from None
+    if not 1 <= len(sides) <= 3:
+        raise InvalidInput(f"`box` must have 1 to 3 dimensions, got {len(sides)}.")
+    for axis, (low, high) in enumerate(sides):
+        if not np.isfinite(high - low) or low >= high:
+            raise InvalidInput(f"`box` must have finite sides with low < high, got {(low, high)} on axis {axis}.")
+    return sides
+
+
+def sizes_of(n, d):
+    """Nodes of each axis, from one number for all or a sequence."""
+    try:
+        sizes = tuple(n) if np.iterable(n) and not isinstance(n, str) else (n,) * d
+    except TypeError:
+        sizes = ()
+    if len(sizes) != d:
+        raise InvalidInput(f"`n` must be a number of nodes, or {d} of them, got {n!r}.")
+    return tuple(_checks.count("n" if sizes == (n,) * d else f"n[{i}]", size, 4) for i, size in enumerate(sizes))
