@@ -101,6 +101,7 @@ def _add_bench(parser):
     what.add_argument("--seeds", type=_positive, default=1, help="sequences: how many draws of them; default 1")
     what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
     what.add_argument("--cap", type=_tolerance, help="transport: most CPU seconds of a row; default 20, quick 0.5")
+    what.add_argument("--sweeps", action="store_true", help="transport: milliseconds of one sweep, ours and POT's")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     _add_how(parser.add_argument_group("how to run it"))

@@ -1,9 +1,10 @@
 """``solvers bench transport``: entropic plans, ours and rivals', judged by their recomputed marginals and cost."""
 
+import json
 import shlex
 import sys
 
-from . import _threads, machine, options, report, transport, transport_methods
+from . import _threads, machine, options, report, transport, transport_methods, transport_sweeps
 from ._registry import UsageError
 from .report import align, ratio, seconds
 from .transport import TRANSPORTS
@@ -61,11 +62,28 @@ def bench(args, argv):
     threads = args.threads or [1]
     if len(threads) > 1:
         raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+    if args.sweeps:
+        with _threads.pinned(threads[0], argv) as said:
+            return _sweeps(args, argv, said)
     problems, methods = _problems(args), transport_methods.select(args.methods)
     if BASELINE in TRANSPORTERS and transport_methods.available(TRANSPORTERS[BASELINE]):
         methods = list(dict.fromkeys([*methods, TRANSPORTERS[BASELINE]]))
     with _threads.pinned(threads[0], argv) as said:
         return _run(problems, methods, args, argv, said)
+
+
+def _sweeps(args, argv, threads):
+    """The table of single sweeps."""
+    sizes, rows = (transport_sweeps.SIZES[:1] if args.quick else transport_sweeps.SIZES), []
+    print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}\n{transport_sweeps.heading()}")
+    for n in sizes:
+        rows.append({"n": n, "seconds": transport_sweeps.measure(n)})
+        print(transport_sweeps.line(**rows[-1]), flush=True)
+    if args.json:
+        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
+        with open(args.json, "w") as file:
+            json.dump(about | {"rows": rows}, file, indent=1)
+    return 0
 
 
 def _problems(args):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, transport_methods
+from solvers.benchmarks import cli, transport_methods, transport_sweeps
 from solvers.benchmarks.transport import TRANSPORTS, Transport, TransportEntry, assignment, images, points, select
 from solvers.benchmarks.transport_bench import heading, line, summary
 from solvers.benchmarks.transport_methods import CAP, TRANSPORTERS, Contestant, Outcome, available
@@ -202,3 +202,18 @@ def test_a_method_of_another_version_is_refused(capsys, monkeypatch):
 def test_list_and_bench_name_the_area(capsys):
     assert "transport" in run(capsys, "bench")[1]
     assert {*TRANSPORTS, *TRANSPORTERS} <= set(run(capsys, "list")[1].split())
+
+
+def test_the_sweeps_of_ours_and_of_pot_are_timed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(transport_sweeps, "SIZES", (30, 40))
+    target = tmp_path / "sweeps.json"
+    code, out, _ = run(capsys, "bench", "transport", "--sweeps", "--quick", f"--json={target}")
+    rows = json.loads(target.read_text())["rows"]
+    assert code == 0 and transport_sweeps.heading() in out and [row["n"] for row in rows] == [30]
+    assert {"log", "float32", "scaling"} <= set(rows[0]["seconds"]) and min(rows[0]["seconds"].values()) > 0
+
+
+def test_a_line_of_sweeps_shows_how_many_times_faster_ours_are():
+    seconds = {"log": 2e-3, "float32": 1e-3, "scaling": 1e-3, "sinkhorn_log": 0.1, "sinkhorn": 3e-3}
+    assert transport_sweeps.line(500, seconds).split()[-3:] == ["50.00", "2.00", "3.00"]
+    assert transport_sweeps.line(500, {k: seconds[k] for k in ("log", "float32", "scaling")}).split()[-1] == "2.00"
