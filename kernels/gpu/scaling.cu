@@ -22,7 +22,7 @@ template <class T> struct ScaledRows {
     }
 };
 
-// parts: m numbers a block; leaves: three numbers a block; report: the barrier's words (zero), sweeps taken, the errors.
+// parts: m numbers a block; leaves: three numbers a block; report: the barrier's words (zero), sweeps taken, errors.
 // A sweep that leaves the range does not count, and changes neither p nor q.
 template <int K, class T>
 __device__ inline void scaled_sweeps(const T* kernel, long long n, long long m, const T* a, const T* b, T* p, T* q,

@@ -57,7 +57,7 @@ template <class T> struct LogRows {
     }
 };
 
-// The new v of the columns whose sums are out of range, by the largest exponent of each column; the error of their sums.
+// The new v of the columns whose sums are out of range, by the largest exponent of each; the error of their sums.
 template <class T>
 __device__ inline double exact_columns(const Rules& rules, const T* C, long long n, long long m, const T* b, const T* u,
                                        const T* v, T* next, const double* sums, double least, double* parts, int slabs,
@@ -79,14 +79,15 @@ __device__ inline double exact_columns(const Rules& rules, const T* C, long long
     return error[0];
 }
 
-// parts: m numbers a block; doubles: the sums (m), two times slabs sums and the largest exponents of columns (m); leaves:
-// five numbers a block; report: the barrier's words (zero), sweeps taken, then the errors.
+// parts: m numbers a block; doubles: the sums (m), two times slabs sums and the largest exponents of columns (m);
+// leaves: five numbers a block; report: the barrier's words (zero), sweeps taken, then the errors.
 template <class T, int K>
 __device__ inline void log_sweeps(const T* C, long long n, long long m, const T* a, const T* b, T* u, T* v, T* spare,
                                   T* parts, double* doubles, double* leaves, double* report, const Rules& rules,
                                   int slabs) {
     unsigned* const arrived = take_barrier(report);
-    double *sums = doubles, *factors = leaves + gridDim.x, *errors = factors + gridDim.x, *repaired = errors + 2 * gridDim.x;
+    double *sums = doubles, *factors = leaves + gridDim.x, *errors = factors + gridDim.x;
+    double* const repaired = errors + 2 * gridDim.x;
     T *old = v, *next = spare;
     int taken = 0;
     for (; taken < rules.steps;) {

@@ -15,7 +15,6 @@ constexpr int AT_A_TIME = 4;
 
 // What is made of the exponents x and their costs c, and how it is handed from lane to lane and left in parts.
 template <class A> struct Total {
-    static constexpr int numbers = 1;
     double sum = 0.0;
     __device__ void add(const A (&x)[AT_A_TIME], const A (&)[AT_A_TIME]) {
         sum += (power_of_2(x[0]) + power_of_2(x[1])) + (power_of_2(x[2]) + power_of_2(x[3]));
@@ -27,7 +26,6 @@ template <class A> struct Total {
 };
 
 template <class A> struct Most {
-    static constexpr int numbers = 1;
     double most = -infinity();
     __device__ void add(const A (&x)[AT_A_TIME], const A (&)[AT_A_TIME]) {
         for (int k = 0; k < AT_A_TIME; ++k) most = larger_of(most, x[k]);
@@ -40,7 +38,6 @@ template <class A> struct Most {
 
 // The sum, and the same weighted by the costs, to which a forbidden pair adds nothing.
 template <class A> struct Value {
-    static constexpr int numbers = 2;
     double sum = 0.0, value = 0.0;
     __device__ void add(const A (&x)[AT_A_TIME], const A (&c)[AT_A_TIME]) {
         for (int k = 0; k < AT_A_TIME; ++k) {
