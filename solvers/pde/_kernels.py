@@ -16,8 +16,9 @@ from .._errors import InvalidInput, UnsupportedType
 
 __all__ = ["Automatic", "Matern", "SpectralMixture", "SquaredExponential", "of_each_axis"]
 
-# Gaussians are cut where they fall below rounding.
-_TAIL = 8.5
+# Gaussians are cut where they fall below rounding; and the tails of kernels at this part of what the nodes can carry,
+# since as many unknowns as nodes would leave nothing to tell a solution from noise.
+_TAIL, _SHARE = 8.5, 0.5
 
 
 class SpectralMixture:
@@ -161,7 +162,7 @@ def _gaussian(scale, length, limit):
         return math.sqrt(2.0) / scale * nodes, weights / math.sqrt(math.pi)
     # The trapezoidal rule makes the kernel periodic; the next period begins where it is below rounding.
     step = 2 * math.pi / (length + _TAIL * scale)
-    most = min(math.ceil(_TAIL / scale / step), math.ceil(limit / step))
+    most = min(math.ceil(_TAIL / scale / step), math.ceil(_SHARE * limit / step))
     offsets = step * np.arange(-most, most + 1)
     return offsets, step * scale / math.sqrt(2 * math.pi) * np.exp(-0.5 * (offsets * scale) ** 2)
 
@@ -169,7 +170,7 @@ def _gaussian(scale, length, limit):
 def _matern(scale, length, limit):
     """The same for the Matern kernel of smoothness 5/2, as far as the grid's limit."""
     step = 2 * math.pi / (2.0 * length + 12.0 * scale)
-    most = max(4, math.ceil(limit / step))
+    most = max(4, math.ceil(_SHARE * limit / step))
     offsets = step * np.arange(-most, most + 1)
     r = math.sqrt(5.0) / scale
     return offsets, step * 8.0 * r**5 / (3.0 * math.pi) / (r * r + offsets**2) ** 3
