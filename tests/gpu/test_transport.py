@@ -1,7 +1,6 @@
 """Transport on the (emulated) GPU: the CPU's answers, in the kind of array that was sent, and no silent way home."""
 
 import copy
-import gc
 import pickle
 import types
 
@@ -327,39 +326,3 @@ def test_without_a_gpu_nothing_runs_elsewhere(monkeypatch):
     ):
         with pytest.raises(solvers.BackendUnavailable, match=r"The GPU backend cannot run here: .+\."):
             call()
-
-
-# ---- memory and reads --------------------------------------------------------------------------------------
-
-
-def test_two_hundred_solves_leave_nothing_behind(cupy):
-    given = [cupy.asarray(array) for array in measures(3, 4)]
-    transport.sinkhorn(*given, eps=0.5)
-    gc.collect()
-    before = device.live
-    gc.disable()  # what only the collector of cycles would free is kept too long on a device
-    try:
-        for i in range(200):
-            transport.sinkhorn(*given, eps=0.5, method=METHODS[i % len(METHODS)])
-        assert device.live == before
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("method", ["log", "sor"])
-def test_the_host_reads_once_a_chunk_of_sweeps(cupy, monkeypatch, method):
-    monkeypatch.setitem(transport._sinkhorn._CHUNK_ENTRIES, "gpu", 20 * 6 * 6)
-    given, reads = [cupy.asarray(array) for array in measures(6, 6)], []
-    for maxiter in (100, 300):
-        before = device.host_reads
-        assert transport.sinkhorn(*given, eps=1e-3, method=method, tol=0.0, maxiter=maxiter).iterations == maxiter
-        reads.append(device.host_reads - before)
-    # "sor" asks whether its potentials are worth going back to.
-    assert reads[1] - reads[0] <= (10 if method == "log" else 20)
-
-
-def test_full_memory_has_its_name(cupy):
-    C = cupy.asarray(measures(40, 40)[0])
-    device.total = device.live + 6_000
-    with pytest.raises(solvers.DeviceMemoryError, match="free"):
-        transport.sinkhorn(C, eps=0.1, method="scaling")
