@@ -111,12 +111,14 @@ class Automatic:
     Parameters
     ----------
     peaks : ndarray
-        Angular frequencies, such as a periodogram's.
+        Angular frequencies, such as a periodogram's, the most important first: of these as many are taken as leave a
+        fifth of the nodes to tell a solution from noise by.
     band : int
         Frequencies of the band: multiples of pi / (1.5 length), which is a Fourier series on 3 lengths.
     """
 
-    _NODES = 12
+    # Features of a peak, and about how many directions they have on the nodes, as many as the nodes of the rule.
+    _NODES, _ROOM = 12, 0.8
 
     def __init__(self, peaks, band):
         self.peaks, self.band = peaks, band
@@ -133,6 +135,8 @@ class Automatic:
         low = self._low(length, limit)
         nodes = math.sqrt(2.0) / length * np.polynomial.hermite.hermgauss(self._NODES)[0]
         above = self.peaks[(self.peaks > low[-1] - 3.0 * math.pi / length) & (self.peaks < 2.5 * limit)]
+        room = self._ROOM * limit * length / math.pi - low[-1] * length / math.pi
+        above = above[: max(1, int(room / self._NODES))]
         omegas = np.concatenate([low, np.abs(above[:, None] + nodes).ravel()])
         return omegas, np.ones_like(omegas)
 

@@ -11,7 +11,7 @@ from ._memory import fits, refuse_too_large
 from ._sampling import SAMPLES, peaks, spectrum
 from ._source import sizes_of
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "side_lines"]
 
 # Nodes for each wavelength of the highest peak, and at the least; each refinement has so many times as many.
 _PER_WAVELENGTH, _LEAST, _GROWTH = 2.5, 24, 1.35
@@ -30,42 +30,41 @@ class Plan:
     source : Source
     n, kernels : what the user asked for; None for automatic kernels
     nonlinear : bool
+
+    Attributes
+    ----------
+    fixed : tuple of int or None
+        The one grid there is.
     """
 
     def __init__(self, box, terms, boundary, source, n, kernels, nonlinear=False):
         self._box, self._boundary, self._source, self._kernels = box, boundary, source, kernels
         self._d = len(box)
         self._terms, self._krylov = terms, self._d > 1 and (nonlinear or not terms.separable)
-        self._fixed = source.shape
+        self.fixed = source.shape
         if isinstance(n, str):
             _checks.choice("n", n, ("auto",))
         else:
-            self._fixed = sizes_of(n, self._d)
-            if source.shape not in (None, self._fixed):
+            self.fixed = sizes_of(n, self._d)
+            if source.shape not in (None, self.fixed):
                 raise InvalidInput(f"`n` must be the shape of `f`, {source.shape}, or \"auto\", got {n!r}.")
-        if self._fixed is not None:
-            refuse_too_large(self._fixed, terms, self._krylov)
+        if self.fixed is not None:
+            refuse_too_large(self.fixed, terms, self._krylov)
         self._peaks = [self._periodogram(axis) for axis in range(self._d)]
-        self._now = self._fixed or tuple(self._first(axis) for axis in range(self._d))
+        self._now = self.fixed or tuple(self._first(axis) for axis in range(self._d))
         self._round, self._done = 0, False
 
     def _periodogram(self, axis):
         """Peaks along an axis of f on some lines, and of the data at the sides that contain the axis."""
         low, high = self._box[axis]
-        line = low + (high - low) * (np.arange(SAMPLES) + 0.5) / SAMPLES
-        inside, varies = self._source.spectra(axis)
-        sides = []
-        for other, side in self._boundary.data:
-            if other != axis:
-                coordinates = [
-                    line if i == axis else np.array([a + 0.37 * (b - a)])
-                    for i, (a, b) in enumerate(self._box)
-                    if i != other
-                ]
-                sides.append(self._boundary.values(other, side, coordinates).ravel())
+        gridded = self._source.shape is not None
+        inside = [] if gridded else self._source.lines(axis)
+        sides = side_lines(self._boundary, self._box, axis)
         # What is zero but for rounding has a periodogram too.
-        least = _NOISE * max(varies, default=0.0) * (high - low) ** 2
-        return peaks([*inside, *(spectrum(values) for values in sides if np.ptp(values) > least)], high - low)
+        least = _NOISE * max((float(np.ptp(values)) for values in inside), default=0.0) * (high - low) ** 2
+        sides = [values for values in sides if np.ptp(values) > least]
+        found = peaks([spectrum(values) for values in (*inside, *sides)], high - low)
+        return np.concatenate([self._source.frequencies(axis), found]) if gridded else found
 
     def _first(self, axis):
         low, high = self._box[axis]
@@ -85,7 +84,7 @@ class Plan:
 
     def learn(self, attempt):
         """Refine after an attempt that was not enough."""
-        if self._fixed is not None:
+        if self.fixed is not None:
             # The same grid with another kernel may do; with the user's kernel nothing is left to try.
             self._done = self._kernels is not None or self._round >= 3
             return
@@ -96,3 +95,17 @@ class Plan:
         grown = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)
         self._done = not fits(grown, self._terms, self._krylov)
         self._now = grown
+
+
+def side_lines(boundary, box, axis):
+    """The data of the sides that contain an axis, along it on a line of samples."""
+    low, high = box[axis]
+    line = low + (high - low) * (np.arange(SAMPLES) + 0.5) / SAMPLES
+    sides = []
+    for other, side in boundary.data:
+        if other != axis:
+            coordinates = [
+                line if i == axis else np.array([a + 0.37 * (b - a)]) for i, (a, b) in enumerate(box) if i != other
+            ]
+            sides.append(boundary.values(other, side, coordinates).ravel())
+    return sides

@@ -6,12 +6,14 @@ import numpy as np
 
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["SAMPLES", "evaluate", "peaks", "spectrum", "spectrum_at"]
+__all__ = ["SAMPLES", "evaluate", "peaks", "pursue", "spectrum"]
 
 # Samples of a line, and how far below the highest a peak of the periodogram still counts.
 SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
 # Blackman's window: its side lobes over its main lobe, times the distance cubed, with a margin of two.
 _LOBES = 0.27
+# Frequencies around one that is pursued, and the directions of them that count.
+_NEAR, _RANK = 8, 1e-10
 
 
 def evaluate(name, function, grid):
@@ -44,16 +46,42 @@ def spectrum(values):
     return np.abs(np.fft.rfft(values * np.blackman(values.size)))
 
 
-def spectrum_at(values, x, w, low, high):
-    """The same of values at the nodes x of a quadrature with weights w, up to what the nodes can tell apart."""
-    t = (x - low) / (high - low)
+def pursue(lines, x, w, low, high):
+    """Angular frequencies of values at the nodes x of a quadrature with weights w, the most important first.
+
+    Nodes at less than pi to a wavelength show more frequencies than are there. So one is taken at a time: the highest
+    in what all before it, each with neighbours as near as the interval is short, leave of the values by least squares.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (n, m)
+    x, w : ndarray, shape (n,)
+    low, high : float
+    """
+    n, length = x.size, high - low
+    t, root = (x - low) / length, np.sqrt(w)[:, None]
     window = 0.42 - 0.5 * np.cos(2 * math.pi * t) + 0.08 * np.cos(4 * math.pi * t)
-    k = np.arange(x.size // 2 + 1)
-    return np.abs(np.exp(-2j * math.pi * np.multiply.outer(k, t)) @ (values * window * w))
+    # Twice as fine as the frequencies that are orthogonal on the interval.
+    omegas = np.arange(n + 1) * (math.pi / length)
+    waves = np.exp(-1j * np.multiply.outer(omegas, x - low)) * (window * w)
+    near = math.sqrt(2.0) / length * np.polynomial.hermite.hermgauss(_NEAR)[0]
+    size, found, basis, left = np.linalg.norm(root * lines, axis=0), [], np.zeros((n, 0)), lines
+    while len(found) < min(_MOST_PEAKS, max(1, n // (2 * _NEAR))):
+        large = np.linalg.norm(root * left, axis=0) > _LOWEST * size
+        if not large.any():
+            break
+        heights = np.sum(np.abs(waves @ left[:, large]) / size[large], axis=1)
+        found.append(omegas[int(np.argmax(heights))])
+        phase = np.multiply.outer(x - low, np.abs(found[-1] + near))
+        basis = np.hstack([basis, root * np.cos(phase), root * np.sin(phase)])
+        U, s, _ = np.linalg.svd(basis, full_matrices=False)
+        U = U[:, s > _RANK * s[0]]
+        left = lines - (U @ (U.T @ (root * lines))) / root
+    return np.array(found)
 
 
 def peaks(spectra, length):
-    """Angular frequencies at which some spectra have peaks, in rising order.
+    """Angular frequencies at which some spectra have peaks, the highest peak first.
 
     Parameters
     ----------
@@ -86,4 +114,4 @@ def peaks(spectra, length):
         lobes = sum(_LOBES * h / max(distance, 1.0) ** 3 for distance, h in apart)
         if len(kept) < _MOST_PEAKS and height > lobes and all(distance > 1.0 for distance, _ in apart):
             kept.append((frequency, height))
-    return np.sort(np.array([frequency for frequency, _ in kept]))
+    return np.array([frequency for frequency, _ in kept])

@@ -5,7 +5,7 @@ import numpy as np
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._axis import nodes_of
-from ._sampling import SAMPLES, evaluate, spectrum, spectrum_at
+from ._sampling import SAMPLES, evaluate, pursue
 
 __all__ = ["Source", "nodes"]
 
@@ -52,23 +52,25 @@ class Source:
     def __call__(self, mesh):
         return self._at(mesh)
 
-    def spectra(self, axis):
-        """Amplitudes at the multiples of 2 pi / length, of some lines along an axis; and what f varies by on each."""
+    def frequencies(self, axis):
+        """Angular frequencies along an axis, as far as values at the nodes show them."""
+        low, high = self._box[axis]
+        x, w = nodes_of(low, high, self.shape[axis], self._grid)
+        lines = np.moveaxis(self(None), axis, 0).reshape(self.shape[axis], -1)
+        chosen = np.random.default_rng(0).choice(lines.shape[1], min(_LINES, lines.shape[1]), replace=False)
+        return pursue(lines[:, chosen], x, w, low, high)
+
+    def lines(self, axis):
+        """Values of a function on some lines along an axis, at the midpoints of equal cells."""
         low, high = self._box[axis]
         rng = np.random.default_rng(0)
-        lines = _LINES if len(self._box) > 1 else 1
-        if self.shape is not None:
-            x, w = nodes_of(low, high, self.shape[axis], self._grid)
-            values = np.moveaxis(self(None), axis, -1).reshape(-1, self.shape[axis])
-            chosen = values[rng.choice(len(values), min(lines, len(values)), replace=False)]
-            return [spectrum_at(line, x, w, low, high) for line in chosen], [float(np.ptp(line)) for line in chosen]
         line = low + (high - low) * (np.arange(SAMPLES) + 0.5) / SAMPLES
         values = []
-        for _ in range(lines):
+        for _ in range(_LINES if len(self._box) > 1 else 1):
             point = [np.array([a + (b - a) * rng.random()]) for a, b in self._box]
             mesh = np.ix_(*(line if i == axis else p for i, p in enumerate(point)))
             values.append(self(mesh).ravel())
-        return [spectrum(line) for line in values], [float(np.ptp(line)) for line in values]
+        return values
 
 
 def nodes(box, n, *, grid="legendre"):

@@ -49,11 +49,16 @@ def test_mixtures(envelope):
 
 
 def test_the_automatic_band_stays_below_what_the_nodes_carry():
-    kernel = Automatic(np.array([50.0, 300.0]), 200)
+    kernel = Automatic(np.array([300.0, 250.0, 50.0]), 200)
     omegas, deviations = kernel.features(1.0, np.pi * 40)
     assert kernel.band_limit(1.0, np.pi * 40) <= 0.4 * np.pi * 40
     assert np.any(np.abs(omegas - 300) < 5) and deviations.shape == omegas.shape
     assert not np.any(np.abs(kernel.features(1.0, np.pi * 20)[0] - 300) < 5)
+
+
+def test_of_peaks_as_many_are_taken_as_leave_nodes_over():
+    omegas = Automatic(np.array([300.0, 250.0, 400.0, 350.0]), 20).features(1.0, np.pi * 60)[0]
+    assert [bool(np.any(np.abs(omegas - peak) < 5)) for peak in (300, 250, 400, 350)] == [True, True, False, False]
 
 
 def test_a_kernel_of_the_right_frequency_needs_few_nodes():
