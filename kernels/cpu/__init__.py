@@ -15,7 +15,7 @@ from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep
 from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
 from .sinkhorn_many import log_chunk_many, marginals_many
-from .slices import sliced_gradients, sliced_powers, sorted_projections
+from .slices import sliced_gradients, sliced_powers, sorted_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .unbalanced import unbalanced_chunk
@@ -88,6 +88,7 @@ __all__ = [
     "sliced_gradients",
     "sliced_powers",
     "sor_chunk",
+    "sorted_powers",
     "sorted_projections",
     "split_rows",
     "ssor_cg_chunk",

@@ -13,7 +13,7 @@ from ._projections import project_block
 from ._sorting import sort_rows
 from ._team import even_shares, launch
 
-__all__ = ["sliced_gradients", "sliced_powers", "sorted_projections"]
+__all__ = ["sliced_gradients", "sliced_powers", "sorted_powers", "sorted_projections"]
 
 # Directions that are projected together: the points are read once for all of them. Of long points more at a time, and
 # of few points as many as make so many numbers.
@@ -26,7 +26,7 @@ _POINTS = 128
 _MOST_FACTORS = 8
 
 
-def sorted_projections(X, directions, out):
+def sorted_projections(X, directions, out, index):
     """Write the sorted projections of the points X on each direction to the rows of ``out``.
 
     Parameters
@@ -36,11 +36,34 @@ def sorted_projections(X, directions, out):
     directions : ndarray, shape (L, d)
     out : ndarray, shape (L, n)
         In the dtype of X.
+    index : ndarray of int32, shape (L, n), or None
+        Which point comes where.
     """
     n, d = X.shape
     for rows in _blocks(len(directions), n, d):
         project_block(X, directions[rows], out[rows])
-        sort_rows(out[rows], None)
+        sort_rows(out[rows], None if index is None else index[rows])
+
+
+def sorted_powers(x, y, i, j, a, b, p, out):
+    """out[l] = W_p^p between the rows l of two arrays of sorted projections: ``sliced_powers`` without its sorts.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (L, n) and (L, m)
+        Both float32 or both float64.
+    i, j : ndarray of int32, shapes (L, n) and (L, m), or None
+        Which point comes where; read for weights only.
+    a, b : ndarray of float64, shapes (n,) and (m,), or None
+        Weights >= 0 of the points with total 1; None for both: uniform.
+    p : float
+        At least 1.
+    out : ndarray of float64, shape (L,)
+    """
+    if a is None:
+        _over_rows(_uniform_powers, x, y, p, out)
+    else:
+        _over_rows(_weighted_powers, x, y, i, j, a, b, p, out)
 
 
 def sliced_powers(X, Y, a, b, directions, p, out):

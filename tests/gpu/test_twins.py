@@ -13,6 +13,7 @@ NOT_YET = {
     "marginals_many",
     "sliced_gradients",
     "sliced_powers",
+    "sorted_powers",
     "sorted_projections",
     "unbalanced_chunk",
 }

@@ -61,7 +61,7 @@ class Case:
 
     def sorted_projections(self):
         out = np.full((len(self.directions), len(self.X)), np.nan, self.X.dtype)
-        self.cpu.sorted_projections(self.X, self.directions, out)
+        self.cpu.sorted_projections(self.X, self.directions, out, None)
         return out
 
 
@@ -172,8 +172,30 @@ def test_the_smallest_and_far_off_numbers_are_exact(cpu, rng, real, n, m):
 def test_projections_are_inner_products_in_order(cpu, rng, real, n, d, L):
     X, directions = rng.integers(-9, 10, (n, d)).astype(real), rng.integers(-9, 10, (L, d)).astype(float)
     out = np.full((L, n), np.nan, real)
-    cpu.sorted_projections(X, directions, out)
+    cpu.sorted_projections(X, directions, out, None)
     assert np.array_equal(out, np.sort(directions @ X.T, axis=1))
+    index = np.full((L, n), -1, np.int32)
+    cpu.sorted_projections(X, directions, out, index)
+    assert np.array_equal(out, np.sort(directions @ X.T, axis=1))
+    assert np.array_equal(index, np.argsort(directions @ X.T, axis=1, kind="stable"))
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n, m", [(1, 1), (60, 60), (60, 45)])
+def test_powers_of_sorted_projections_are_those_of_the_points(cpu, rng, n, m, weighted, real):
+    c = Case(cpu, rng, n, m, weighted=weighted, real=real)
+    sides = []
+    for Z in (c.X, c.Y):
+        keys = np.empty((len(c.directions), len(Z)), real)
+        index = np.empty(keys.shape, np.int32) if weighted else None
+        cpu.sorted_projections(Z, c.directions, keys, index)
+        sides.append((keys, index))
+    (x, i), (y, j) = sides
+    for p in (1.0, 2.0, 3.5):
+        out = np.full(len(x), np.nan)
+        cpu.sorted_powers(x, y, i, j, c.a, c.b, p, out)
+        assert np.array_equal(out, c.powers(p))
 
 
 def test_an_answer_depends_on_no_other_direction_and_on_no_thread(case, threads):
