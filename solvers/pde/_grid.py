@@ -6,7 +6,7 @@ from .._errors import InvalidInput
 from ..linalg._kron import mode_products
 from ._axis import Axis
 
-__all__ = ["Grid", "outer"]
+__all__ = ["Grid", "outer", "outer_sum"]
 
 
 class Grid:
@@ -65,6 +65,15 @@ class Grid:
         """sum of c times derivatives of U at the nodes, times the root of the weights."""
         return self._sum(coefficients, U, [axis.E for axis in self.axes])
 
+    def tested(self, coefficients, U):
+        """``test`` of ``apply``: terms whose coefficients are numbers never leave the space of coefficients."""
+        if self.d == 1:
+            return self.apply(coefficients, U)
+        numbers = {index: c for index, c in coefficients.items() if np.ndim(c) == 0}
+        varying = {index: c for index, c in coefficients.items() if np.ndim(c)}
+        right = self.inner(self._sum(numbers, U, [axis.D for axis in self.axes])) if numbers else 0.0
+        return right + self.test(self.apply(varying, U)) if varying else right
+
     def apply_at(self, coefficients, U, points):
         """The same, unweighted, on the grid of some points of each axis; ``coefficients`` are of that grid."""
         bases = [
@@ -80,12 +89,13 @@ class Grid:
             total = total + c * mode_products([basis[k] for basis, k in zip(bases, index, strict=True)], U)
         return total
 
-    def lifted(self):
-        """Coefficients of the function of least prior norm with the data at the sides.
+    def lifted(self, lifts=None):
+        """Coefficients of the function of least prior norm with the data at the sides, or of that by other lifts.
 
         One axis after another: what an axis adds is zero at the sides of those before it, as far as the data agree.
         """
         U = np.zeros(tuple(axis.r for axis in self.axes))
+        lifts = [axis.lift for axis in self.axes] if lifts is None else lifts
         for i, axis in enumerate(self.axes):
             if not axis.ends:
                 continue
@@ -95,7 +105,7 @@ class Grid:
                 for side, _ in axis.ends
             ]
             have = np.moveaxis(np.tensordot(axis.B, U, (1, i)), 0, i)
-            U = U + np.moveaxis(np.tensordot(axis.lift, np.stack(faces, axis=i) - have, (1, i)), 0, i)
+            U = U + np.moveaxis(np.tensordot(lifts[i], np.stack(faces, axis=i) - have, (1, i)), 0, i)
         return U
 
     def carried(self, other, V, U):
@@ -122,4 +132,12 @@ def outer(vectors):
     out = vectors[0]
     for v in vectors[1:]:
         out = np.multiply.outer(out, v)
+    return out
+
+
+def outer_sum(vectors):
+    """v_1[i] + v_2[j] + ..., shape (k_1, ..., k_d)."""
+    out = vectors[0]
+    for v in vectors[1:]:
+        out = np.add.outer(out, v)
     return out

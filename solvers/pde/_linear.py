@@ -125,7 +125,7 @@ class Linear:
 
     def _product(self, C):
         self.n_matvec += 1
-        return self.grid.test(self.grid.apply(self.coefficients, self.grid.outer(C)))
+        return self.grid.tested(self.coefficients, self.grid.outer(C))
 
     def _krylov(self, right, rtol):
         shape = self.grid.shape

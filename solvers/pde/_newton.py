@@ -31,7 +31,7 @@ def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL):
     """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them; rtol is GMRES's."""
     U, linear = grid.lifted(), Linear(grid, coefficients)
     if not linear.singular:
-        right = grid.test(grid.root * F - grid.apply(coefficients, U))
+        right = grid.test(grid.root * F) - grid.tested(coefficients, U)
         U = U + grid.outer(linear.solve(right, rtol))
     if linear.free:
         one = grid.project(np.ones(grid.sizes))
@@ -119,7 +119,7 @@ class Newton:
         grid = self._grid
         with np.errstate(all="ignore"):
             N = strength * self._N(self._values(U), grid.nodes)
-        right = grid.test(grid.root * (self._F - N) - grid.apply(self._coefficients, U))
+        right = grid.test(grid.root * (self._F - N)) - grid.tested(self._coefficients, U)
         return right, float(np.linalg.norm(right))
 
     def _values(self, U):
