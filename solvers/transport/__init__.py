@@ -2,7 +2,8 @@
 
 ``sinkhorn`` and ``sinkhorn_newton_sparse`` return the plan's cost, its potentials and its recomputed marginal error;
 ``partial`` transports a given mass; ``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
-``sliced_wasserstein`` compares them along random directions, with an error bar.
+``sliced_wasserstein`` compares them along random directions, with an error bar; ``pairwise_sliced_wasserstein`` does so
+for all pairs of many, and ``max_sliced_wasserstein`` looks for the direction that tells two apart best.
 """
 
 from ._batch import TransportBatch
@@ -12,14 +13,19 @@ from ._partial import partial
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
 from ._sliced import sliced_wasserstein
+from ._sliced_max import MaxSlicedResult, max_sliced_wasserstein
+from ._sliced_pairwise import pairwise_sliced_wasserstein
 from ._sliced_result import SlicedResult
 from ._sns import sinkhorn_newton_sparse
 
 __all__ = [
+    "MaxSlicedResult",
     "PointCloud",
     "SinkhornDivergence",
     "TransportBatch",
     "TransportResult",
+    "max_sliced_wasserstein",
+    "pairwise_sliced_wasserstein",
     "partial",
     "sinkhorn",
     "sinkhorn_divergence",
