@@ -21,7 +21,7 @@ def entries(problem, inv_eps, at, cut):
     """The entries of P of at least ``cut``, or of a larger one where the kernels cannot take so many."""
     kept = _OnHost if problem.backend == "cpu" else _OnDevice
     while True:
-        parts = problem.kernels.threshold_plan(problem.cost, inv_eps, at.u, at.v, cut)
+        parts = problem.large_entries(inv_eps, at.u, at.v, cut)
         if parts[2].size <= kept.most(problem):
             return kept(problem, *parts)
         cut *= _HIGHER

@@ -16,7 +16,7 @@ from .._place import inner
 from .._result import Status
 from ._entries import entries
 
-__all__ = ["largest_cost", "newton_steps", "rounding", "visible_entries"]
+__all__ = ["At", "largest_cost", "newton_steps", "rounding", "visible_entries"]
 
 # Stages of eps: the first as a part of the spread of C; then by at most this factor each, or the lesser one after a
 # stage of more Newton steps than this.
@@ -45,8 +45,11 @@ _PATIENCE, _PATIENCE_HIDDEN = 6, 2
 
 
 @dataclass(slots=True)
-class _At:
-    """What one pass over the costs says of v."""
+class At:
+    """What one pass over the costs says of v; ``goal`` is what the columns should be.
+
+    The Hessian of J is D(columns + stiffness) - P^T D(1 / rows) P.
+    """
 
     u: np.ndarray
     v: np.ndarray
@@ -54,13 +57,16 @@ class _At:
     columns: np.ndarray
     error: float
     J: float
+    rows: np.ndarray
+    goal: np.ndarray
+    stiffness: np.ndarray | float = 0.0
 
 
 def newton_steps(problem, control):
     """Sweeps and Newton steps; a sweep and a step each count as one, with the error at its eps."""
     error = problem.true_norm()
     yield [error if math.isfinite(error) else 2.0], None
-    most = largest_cost(problem.cost)
+    most = math.inf if problem.relaxed else largest_cost(problem.cost)
     # Rows are made exact by one update, so that potentials of another eps may still be near.
     if not (problem.v.any() and evaluate(problem, problem.inv_eps, problem.u, problem.v).error <= _WARM):
         yield from _path(problem, control, most)
@@ -179,10 +185,8 @@ def _sweeps(problem, control, inv_eps, count):
     left = count
     while left > 0:
         errors = np.empty(min(left, max(1, control.max_steps)))
-        taken = problem.kernels.log_chunk(
-            problem.cost, inv_eps, problem.a, problem.b, problem.u, problem.v, 1.0, errors,
-            control.threshold if inv_eps == problem.inv_eps else -1.0, errors.size,
-        )  # fmt: skip
+        threshold = control.threshold if inv_eps == problem.inv_eps else -1.0
+        taken = problem.sweeps_at(inv_eps, problem.u, problem.v, errors, threshold)
         problem.sweeps += taken
         left -= taken
         yield errors[:taken], None
@@ -190,14 +194,16 @@ def _sweeps(problem, control, inv_eps, count):
 
 def evaluate(problem, inv_eps, u, v):
     """u(v), the column sums, and v after a sweep, in one pass."""
+    if problem.relaxed:
+        return problem.evaluate(inv_eps, u, v)
     u, swept, error = u.copy(), v.copy(), np.empty(1)
     # A negative threshold: the columns are always updated, and what they changed by gives their sums.
-    problem.kernels.log_chunk(problem.cost, inv_eps, problem.a, problem.b, u, swept, 1.0, error, -1.0, 1)
+    problem.sweeps_at(inv_eps, u, swept, error, -1.0)
     a, b = problem.a.astype(np.float64, copy=False), problem.b.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
         columns = b * problem.xp.exp(v.astype(np.float64) - swept)
     J = -inner(a, u) - inner(b, v)
-    return _At(u, v.copy(), swept, columns, float(error[0]), J)
+    return At(u, v.copy(), swept, columns, float(error[0]), J, problem.a, problem.b)
 
 
 def largest_cost(cost):
@@ -220,9 +226,9 @@ def visible_entries(problem, inv_eps, at):
     cut, most = _CUT * min(at.error, 1.0) / max(n, m), _MOST_ENTRIES * (n + m)
     if hasattr(problem.cost, "X") and n * m > most:
         xp = problem.xp
-        rows = xp.linspace(0, n - 1, min(n, _SAMPLED_ROWS)).astype(np.int64)
+        rows = xp.linspace(0, len(problem.cost.X) - 1, min(n, _SAMPLED_ROWS)).astype(np.int64)
         some = problem.cost._replace(X=problem.cost.X[rows])
-        seen = problem.kernels.threshold_plan(some, inv_eps, at.u[rows], at.v, cut)[2]
+        seen = problem.kernels.threshold_plan(some, inv_eps, at.u[rows], at.v[: len(problem.cost.Y)], cut)[2]
         share = max(1, int(most * rows.size / n))
         if seen.size > share:
             cut = float(xp.partition(seen, seen.size - share)[seen.size - share])
@@ -231,15 +237,15 @@ def visible_entries(problem, inv_eps, at):
 
 def _direction(problem, inv_eps, at, sigma):
     """-(H + sigma error D(c))^-1 (c - b), H with the large entries of P and the whole sums on its diagonal."""
-    a, b, c = problem.a, problem.b, at.columns
-    S, shift = visible_entries(problem, inv_eps, at), sigma * at.error * problem.xp.maximum(c, b)
-    steps = max(_CG_STEPS, int(_CG_WORK * a.size * b.size / max(S.nnz, 1)))
-    return S.solve_reduced(a, c + shift, shift, b - c, min(_CG_RTOL, math.sqrt(at.error)), steps)
+    b, c = at.goal, at.columns
+    S, shift = visible_entries(problem, inv_eps, at), sigma * at.error * problem.xp.maximum(c, b) + at.stiffness
+    steps = max(_CG_STEPS, int(_CG_WORK * problem.a.size * b.size / max(S.nnz, 1)))
+    return S.solve_reduced(at.rows, c + shift, shift, b - c, min(_CG_RTOL, math.sqrt(at.error)), steps)
 
 
 def _line_search(problem, inv_eps, at, step):
     """The first of t = 1, 1/2, ... that lowers J enough; where rounding hides J, the error is asked instead."""
-    slope = inner(at.columns - problem.b, step)
+    slope = inner(at.columns - at.goal, step)
     if not -math.inf < slope < 0.0:
         return None, 0.0, False
     hidden, t = -slope <= rounding(problem, at), 1.0

@@ -183,6 +183,16 @@ class Problem:
             self._seen = rows, columns, value
         return self._seen
 
+    def sweeps_at(self, inv_eps, u, v, errors, threshold):
+        """Plain sweeps at any eps, as many as there are errors at most; returns how many."""
+        return self.kernels.log_chunk(
+            self.cost, inv_eps, self.a, self.b, u, v, 1.0, errors, threshold, errors.size
+        )
+
+    def large_entries(self, inv_eps, u, v, cut):
+        """The entries of P of at least ``cut``, in CSR form."""
+        return self.kernels.threshold_plan(self.cost, inv_eps, u, v, cut)
+
     def objectives(self, f, g):
         """<C, P>, the regularised value, the dual value and the mass, with potentials as ``potentials`` gives them."""
         rows, columns, value = self.marginals()

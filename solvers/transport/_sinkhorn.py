@@ -20,8 +20,9 @@ from ._feasibility import guarded, named
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
+from ._relaxed_steps import relaxed_auto_steps, unbalanced_steps
 from ._result import TransportResult
-from ._unbalanced import RelaxedProblem, penalties, unbalanced_steps
+from ._unbalanced import RelaxedProblem, penalties
 
 __all__ = ["finish", "sinkhorn", "solve"]
 
@@ -61,7 +62,7 @@ def sinkhorn(
     marginal_penalty : float, or pair (rows, columns) of floats and vectors of shapes (n,) and (m,), optional
         Unbalanced transport: rho > 0, in the units of C, lets a marginal x of the plan differ from its weight w for
         rho KL(x | w), where KL(x | w) = x log(x / w) - x + w; inf, or None in a pair, is a hard marginal. A vector has
-        a price for each entry. Only "auto" and "log" run it, on the CPU.
+        a price for each entry. Only "auto" and "log" run it, on the CPU; "log" is sweeps alone.
     method : {"auto", "log", "scaling", "sor", "newton"}
         "log": sweeps on the potentials; "scaling": sweeps on the scalings of a stored kernel, faster by a third for
         large eps; "sor": over-relaxed sweeps; "newton": a semi-dual sparse Newton method that follows eps down from
@@ -141,7 +142,8 @@ def sinkhorn(
         if method not in ("auto", "log"):
             raise InvalidInput(f"`method` must be 'auto' or 'log' where `marginal_penalty` is finite, got {method!r}.")
         problem = RelaxedProblem(C, a, b, eps, x0, normalize, prices)
-        return solve(unbalanced_steps, "sinkhorn", problem, tol, maxiter, callback)
+        steps = unbalanced_steps if method == "log" else relaxed_auto_steps
+        return solve(steps, "sinkhorn", problem, tol, maxiter, callback)
     if is_batch(C):
         most = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
         problems = Problems(C, a, b, eps, x0, normalize)

@@ -23,13 +23,8 @@ from ._measures import real, same_totals, weights
 from ._problem import Problem
 from ._translation import best_translation
 
-__all__ = ["RelaxedProblem", "penalties", "unbalanced_steps"]
+__all__ = ["RelaxedProblem", "penalties"]
 
-# Sweeps between two searches for t: it costs O(n + m), and is soon worth less.
-_FIRST, _MOST = 1, 8
-# How often a plan may be lost before a solve is given up, and the sweeps that look for it.
-_PATIENCE = 5
-_LOG_SWEEPS = 20
 # The scale moves where the sum of the plan is off by more than e^this.
 _DRIFT = 2.0
 _MOST_EXPONENT = 600.0
@@ -303,41 +298,3 @@ def _every(i, rho, size):
     if rho.ndim:
         _checks.shape_is(f"marginal_penalty[{i}]", rho, [(size,)], "to go with the costs")
     return np.broadcast_to(rho, (size,)).copy()
-
-
-def _found_again(problem, most):
-    """Sweeps in the log domain until the plan can be seen; returns their errors."""
-    errors = []
-    while len(errors) < min(_LOG_SWEEPS, most):
-        problem.log_sweep()
-        problem.translate()
-        errors.append(problem.true_norm())
-        if math.isfinite(errors[-1]):
-            break
-        # No number, or an infinite one, ends a solve.
-        errors[-1] = 2.0 if len(errors) < min(_LOG_SWEEPS, most) else errors[-1]
-    return errors
-
-
-def unbalanced_steps(problem, control):
-    """Sweeps, and the best translation between them."""
-    problem.fill_slack()
-    error = problem.true_norm()
-    # Of a plan of almost nothing the error is almost infinite, and no scale for errors to come.
-    yield [min(error, 2.0) if math.isfinite(error) else 2.0], None
-    together, failures = _FIRST, 0
-    while True:
-        errors = np.empty(min(control.max_steps, together))
-        taken = problem.kernels.unbalanced_chunk(
-            problem.cost, problem.inv_eps, *problem.logs[:2], problem.k, problem.l, problem.logs[2], problem.u,
-            problem.v, problem.slack, errors, control.threshold, errors.size,
-        )  # fmt: skip
-        errors = errors[:taken]
-        if not np.isfinite(errors[-1]) and failures < _PATIENCE:
-            failures += 1
-            errors = np.append(errors[:-1], _found_again(problem, control.max_steps - taken + 1))
-        elif errors[-1] > control.threshold:
-            problem.translate()
-        problem.sweeps += errors.size
-        yield errors, None
-        together = min(2 * together, _MOST)

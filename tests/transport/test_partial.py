@@ -228,3 +228,44 @@ def test_the_mass_has_to_be_given_and_a_number():
         transport.partial(np.eye(2), eps=0.1)
     with pytest.raises(UnsupportedType, match="mass"):
         transport.partial(np.eye(2), eps=0.1, mass="half")
+
+
+def inliers(n=60):
+    """Clouds of which seven tenths have a partner nearby, and their mass: where sweeps converge like 1 / sweeps."""
+    rng = np.random.default_rng(4)
+    X, Y, kept = rng.random((n, 2)), rng.random((n, 2)), 7 * n // 10
+    X[kept:] += 5
+    Y[kept:] -= 5
+    return X, Y, kept / n
+
+
+@pytest.mark.parametrize("eps", [0.1, 0.001])
+@pytest.mark.parametrize("cloud", [False, True])
+def test_just_the_mass_of_the_inliers_takes_few_steps(cloud, eps):
+    X, Y, mass = inliers()
+    C = ((X[:, None] - Y[None]) ** 2).sum(axis=2)
+    res = transport.partial(transport.PointCloud(X, Y) if cloud else C, mass=mass, eps=eps, tol=1e-9, maxiter=400)
+    assert res.converged and res.newton_steps > 0 and abs(res.mass - mass) <= 1e-9
+    uniform = np.full(60, 1 / 60)
+    whole = transport.sinkhorn(*larger(C, uniform, uniform, mass), eps=eps, tol=1e-9)
+    assert whole.converged and np.abs(res.plan - whole.plan[:-1, :-1]).max() <= 1e-8
+    assert res.regularized_value == pytest.approx(res.dual_value, abs=1e-7)
+
+
+def test_newton_steps_on_a_cloud_keep_memory_small():
+    X, Y, mass = inliers(1200)
+    cloud = transport.PointCloud(X, Y)
+    transport.partial(cloud, mass=mass, eps=0.001, tol=1e-6)
+    tracemalloc.start()
+    res = transport.partial(cloud, mass=mass, eps=0.001, tol=1e-6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert res.converged and res.newton_steps > 0 and peak <= 256 * 2400 * 52  # bytes an entry
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_all_the_mass_of_a_side_and_newton_steps(uneven, side):
+    C, *w = uneven if side == 0 else (uneven[0].T.copy(), uneven[2], uneven[1])
+    res = transport.partial(C, *w, mass=w[side].sum(), eps=5e-4, tol=1e-9, maxiter=3000)
+    assert res.converged and res.newton_steps > 0
+    assert np.allclose(res.plan.sum(axis=1 - side), w[side], atol=1e-9)

@@ -311,3 +311,19 @@ def test_mixtures_that_some_plan_has_are_solved():
     for rho, b in (((None, [np.inf, 1.0]), [0.99, 5.0]), (([np.inf, 1.0], [1.0, np.inf]), [0.1, 9.0])):
         res = relaxed(C, None, b, rho, 0.1)
         assert res.converged, repr(res)
+
+
+@pytest.mark.parametrize("kind", ["one", "large", "rows", "vectors"])
+@pytest.mark.parametrize("cloud", [False, True])
+def test_small_eps_takes_few_steps_and_gives_what_sweeps_give(rng, kind, cloud):
+    X, Y, a, b = rng.random((40, 2)), rng.random((50, 2)), rng.random(40) + 0.1, rng.random(50) + 0.1
+    C = ((X[:, None] - Y[None]) ** 2).sum(axis=2)
+    b *= 0.8 * a.sum() / b.sum()
+    rho = {"one": 1.0, "large": 30.0, "rows": (5.0, None), "vectors": (np.full(40, 3.0), np.full(50, 0.5))}[kind]
+    cost = transport.PointCloud(X, Y) if cloud else C
+    res = relaxed(cost, a, b, rho, eps=2e-3, tol=1e-9, maxiter=400)
+    slow = relaxed(C, a, b, rho, eps=2e-3, tol=1e-9, method="log")
+    assert res.converged and slow.converged and res.newton_steps > 0
+    assert res.iterations + res.newton_steps < slow.iterations / 2 and slow.newton_steps == 0
+    assert np.allclose(res.plan, slow.plan, atol=1e-7)
+    assert res.regularized_value == pytest.approx(res.dual_value, abs=1e-6)
