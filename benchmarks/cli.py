@@ -10,10 +10,14 @@ import textwrap
 from . import parity
 from ._registry import UsageError
 from .methods import METHODS
+from .pde_problems import PDES
+from .pde_rivals import PDE_METHODS
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 from .sequences import SEQUENCES
 from .sequences_rivals import RIVALS
+from .sliced import SLICED
+from .sliced_methods import SLICERS
 from .transport import TRANSPORTS
 from .transport_rivals import TRANSPORTERS
 
@@ -21,7 +25,9 @@ __all__ = ["main"]
 
 # Areas that are no product of problems and methods, and the modules that measure them.
 _ON_THEIR_OWN = {
+    "pde": "pde_bench",
     "sequences": "sequences_bench",
+    "sliced": "sliced_bench",
     "ssor": "ssor_totals",
     "sweeps": "sweeps",
     "transport": "transport_bench",
@@ -100,7 +106,8 @@ def _add_bench(parser):
     what.add_argument("--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration")
     what.add_argument("--seeds", type=_positive, default=1, help="sequences: how many draws of them; default 1")
     what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
-    what.add_argument("--cap", type=_tolerance, help="transport: most CPU seconds of a row; default 20, quick 0.5")
+    what.add_argument("--cap", type=_tolerance, help="transport, pde: most CPU seconds of a row, or of its search")
+    what.add_argument("--clouds", metavar="FILE,FILE", help="sliced: two clouds: .off .obj .ply .npy, or pictures")
     what.add_argument("--sweeps", action="store_true", help="transport: milliseconds of one sweep, ours and POT's")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -167,6 +174,8 @@ def _list(args, argv):
     registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
     registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
     registries |= {"transport problems": TRANSPORTS, "transport methods": TRANSPORTERS}
+    registries |= {"differential equations": PDES, "PDE methods": PDE_METHODS}
+    registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
     if args.json:
         print(
             json.dumps(
