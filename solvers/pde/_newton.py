@@ -27,9 +27,9 @@ class Nonlinear:
         return self._dN(u, *mesh) if self._with else self._dN(u)
 
 
-def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL):
+def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL, form=Linear):
     """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them; rtol is GMRES's."""
-    U, linear = grid.lifted(), Linear(grid, coefficients)
+    U, linear = grid.lifted(), form(grid, coefficients)
     if not linear.singular:
         right = grid.test(grid.root * F) - grid.tested(coefficients, U)
         U = U + grid.outer(linear.solve(right, rtol))

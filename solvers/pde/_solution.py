@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from .. import _checks
-from .._errors import InvalidInput
+from .._errors import UnsupportedType
 from .._plot import pyplot
 from .._result import Result, Status
 from ..linalg._kron import mode_products
+from ._noisy import interpolated
+from ._points import evaluated, orders_of, points_of
 
 __all__ = ["GPSolution"]
 
@@ -49,12 +50,19 @@ class GPSolution(Result):
         The estimate after each refinement.
     residual : float
         The norm of the residual between the nodes, relative to the terms of the equation.
+    noise, evidence : float or None
+        The standard deviation of the noise of f, given or found, and the logarithm of the probability of the data.
     """
 
-    _not_in_dict = frozenset(("u", "axes", "frequencies", "estimate", "_grid", "_U", "_state"))
+    _not_in_dict = frozenset(
+        ("u", "axes", "frequencies", "estimate", "_grid", "_U", "_state", "_posterior", "_op", "_no_std")
+    )
 
-    def __init__(self, *, grid, U, estimate, solver, **fields):
+    def __init__(self, *, grid, U, estimate, solver, op=None, no_std="another method", posterior=None, **fields):
         super().__init__(**fields)
+        self._op, self._no_std, self._posterior = op, no_std, posterior
+        self.noise = None if posterior is None else posterior.fit.noise
+        self.evidence = None if posterior is None else posterior.fit.evidence
         self._grid, self._U, self.estimate, self.solver = grid, U, estimate, solver
         self.axes = tuple(axis.x.copy() for axis in grid.axes)
         self.u = mode_products([axis.at(axis.x) for axis in grid.axes], U)
@@ -70,11 +78,17 @@ class GPSolution(Result):
         """One line: how it ended, with what estimate, and what to do about it."""
         sentence = _REMEDY.get(self.status, self.status.sentence)
         if self.status is Status.CONVERGED:
-            return f"{self!r}: The estimated error meets the tolerance."
+            noisy = "The noise is in `std`, and what it leaves of u in the estimate."
+            return f"{self!r}: {'The estimated error meets the tolerance.' if self.noise is None else noisy}"
         asked = f"error estimate {self.error_estimate:.1e}, asked for {self.threshold:.1e}"
         return f"{self.method} {self.status}: {asked}. {sentence}"
 
-    def predict(self, points, derivative=None):
+    @property
+    def std(self):
+        """The standard deviation of u at the nodes, as ``predict`` gives it: shape (n_1, ..., n_d)."""
+        return self.predict(self.axes, return_std=True)[1]
+
+    def predict(self, points, derivative=None, return_std=False):
         """Evaluate the solution or one of its derivatives.
 
         Parameters
@@ -83,50 +97,42 @@ class GPSolution(Result):
             Points in the box; or the coordinates of a grid, one array for each axis.
         derivative : tuple of int, optional
             The order along each axis; none by default.
+        return_std : bool, default False
+            Also return the posterior's standard deviation.
 
         Returns
         -------
-        ndarray, shape (m,), or (m_1, ..., m_d) for a grid
+        ndarray, shape (m,), or (m_1, ..., m_d) for a grid; a pair of them with ``return_std``
 
         Raises
         ------
         InvalidInput
             For points outside the box: nothing is known there.
+        UnsupportedType
+            For the standard deviation of a problem that the symmetric form cannot do.
+
+        Notes
+        -----
+        With ``noise`` the standard deviation is what the noise of f leaves unknown of u under the prior, with its scale
+        and the noise held at what they were found to be. Without, it is what the interpolation leaves, with the
+        residual between the nodes in the place of noise: positive, of the size of the error on a good day, and no
+        bound for it; ``error_estimate`` is made to be one. Data at the sides are exact, so that it vanishes there.
         """
-        d = self._grid.d
-        orders = self._orders(derivative)
-        if isinstance(points, tuple):
-            if len(points) != d:
-                raise InvalidInput(f"`points` must be a tuple of {d} coordinate arrays, got {len(points)}.")
-            axes = [self._inside(i, np.atleast_1d(_checks.real_array(f"points[{i}]", x))) for i, x in enumerate(points)]
-            return mode_products([a.at(x, k) for a, x, k in zip(self._grid.axes, axes, orders, strict=True)], self._U)
-        points = _checks.real_array("points", points)
-        points = points[:, None] if points.ndim == 1 and d == 1 else points
-        if points.ndim != 2 or points.shape[1] != d:
-            raise InvalidInput(f"`points` must have shape (m, {d}), or be a tuple of {d} arrays, got {points.shape}.")
-        bases = [a.at(self._inside(i, points[:, i]), orders[i]) for i, a in enumerate(self._grid.axes)]
-        values = np.tensordot(bases[0], self._U, (1, 0))
-        for basis in bases[1:]:
-            values = np.einsum("mr,mr...->m...", basis, values)
-        return values
+        orders = orders_of(derivative, self._grid.d)
+        x, scattered = points_of(points, self._grid.box)
+        bases = [axis.at(xi, k) for axis, xi, k in zip(self._grid.axes, x, orders, strict=True)]
+        values = evaluated(bases, self._U, scattered)
+        return (values, self._unknown().std(x, orders, scattered)) if return_std else values
 
-    def _orders(self, derivative):
-        d = self._grid.d
-        if derivative is None:
-            return (0,) * d
-        orders = derivative if isinstance(derivative, tuple | list) else (derivative,)
-        if len(orders) != d:
-            raise InvalidInput(f"`derivative` must have {d} orders, got {derivative!r}.")
-        return tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
-
-    def _inside(self, i, x):
-        low, high = self._grid.box[i]
-        slack = 1e-12 * (high - low)
-        outside = (x < low - slack) | (x > high + slack) | ~np.isfinite(x)
-        if x.ndim != 1 or np.any(outside):
-            where = x[outside][0] if x.ndim == 1 else x.shape
-            raise InvalidInput(f"`points` must lie in the box, from {low:g} to {high:g} on axis {i}, got {where!r}.")
-        return x.astype(np.float64)
+    def _unknown(self):
+        if self._posterior is None:
+            if self._no_std is not None:
+                raise UnsupportedType(
+                    "`return_std` must be False for what the symmetric form cannot do: it needs u and its unmixed "
+                    f"second derivatives with constant coefficients and data at both sides, got {self._no_std}."
+                )
+            self._posterior = interpolated(self._grid, self._op, self._U, self.residual)
+        return self._posterior
 
     def plot(self, ax=None):
         """Draw the solution, on a line as a curve, else as a map (in three dimensions of the middle slice)."""

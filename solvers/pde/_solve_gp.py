@@ -9,18 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
-from .._errors import UnsupportedType
+from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
 from ._adam import train
 from ._boundary import Boundary
 from ._estimate import Estimate, estimate
 from ._grid import Grid
 from ._kernels import SpectralMixture, of_each_axis
+from ._linear import Linear
 from ._newton import Newton, Nonlinear, solve_linear
+from ._noisy import checked_noise, solve_noisy
 from ._operators import Terms
 from ._plan import Plan
 from ._solution import GPSolution
 from ._source import Source, checked_box
+from ._weak import Weak, refusal, require
 
 __all__ = ["solve_gp"]
 
@@ -40,9 +43,11 @@ def solve_gp(
     n: int | Sequence | str = "auto",
     kernel: str | SpectralMixture | Sequence = "auto",
     nonlinear: tuple | None = None,
+    noise: float | str | None = None,
     tol: float = 1e-8,
     maxiter: int | None = None,
     method: str = "auto",
+    form: str = "auto",
     grid: str = "legendre",
     callback=None,
 ) -> GPSolution:
@@ -75,6 +80,10 @@ def solve_gp(
         cycles (times 2 pi radians) per unit of length, of length 1 and weight 1/30.
     nonlinear : (N, dN_du), optional
         Functions of u, or of u and the coordinates.
+    noise : float > 0 or "auto", optional
+        The standard deviation of independent noise of f's values at the nodes; "auto" finds it by the evidence. The
+        solution is then the posterior's mean, ``std`` and ``predict(..., return_std=True)`` say what the noise leaves
+        unknown, and ``tol`` has no part. Needs ``n`` or values f, and an operator that ``form="weak"`` can do.
     tol : float, default 1e-8
         On the estimated error of u in the mean square, relative to that of u.
     maxiter : int, default 100, for Adam 1000
@@ -85,6 +94,10 @@ def solve_gp(
         is of second order). That is for one or two dimensions, values at the sides and constant coefficients of first
         and second derivatives, on a uniform grid whatever ``grid`` says. Its ``error_estimate`` is the distance,
         between the nodes, to the solution of "auto", plus that one's own estimate: see ``estimate``.
+    form : {"auto", "strong", "weak"}
+        "weak" tests the equation by parts, which makes it exactly symmetric, for u and its unmixed second derivatives
+        with constant coefficients and data at both sides; its error stays above some 1e-8. "auto" is "strong" without
+        noise, and "weak" with it.
     grid : {"legendre", "uniform"}
         Nodes at Gauss and Legendre's points, or at equal steps from end to end.
     callback : callable or object with ``on_chunk``, optional
@@ -124,8 +137,16 @@ def solve_gp(
     """
     start = time.perf_counter()
     method = _checks.choice("method", method, ("auto", "adam"))
+    form = _checks.choice("form", form, ("auto", "strong", "weak"))
+    noise = checked_noise(noise)
     problem = _problem(op, f, box, bc, n, kernel, nonlinear, tol, maxiter, grid)
     _checks.function("callback", callback)
+    problem.weak = form == "weak" or noise is not None
+    _refuse_together(method, form, noise)
+    if problem.weak:
+        require("form" if noise is None else "noise", problem.terms, problem.boundary, problem.N)
+    if noise is not None:
+        return _with_noise(problem, of_each_axis(kernel, len(problem.box)), noise, callback, start)
     if method == "adam":
         reference = lambda: solve_gp(op, f, box, bc, nonlinear=nonlinear, tol=tol)
         return train(problem, n, kernel, maxiter, reference, callback)
@@ -144,6 +165,24 @@ def solve_gp(
         problem.plan.learn(attempt)
     status = _status(problem, best, last, stopped)
     return _answer(problem, best, status, errors, newton, matvecs, time.perf_counter() - start)
+
+
+def _refuse_together(method, form, noise):
+    if method == "adam" and (noise is not None or form == "weak"):
+        raise InvalidInput(f'`method` must be "auto" with noise={noise!r} and form={form!r}, got "adam".')
+    if form == "strong" and noise is not None:
+        raise InvalidInput(f'`form` must be "auto" or "weak" with `noise`, which needs its variances, got {form!r}.')
+
+
+def _with_noise(problem, kernels, noise, callback, start):
+    grid, U, posterior, found = solve_noisy(problem, kernels, noise)
+    problem.tol = math.inf
+    failed = None if posterior.fit.converged else Status.MAXITER
+    attempt = _Attempt(grid, U, found, "weak", failed is None, failed, posterior.fit.steps, 0)
+    stopped = _told(callback, attempt, 1)
+    status = Status.STOPPED if stopped else failed or Status.CONVERGED
+    took = time.perf_counter() - start
+    return _answer(problem, attempt, status, [found.error], attempt.iterations, 0, took, posterior)
 
 
 def _told(callback, attempt, count):
@@ -171,6 +210,7 @@ class _Problem:
     tol: float
     maxiter: int
     grid: str
+    weak: bool = False
 
 
 @dataclass
@@ -221,7 +261,7 @@ def _takes(function, count):
 def _on_grid(problem, sizes, kernels, last):
     grid = Grid(problem.box, sizes, kernels, problem.boundary, problem.terms, problem.grid)
     coefficients, F = problem.terms.coefficients(grid.nodes), problem.f(grid.nodes)
-    U, linear = solve_linear(grid, coefficients, F, _rtol(problem))
+    U, linear = solve_linear(grid, coefficients, F, _rtol(problem), Weak if problem.weak else Linear)
     solved, iterations, n_matvec = not linear.singular, linear.iterations, linear.n_matvec
     failed = Status.BREAKDOWN if linear.singular else None
     # The defect of a problem that is not resolved falls with refinement.
@@ -259,9 +299,10 @@ def _status(problem, best, last, stopped):
     return Status.STAGNATED if error.rounding + error.sides > 0.5 * error.error else Status.MAXITER
 
 
-def _answer(problem, best, status, errors, iterations, n_matvec, seconds):
+def _answer(problem, best, status, errors, iterations, n_matvec, seconds, posterior=None):
     return GPSolution(
         grid=best.grid, U=best.U, estimate=best.estimate, solver=best.solver, status=status, iterations=iterations,
         residuals=np.array(errors), residual=best.estimate.relative_residual, threshold=problem.tol,
         n_matvec=n_matvec, seconds=seconds, backend="cpu", method="solve_gp",
+        op=problem.terms.constant, no_std=refusal(problem.terms, problem.boundary, problem.N), posterior=posterior,
     )  # fmt: skip

@@ -1,0 +1,54 @@
+"""Points of the box as users give them, and functions given by coefficients there."""
+
+import numpy as np
+
+from .. import _checks
+from .._errors import InvalidInput
+from ..linalg._kron import mode_products
+
+__all__ = ["evaluated", "orders_of", "points_of"]
+
+
+def points_of(points, box):
+    """Coordinates along each axis, and whether they are those of scattered points instead of a grid's."""
+    d = len(box)
+    if isinstance(points, tuple):
+        if len(points) != d:
+            raise InvalidInput(f"`points` must be a tuple of {d} coordinate arrays, got {len(points)}.")
+        arrays = [np.atleast_1d(_checks.real_array(f"points[{i}]", x)) for i, x in enumerate(points)]
+        return [_inside(box, i, x) for i, x in enumerate(arrays)], False
+    points = _checks.real_array("points", points)
+    points = points[:, None] if points.ndim == 1 and d == 1 else points
+    if points.ndim != 2 or points.shape[1] != d:
+        raise InvalidInput(f"`points` must have shape (m, {d}), or be a tuple of {d} arrays, got {points.shape}.")
+    return [_inside(box, i, points[:, i]) for i in range(d)], True
+
+
+def orders_of(derivative, d):
+    """The order of a derivative along each axis."""
+    if derivative is None:
+        return (0,) * d
+    orders = derivative if isinstance(derivative, tuple | list) else (derivative,)
+    if len(orders) != d:
+        raise InvalidInput(f"`derivative` must have {d} orders, got {derivative!r}.")
+    return tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
+
+
+def evaluated(bases, U, scattered):
+    """A function with coefficients U on a grid, or at scattered points, from the bases of each axis there."""
+    if not scattered:
+        return mode_products(bases, U)
+    values = np.tensordot(bases[0], U, (1, 0))
+    for basis in bases[1:]:
+        values = np.einsum("mr,mr...->m...", basis, values)
+    return values
+
+
+def _inside(box, i, x):
+    low, high = box[i]
+    slack = 1e-12 * (high - low)
+    outside = (x < low - slack) | (x > high + slack) | ~np.isfinite(x)
+    if x.ndim != 1 or np.any(outside):
+        where = x[outside][0] if x.ndim == 1 else x.shape
+        raise InvalidInput(f"`points` must lie in the box, from {low:g} to {high:g} on axis {i}, got {where!r}.")
+    return x.astype(np.float64)
