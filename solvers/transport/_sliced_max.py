@@ -80,7 +80,7 @@ def max_sliced_wasserstein(
     *,
     p: float = 2,
     n_starts: int = 8,
-    maxiter: int = 200,
+    maxiter: int = 500,
     tol: float = 1e-7,
     normalize: bool = False,
     rng=None,
@@ -98,7 +98,7 @@ def max_sliced_wasserstein(
     n_starts : int, default 8
         Directions to ascend from: the difference of the means, the coordinates' combinations whose variances differ
         most, and the best of 16 ``n_starts`` random ones.
-    maxiter : int, default 200
+    maxiter : int, default 500
         Steps of each start.
     tol : float, default 1e-7
         A start has arrived when no step raises its distance by more than this part of it.

@@ -82,8 +82,8 @@ def pairwise_sliced_wasserstein(
 
     Notes
     -----
-    One direction costs n d products and a sort for each cloud, and n multiplications for each pair. Blocks of directions
-    are fixed and added up in order: no bit depends on the executor.
+    One direction costs n d products and a sort for each cloud, and n multiplications for each pair. Blocks of
+    directions are fixed and added up in order: no bit depends on the executor.
 
     Examples
     --------
@@ -230,7 +230,7 @@ def _gaps(task):
 
 
 def _block(task):
-    """Of sets of directions: their number, the mean of the powers less the controls, their squares, the largest power."""
+    """Of sets of directions: their number, the mean of powers less controls, its squares, and the largest powers."""
     clouds, weights, p, size, means, covariances, rows = task
     k, numbers = len(clouds), sum(map(len, clouds))
     together = max(size, _NUMBERS // numbers // size * size)
