@@ -1,5 +1,7 @@
 """``solvers bench transport --sweeps``: milliseconds of one sweep, ours and POT's, in turns on the same costs."""
 
+import math
+import statistics
 import time
 import warnings
 
@@ -11,39 +13,56 @@ from .transport import assignment
 __all__ = ["SIZES", "heading", "line", "measure"]
 
 SIZES = (500, 1000, 2000, 5000)
-_EPS = 0.02
-# Matrix entries of one timing, and timings of each.
-_ENTRIES, _ROUNDS = 2e7, 5
+# So small that no sweep is the last one, and so large that POT's stored kernel does not underflow.
+_EPS = 1 / 300
+# CPU seconds that one timing should take, the sweeps of the shorter one, limits for what the longer one has more, and
+# timings of each.
+_SECONDS, _SHORT, _LEAST, _MOST, _ROUNDS = 0.3, 2, 4, 500, 5
 _OURS = ("log", "float32", "scaling")
 _POT = ("sinkhorn_log", "sinkhorn")
 
 
 def measure(n):
-    """Least CPU seconds of a sweep by name, of ours, and of POT's where it is there, on n x n costs."""
+    """CPU seconds of a sweep by name, of ours, and of POT's where it is there, on n x n costs; None for noise."""
     C, a, b = assignment(n)
     runs = {"log": _ours("log", C, a, b), "float32": _ours("log", *(x.astype(np.float32) for x in (C, a, b)))}
     runs["scaling"] = _ours("scaling", C, a, b)
     if present("ot"):
         runs |= {name: _pot(name, C, a, b) for name in _POT}
-    steps = max(6, int(_ENTRIES / n**2))
-    counts = {name: max(3, steps // 20) if name == "sinkhorn_log" else steps for name in runs}
-    for run in runs.values():
-        run(1)
-    spent = {name: ([], []) for name in runs}
+    counts = {name: _count(run) for name, run in runs.items()}
+    differences = {name: [] for name in runs}
     for _ in range(_ROUNDS):
         for name, run in runs.items():
-            for times, count in zip(spent[name], (1, 1 + counts[name])):
-                start = time.process_time()
-                run(count)
-                times.append(time.process_time() - start)
-    # The difference is without what a call costs at its beginning and its end.
-    return {name: max(min(long) - min(short), 1e-9) / counts[name] for name, (short, long) in spent.items()}
+            # What a call costs at its beginning and its end is in both.
+            short, long = (_seconds(run, steps) for steps in (_SHORT, _SHORT + counts[name]))
+            differences[name].append((long - short) / counts[name])
+    found = {name: statistics.median(each) for name, each in differences.items()}
+    return {name: value if value > 0 else None for name, value in found.items()}
+
+
+def _seconds(run, steps):
+    start = time.process_time()
+    run(steps)
+    return time.process_time() - start
+
+
+def _count(run):
+    """Sweeps that take long enough to be timed; in tens, as POT tests its error in every tenth."""
+    run(1)
+    guess = max(_seconds(run, _SHORT + _LEAST) - _seconds(run, _SHORT), 1e-6) / _LEAST
+    count = min(_SECONDS / guess, _MOST)
+    return max(10 * math.ceil(count / 10), 10) if count > _LEAST else _LEAST
 
 
 def _ours(method, C, a, b):
     from solvers import transport
 
-    return lambda steps: transport.sinkhorn(C, a, b, eps=_EPS, method=method, tol=0, maxiter=steps, normalize=True)
+    def run(steps):
+        result = transport.sinkhorn(C, a, b, eps=_EPS, method=method, tol=0, maxiter=steps, normalize=True)
+        if result.iterations != steps:
+            raise RuntimeError(f"{method!r} took {result.iterations} sweeps of {steps}: {result.message}")
+
+    return run
 
 
 def _pot(name, C, a, b):
@@ -67,8 +86,12 @@ def heading():
 
 
 def line(n, seconds):
-    """Milliseconds, and how many times faster our sweeps are."""
-    cells = "".join(f"{1e3 * seconds[k]:>11.3f} ms" if k in seconds else f"{'':>14}" for k in (*_OURS, *_POT))
+    """Milliseconds, and how many times faster our sweeps are; noise where more sweeps took no longer."""
+    cells = "".join(f"{_cell(seconds[k]):>14}" if k in seconds else f"{'':>14}" for k in (*_OURS, *_POT))
     pairs = (("sinkhorn_log", "log", 18), ("log", "float32", 9), ("sinkhorn", "scaling", 13))
-    ratios = (f"{seconds[x] / seconds[y]:.2f}" if x in seconds else "" for x, y, _ in pairs)
+    ratios = (f"{seconds[x] / seconds[y]:.2f}" if seconds.get(x) and seconds.get(y) else "" for x, y, _ in pairs)
     return f"{n:>6}{cells}" + "".join(f"{text:>{width}}" for text, (_, _, width) in zip(ratios, pairs))
+
+
+def _cell(seconds):
+    return "noise" if seconds is None else f"{1e3 * seconds:.3f} ms"

@@ -40,7 +40,7 @@ class Whole:
         self._prices = tuple(self._joined(rho, math.inf, i) for i, rho in enumerate((problem.rho, problem.sigma)))
         weights = zip(problem.weights, problem.slack_weights, strict=True)
         self._logs = tuple(np.log(self._joined(w, slack, i)) for i, (w, slack) in enumerate(weights))
-        # Newton's method asks for their sizes only.
+        # Newton's method forms J with them, and what rounding hides of it.
         self.a, self.b = (np.exp(w - 2.0 * problem.s) for w in self._logs)
 
     def _joined(self, values, beside, i):
