@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 from ..linalg._kron import mode_products
 
@@ -58,17 +59,20 @@ def estimate(grid, terms, f, N, U, linear):
     u, size, residual, spread = _residual(grid, coefficients, f, N, U, points)
     unorm, size = max(_rms(u), 1e-300), max(size, 1e-300)
     bases = [axis.at(x) @ axis.Z for axis, x in zip(grid.axes, points, strict=True)]
-    if f.shape is None:
+    if f.shape is None and grid.d == 1:
+        moved, left = _on_the_line(grid, coefficients, N, u, points, residual)
+        beyond = _rms(left)
+    elif f.shape is None:
         inside = mode_products([np.linalg.pinv(E, rcond=1e-12) for E in bases], residual)
         moved = linear.solve_function(inside)
         beyond = _rms(residual - mode_products(bases, inside))
     else:
         beyond = _left_out(grid, residual)
-        moved = linear.solve(grid.test(grid.root * (beyond * noise))) if np.isfinite(beyond) else np.inf
+        moved = linear.solve(grid.test(grid.root * (min(beyond, 1e300) * noise)))
     gap, data = grid.at_sides(U)
     shaken = linear.solve(grid.test(grid.root * (_rounding(grid) * spread * noise)))
     found = [
-        _mean_square(grid, moved) / unorm,
+        _rms(mode_products(bases, moved)) / unorm,
         beyond / (_symbol(grid, coefficients) * unorm),
         gap / max(unorm, data, 1e-300),
         _mean_square(grid, shaken) / unorm,
@@ -77,8 +81,27 @@ def estimate(grid, terms, f, N, U, linear):
     # These are parts of the u at hand; what they leave of it is the least that the true one can be, and where they
     # are most of it, or the residual is as large as the terms, nothing is known.
     total, relative = sum(found), float(_rms(residual) / size)
-    known = total < 0.5 and relative < 0.5 and linear.unsolved < 0.1
+    known = total < 0.5 and relative < (0.5 if f.shape is None else 0.1) and linear.unsolved < 0.1
     return Estimate(total / (1.0 - total) if known else np.inf, *found, relative)
+
+
+def _on_the_line(grid, coefficients, N, u, points, residual):
+    """What the residual moves u by, and what is left of it: by least squares between the nodes.
+
+    Not by the equations at the nodes: with almost as many unknowns, the residual has been made small there.
+    """
+    axis, x = grid.axes[0], points[0]
+    terms = dict(coefficients)
+    if N is not None:
+        with np.errstate(all="ignore"):
+            terms[0,] = terms.get((0,), 0.0) + np.asarray(N.derivative(u, np.ix_(x)))
+    A = sum(np.broadcast_to(c, x.shape)[:, None] * (axis.at(x, k) @ axis.Z) for (k,), c in terms.items())
+    size = np.linalg.norm(A, axis=0)
+    size[size == 0] = 1.0
+    if not (np.all(np.isfinite(A)) and np.all(np.isfinite(residual))):
+        return np.full(A.shape[1], np.inf), residual
+    C = scipy.linalg.lstsq(A / size, residual, cond=1e-13, lapack_driver="gelsy")[0] / size
+    return C, residual - A @ C
 
 
 def _residual(grid, coefficients, f, N, U, points):
@@ -141,4 +164,5 @@ def _rounding(grid):
 
 
 def _rms(values):
-    return float(np.sqrt(np.mean(np.square(values))))
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(np.mean(np.square(values))))

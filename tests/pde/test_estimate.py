@@ -79,3 +79,21 @@ def test_the_parts_add_up():
     total = parts.residual + parts.beyond + parts.sides + parts.rounding
     assert np.isclose(parts.error, total / (1 - total), rtol=1e-12)
     assert solution.residuals[-1] == solution.error_estimate
+
+
+@pytest.mark.parametrize("grid", ["legendre", "uniform"])
+def test_where_almost_as_many_unknowns_as_nodes_leave_no_residual_at_these(grid):
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 1, 2001)
+    for _ in range(60):
+        k, size, phase = rng.uniform(0, 300, 3), 10.0 ** rng.uniform(-6, 0, 3), rng.uniform(0, 6, 3)
+
+        def u(x, k=k, size=size, phase=phase):
+            return np.sin(np.multiply.outer(x, k) + phase) @ size
+
+        def f(x, k=k, size=size, phase=phase):
+            return -np.sin(np.multiply.outer(x, k) + phase) @ (size * k * k)
+
+        for n in ("auto", int(rng.integers(20, 200))):
+            solution = pde.solve_gp({(2,): 1.0}, f, [(0, 1)], u, n=n, grid=grid)
+            honest(solution, float(np.linalg.norm(solution.predict((x,)) - u(x)) / np.linalg.norm(u(x))))
