@@ -341,3 +341,12 @@ def test_highest_published_frequency_is_the_default_start():
     assert len(solution.frequencies[0]) == 30
     assert np.isclose(solution.frequencies[0].max(), 40 * np.pi, atol=2 * np.pi * 0.011)
     assert solution.estimate.kernels[0].envelope == "matern"
+
+
+def test_the_table_of_steps(capsys, monkeypatch):
+    from solvers.benchmarks import adam_steps
+
+    monkeypatch.setattr(adam_steps, "_PUBLISHED", (("small", (6, 7), 100.0),))
+    adam_steps.main()
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last[:4] == ["small", "6", "x", "7"] and last[5] == "100" and float(last[4]) > 0
