@@ -179,3 +179,10 @@ def test_zero_in_zero_out():
     solution = pde.solve_gp(pde.laplacian(2), 0, UNIT_SQUARE, 0)
     assert solution.status is Status.CONVERGED
     assert not solution.u.any()
+
+
+def test_the_weak_form_agrees_to_its_own_floor():
+    call, u = PROBLEMS["three scales"]
+    solution = solve(call, form="weak", tol=1e-7)
+    assert solution.converged and solution.solver == "weak"
+    assert relative_error(solution, u, call["box"]) <= 1e-7
