@@ -20,7 +20,7 @@ __all__ = ["PROJECTIONS", "RTOL", "SlicedRow", "memory", "pairwise", "run_proble
 #: Of each estimate, and the relative error of the distance that seconds are given for.
 PROJECTIONS, RTOL = 100, 1e-3
 # CPU seconds that the estimates of a row may take, roughly, and how many there are at least and at most.
-_SECONDS, _FEWEST, _MOST = 0.6, 12, 100
+_SECONDS, _FEWEST, _MOST = 0.4, 12, 100
 # Numbers projected for the reference value: points times directions.
 _REFERENCE, _LEAST_REFERENCE = 8e7, 4000
 

@@ -5,6 +5,8 @@ projections, so that all pairs come from one matrix product. A product cancels w
 are subtracted instead. All else is coupled by its quantiles, pair by pair. The same directions serve all pairs.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -146,6 +148,14 @@ class _Family:
             return "gaussian" if means <= _WORTH * rest else None
         return None if given == "auto" else given
 
+    def equal(self, largest):
+        """Pairs of one measure, of those (i <= j) that no direction tells apart by more than rounding."""
+        extent = math.sqrt(self.d) * max(float(np.abs(cloud).max()) for cloud in self.points)
+        for i, j in zip(*np.nonzero(np.triu(largest <= 1e-10 * extent**self.p))):
+            sides = self.points[i], self.points[j], self.weights[i], self.weights[j]
+            if i == j or Clouds(*sides, self.p, False).coincide():
+                yield i, j
+
     def distances(self, powers, deviations):
         """Roots of powers, and their errors: the delta method, which the triangle inequality bounds near zero."""
         distances, bound = powers ** (1 / self.p), deviations ** (1 / self.p)
@@ -194,8 +204,8 @@ def _estimate(family, number, directions, control, rng, executor):
         squares = squares + squares_there + gap * gap * (count * more / total)
         count, largest = total, np.maximum(largest, largest_there)
     powers = np.clip(mean + expected, expected, most)
-    # Where no direction sees a difference there is none, whatever the rounding of moments says.
-    powers[largest == 0] = squares[largest == 0] = 0.0
+    for i, j in family.equal(largest):
+        powers[i, j] = powers[j, i] = squares[i, j] = squares[j, i] = 0.0
     deviations = np.sqrt(squares / (count - 1) / count) if count > 1 else np.zeros_like(squares)
     return powers, deviations
 
