@@ -18,8 +18,6 @@ from .sequences import SEQUENCES
 from .sequences_rivals import RIVALS
 from .sliced import SLICED
 from .sliced_methods import SLICERS
-from .sliced import SLICED
-from .sliced_methods import SLICERS
 from .transport import TRANSPORTS
 from .transport_rivals import TRANSPORTERS
 
@@ -29,7 +27,6 @@ __all__ = ["main"]
 _ON_THEIR_OWN = {
     "pde": "pde_bench",
     "sequences": "sequences_bench",
-    "sliced": "sliced_bench",
     "sliced": "sliced_bench",
     "ssor": "ssor_totals",
     "sweeps": "sweeps",
@@ -111,7 +108,7 @@ def _add_bench(parser):
     what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
     what.add_argument("--cap", type=_tolerance, help="transport, pde: most CPU seconds of a row, or of its search")
     what.add_argument("--clouds", metavar="FILE,FILE", help="sliced: two clouds: .off .obj .ply .npy, or pictures")
-    what.add_argument("--clouds", metavar="FILE,FILE", help="sliced: two clouds: .off .obj .ply .npy, or pictures")
+    what.add_argument("--images", metavar="FILE,FILE", help="transport: two image files as problems")
     what.add_argument("--sweeps", action="store_true", help="transport: milliseconds of one sweep, ours and POT's")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -171,6 +168,8 @@ def _bench(args, argv):
         raise UsageError(f"There is no area called {args.area!r}; areas are {', '.join(_areas())}.")
     if args.clouds and args.area != "sliced":
         raise UsageError(f"--clouds does not apply to {args.area}.")
+    if args.images and args.area != "transport":
+        raise UsageError(f"--images does not apply to {args.area}.")
     if args.area in _ON_THEIR_OWN:
         return importlib.import_module(f".{_ON_THEIR_OWN[args.area]}", __package__).bench(args, argv)
     return bench(args, argv)
@@ -181,7 +180,6 @@ def _list(args, argv):
     registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
     registries |= {"transport problems": TRANSPORTS, "transport methods": TRANSPORTERS}
     registries |= {"differential equations": PDES, "PDE methods": PDE_METHODS}
-    registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
     registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
     if args.json:
         print(

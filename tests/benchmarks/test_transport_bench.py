@@ -4,8 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, transport_methods, transport_sweeps
-from solvers.benchmarks.transport import TRANSPORTS, Transport, TransportEntry, assignment, images, points, select
+from solvers.benchmarks import cli, transport_bench, transport_methods, transport_sweeps
+from solvers.benchmarks._registry import present
+from solvers.benchmarks.transport import (
+    TRANSPORTS,
+    Transport,
+    TransportEntry,
+    _pooled,
+    assignment,
+    from_files,
+    images,
+    points,
+    select,
+)
+from solvers.benchmarks.transport import available as available_problems
 from solvers.benchmarks.transport_bench import heading, line, summary
 from solvers.benchmarks.transport_methods import CAP, TRANSPORTERS, Contestant, Outcome, available
 from solvers.benchmarks.transport_run import INACCURATE, WRONG, run_problem
@@ -229,3 +241,57 @@ def test_a_solve_that_ends_early_is_not_timed_as_sweeps():
     C = np.zeros((4, 4))
     with pytest.raises(RuntimeError, match="sweeps of 50"):
         transport_sweeps._ours("log", C, np.full(4, 0.25), np.full(4, 0.25))(50)
+
+
+# ---- images of the user's and of scikit-learn's ----
+
+
+def test_an_image_file_becomes_weights(capsys, monkeypatch, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    picture = np.zeros((40, 56, 3))
+    picture[:20, 28:] = 1.0  # the upper right quarter is bright
+    files = [tmp_path / "one.png", tmp_path / "other.png"]
+    for path, pixels in zip(files, (picture, picture[::-1])):
+        image.imsave(path, pixels)
+    entries = from_files(*files)
+    assert [entry.name for entry in entries][:2] == ["files-l2-1e-2", "files-l2-1e-3"] and len(entries) == 6
+    problem = entries[0].make()
+    bright = problem.a.reshape(28, 28)
+    assert np.allclose(bright[:14, 14:], 101 * bright[20, 3]) and problem.a.sum() == pytest.approx(1)
+    assert np.allclose(problem.b.reshape(28, 28)[::-1], bright, atol=1e-12)
+    asked = []
+    monkeypatch.setattr(transport_bench, "run_problem", lambda problem, *_: asked.append(problem) or [])
+    code, _, _ = run(capsys, "bench", "transport", "--images", ",".join(map(str, files)), "--methods", "auto")
+    assert code == 0 and [each.name for each in asked] == [entry.name for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--images", "one.png"), "two files"),
+        (("--images", "no.png,none.png"), "cannot be read"),
+        (("--images", "a.png,b.png", "--quick"), "excludes"),
+    ],
+)
+def test_images_that_cannot_be_used_are_named(capsys, arguments, words):
+    pytest.importorskip("matplotlib")
+    code, _, err = run(capsys, "bench", "transport", *arguments)
+    assert code != 0 and words in err
+
+
+def test_pixels_made_larger_or_smaller_keep_their_mean():
+    image = np.random.default_rng(3).random((8, 11))
+    for side in (3, 28):
+        assert _pooled(image, side).shape == (side, side)
+        assert _pooled(image, side).mean() == pytest.approx(image.mean(), rel=1e-12)
+    assert np.allclose(_pooled(np.eye(2), 4), np.kron(np.eye(2), np.ones((2, 2))))
+
+
+def test_digits_are_there_where_scikit_learn_is(capsys):
+    if present("sklearn"):
+        C, a, b = TRANSPORTS["digits-l2-1e-3"].build()
+        assert C.shape == (784, 784) and not np.allclose(a, b)
+    else:
+        assert not any(entry.name.startswith("digits") for entry in available_problems())
+        code, _, err = run(capsys, "bench", "transport", "--problems", "digits-l2-1e-3")
+        assert code != 0 and "sklearn" in err
