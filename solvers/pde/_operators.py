@@ -148,6 +148,8 @@ def _dimension(d):
 class Terms:
     """A checked operator: its terms with constant coefficients, and those whose coefficients vary.
 
+    ``part`` says that it is a part of one, which may have no derivative, or no term at all.
+
     Attributes
     ----------
     d : int
@@ -155,10 +157,10 @@ class Terms:
     varying : dict, multi-index to callable
     """
 
-    def __init__(self, op, d):
-        if not isinstance(op, Mapping) or not op:
+    def __init__(self, op, d, name="op", part=False):
+        if not isinstance(op, Mapping) or not (op or part):
             raise UnsupportedType(
-                f"`op` must be a mapping of multi-indices to coefficients, such as laplacian({d}), got {op!r}."
+                f"`{name}` must be a mapping of multi-indices to coefficients, such as laplacian({d}), got {op!r}."
             )
         self.d, self.constant, self.varying = d, {}, {}
         for index, coefficient in op.items():
@@ -166,12 +168,12 @@ class Terms:
             if callable(coefficient):
                 self.varying[index] = coefficient
             else:
-                value = _checks.number(f"op[{index}]", coefficient)
+                value = _checks.number(f"{name}[{index}]", coefficient)
                 if not math.isfinite(value):
-                    raise InvalidInput(f"`op[{index}]` must be finite, got {value!r}.")
+                    raise InvalidInput(f"`{name}[{index}]` must be finite, got {value!r}.")
                 if value:
                     self.constant[index] = value
-        if not any(sum(index) for index in (*self.constant, *self.varying)):
+        if not part and not any(sum(index) for index in (*self.constant, *self.varying)):
             raise InvalidInput("`op` must have a derivative, got coefficients of u alone.")
 
     def orders(self, axis):

@@ -10,7 +10,7 @@ from ._points import evaluated
 from ._sampling import peaks
 from ._weak import Modes
 
-__all__ = ["Posterior", "noisy_kernels", "posterior"]
+__all__ = ["Posterior", "noisy_kernels", "posterior", "rest_of"]
 
 # Low frequencies of a prior for noisy data: as many as its grid holds. A peak stands out of noise from here on.
 _BAND, _PEAK = 600, 12.0
@@ -59,7 +59,7 @@ def posterior(grid, values, gain_of, noise, automatic):
     """
     modes = Modes(grid, at_nodes=True)
     z, gain, d = modes.analyse(values), gain_of(modes), modes.noise()
-    found = fit(z, gain, modes.prior, modes.values, d, _rest(grid, values), noise, _decays(automatic))
+    found = fit(z, gain, modes.prior, modes.values, d, rest_of(grid, values), noise, _decays(automatic))
     return Posterior(modes, z, gain, found, d)
 
 
@@ -67,7 +67,7 @@ def _decays(automatic):
     return DECAYS if automatic else DECAYS[:1]
 
 
-def _rest(grid, values):
+def rest_of(grid, values):
     """What of the values is outside the basis, its degrees of freedom, and what they have of noise of variance one."""
     weighted = grid.root * values
     inside = mode_products([axis.Q.T for axis in grid.axes], weighted)
