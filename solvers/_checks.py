@@ -50,7 +50,8 @@ def tolerance(name, value):
 
 def count(name, value, least=1):
     """An integer >= least."""
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(value, bool | np.bool_ | np.ndarray) or not hasattr(value, "__index__"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
             value = int(value)  # SciPy takes maxiter=1e3
         else:
@@ -72,7 +73,9 @@ def choice(name, value, among):
     """One of the given strings."""
     if not isinstance(value, str) or value not in among:
         words = ", ".join(repr(a) for a in among)
-        raise InvalidInput(f"`{name}` must be one of {words}, got {value!r}.")
+        raise InvalidInput(
+            f"`{name}` must be one of {words}, got {repr(value) if isinstance(value, str) else _brief(value)}."
+        )
     return value
 
 
@@ -91,7 +94,7 @@ def real_array(name, value):
     if type(value) is not np.ndarray:
         value = _as_array(name, value)
     if value.dtype.char in "dfDF":
-        return value
+        return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
     kind = value.dtype.kind
     if kind not in "biufcO":
         raise UnsupportedType(f"`{name}` must hold numbers, got an array of dtype {value.dtype}.")
@@ -102,7 +105,8 @@ def real_array(name, value):
 
 
 def _as_array(name, value):
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    rows = value if isinstance(value, list | tuple) and len(value) and isinstance(value[0], np.ndarray) else (value,)
+    if any(map(_is_masked, rows)):  # NumPy stacks masked rows without a word of their masks
         raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
     if hasattr(value, "tocsr"):
         raise UnsupportedType(f"`{name}` must be a dense array, got a sparse one; pass {name}.toarray().")
@@ -117,6 +121,10 @@ def _as_array(name, value):
             f"`{name}` must be an array of numbers, got a {type(value).__name__} that NumPy cannot make one of: "
             "its rows are of unequal length or of mixed kinds."
         ) from None
+
+
+def _is_masked(value):
+    return isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
 
 
 def _from_objects(name, value):
@@ -157,4 +165,4 @@ def _wrong_kind(name, demand, value):
 
 def _brief(value):
     text = repr(value)
-    return f"{type(value).__name__} {text}" if len(text) <= 40 else type(value).__name__
+    return f"{type(value).__name__} {text}" if len(text) <= 40 and "\n" not in text else type(value).__name__

@@ -148,7 +148,7 @@ class Result:
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         norms = np.where(self.residuals > 0, self.residuals, np.nan)
         ax.semilogy(norms, label=self.method if norms.ndim == 1 else None)
-        ax.axhline(np.min(self.threshold) or np.nan, color="0.6", linestyle="--", linewidth=1)
+        ax.axhline(np.min(self.threshold, initial=np.inf) or np.nan, color="0.6", linestyle="--", linewidth=1)
         ax.set(xlabel="iteration", ylabel="residual norm", title=repr(self))
         return ax
 

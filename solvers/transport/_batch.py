@@ -6,13 +6,13 @@ import time
 import numpy as np
 
 from .. import _checks
-from .._errors import ConvergenceError, UnsupportedType
+from .._errors import UnsupportedType
 from .._loop import Limits, Record, run
 from .._result import Result, Status
 from ._feasibility import guarded, named
 from ._many import BROKEN, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
-from ._result import TransportResult
+from ._result import TransportResult, sentence
 
 __all__ = ["TransportBatch", "solve_batch"]
 
@@ -30,7 +30,8 @@ class TransportBatch(Result):
     value, regularized_value, dual_value, mass : ndarray, shape (B,)
         As in ``TransportResult``, for each problem.
     status : tuple of Status, length B
-    converged : ndarray of bool, shape (B,)
+    converged : bool
+        Whether all are; ``residual <= threshold`` says which.
     residual : ndarray, shape (B,)
         The L1 error of both marginals relative to the mass, recomputed; also ``marginal_error``.
     iterations, newton_steps : ndarray of int, shape (B,)
@@ -51,11 +52,6 @@ class TransportBatch(Result):
     def marginal_error(self):
         """``residual`` by its name."""
         return self.residual
-
-    @property
-    def converged(self):
-        """Which problems met the tolerance, shape (B,)."""
-        return np.array([status is Status.CONVERGED for status in self.status], dtype=bool)
 
     @property
     def residuals(self):
@@ -80,34 +76,24 @@ class TransportBatch(Result):
     @property
     def message(self):
         """One line: how many problems failed, which, and what to do about the worst."""
-        failed = np.flatnonzero(~self.converged)
-        if not failed.size:
-            return f"{self!r}: {Status.CONVERGED.sentence}"
-        shown = ", ".join(f"{k} ({self.status[k]})" for k in failed[:10]) + (", ..." if failed.size > 10 else "")
-        worst = self.status[self._worst]
-        return f"{self.method}: {failed.size} of {len(self)} problems did not converge: {shown}. {worst.sentence}"
+        failed = [k for k, status in enumerate(self.status) if status is not Status.CONVERGED]
+        if not failed:
+            return f"{self!r}: {sentence(Status.CONVERGED, self.method)}"
+        shown = ", ".join(f"{k} ({self.status[k]})" for k in failed[:10]) + (", ..." if len(failed) > 10 else "")
+        remedy = sentence(self.status[self._worst], self.method)
+        return f"{self.method}: {len(failed)} of {len(self)} problems did not converge: {shown}. {remedy}"
 
-    def check(self):
-        """Return self if all problems converged.
-
-        Raises
-        ------
-        ConvergenceError
-            Otherwise; it names the problems that failed, and carries this object as ``.result``.
-        """
-        if not self.converged.all():
-            raise ConvergenceError(self.message, self)
-        return self
-
-    def to_dict(self):
-        """Every number, ready for ``json.dumps``; curves are with the problems, ``batch[i].to_dict()``."""
-        return super().to_dict() | {"converged": self.converged.tolist()}
+    def plot(self, ax=None):
+        """Draw the marginal errors over the steps, a curve for each problem; returns the axes."""
+        ax = super().plot(ax)
+        ax.set(xlabel="step", ylabel="marginal error (L1)")
+        return ax
 
     def __repr__(self):
         sweeps, newton = (int(np.max(counts, initial=0)) for counts in (self.iterations, self.newton_steps))
         steps = f"{sweeps} sweep{'' if sweeps == 1 else 's'}" + (f" and {newton} Newton steps" if newton else "")
         return (
-            f"TransportBatch({int(self.converged.sum())} of {len(self)} converged in at most {steps}, "
+            f"TransportBatch({self.status.count(Status.CONVERGED)} of {len(self)} converged in at most {steps}, "
             f"marginal error <= {np.max(self.residual, initial=0.0):.1e}, {self.backend})"
         )
 

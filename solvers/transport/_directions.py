@@ -124,10 +124,13 @@ def own_directions(given, d):
 def root_of(rng):
     """The seed that all streams are spawned from; a generator moves on by one draw."""
     try:
-        rng = np.random.default_rng(rng)
+        if getattr(rng, "ndim", 0):
+            raise TypeError  # NumPy takes arrays of seeds, and recurses without end where they are a matrix
+        generator = np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {rng!r}.") from None
-    return np.random.SeedSequence(rng.integers(0, 1 << 32, 4, dtype=np.uint32).tolist())
+        got = repr(rng) if isinstance(rng, int | float | str) else f"a {type(rng).__name__}"
+        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {got}.") from None
+    return np.random.SeedSequence(generator.integers(0, 1 << 32, 4, dtype=np.uint32).tolist())
 
 
 def _sets(kind, d, number):

@@ -7,7 +7,7 @@ from .. import _backend, _checks
 from .._arrays import enter, leaving
 from .._errors import InvalidInput, UnsupportedType
 from ._many import RUNNING
-from ._measures import real
+from ._measures import is_single, real
 from ._problem import PointCloud, Problem, _pair
 
 __all__ = ["Problems", "is_batch"]
@@ -49,7 +49,7 @@ class Problems:
     """
 
     def __init__(self, C, a, b, eps, x0, normalize):
-        x0 = _pair(x0)
+        x0, normalize = _pair(x0), _checks.flag("normalize", normalize)
         if _backend.pick(C=C, a=a, b=b, **{f"x0[{i}]": x0[i] for i in (0, 1)}) != "cpu":
             raise UnsupportedType(
                 "`C` must be on the CPU where it has shape (B, n, m), got a batch for the GPU; solve one by one."
@@ -62,7 +62,7 @@ class Problems:
         self.dtype, self.normalize = self.C.dtype, normalize
         self._given = _members("a", a, (size, n)), _members("b", b, (size, m))
         self.reg = np.empty(size)
-        self.reg[:] = _checks.positive("eps", eps) if np.ndim(eps) == 0 else _members("eps", eps, (size,))
+        self.reg[:] = _checks.positive("eps", eps) if is_single(eps) else _members("eps", eps, (size,))
         self._weigh()
         self._x0 = [_members(f"x0[{i}]", x0[i], (size, k), shared=False) for i, k in ((0, n), (1, m))]
         self.u, self.v = self.start()

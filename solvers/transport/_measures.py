@@ -8,10 +8,15 @@ from .. import _checks
 from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["points", "real", "same_totals", "weights"]
+__all__ = ["is_single", "points", "real", "same_totals", "weights"]
 
 # Totals of a and b may differ by rounding in the sums that made them.
 _SAME_TOTAL = 1e-6
+
+
+def is_single(given):
+    """Whether something stands for one number, and not for an array of them."""
+    return getattr(given, "ndim", 0) == 0 and not isinstance(given, list | tuple | range)
 
 
 def points(name, given):

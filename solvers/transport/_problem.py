@@ -54,7 +54,7 @@ class Problem:
     relaxed = False
 
     def __init__(self, C, a, b, eps, x0, normalize):
-        self.reg, x0 = _checks.positive("eps", eps), _pair(x0)
+        self.reg, x0, normalize = _checks.positive("eps", eps), _pair(x0), _checks.flag("normalize", normalize)
         cloud = isinstance(C, PointCloud)
         decisive = C.X if cloud else C
         self.backend = _backend.pick(C=decisive, a=a, b=b, **{f"x0[{i}]": x0[i] for i in (0, 1)})

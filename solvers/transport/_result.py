@@ -5,10 +5,33 @@ import numpy as np
 from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
-from .._result import Result
+from .._result import Result, Status
 from ._gradients import point_gradients
 
-__all__ = ["TransportResult"]
+__all__ = ["TransportResult", "sentence"]
+
+# What to do in the words of transport, where those of a linear system would mislead.
+_REMEDY = {
+    Status.CONVERGED: "The recomputed marginal error meets the tolerance.",
+    Status.MAXITER: (
+        "The limit of steps was reached; raise {limits}, loosen `tol`, use a larger `eps`, or start from potentials "
+        "near by with `x0`."
+    ),
+    Status.STAGNATED: (
+        "Rounding keeps the marginal error above the tolerance; loosen `tol`, use a larger `eps`, or pass float64."
+    ),
+    Status.NONFINITE: (
+        "The plan has left the range of its numbers, since C / eps is too large or `x0` too far; use a larger `eps`, "
+        "rescale the costs, or pass no `x0`."
+    ),
+    Status.STOPPED: "The callback raised StopIteration; the potentials are those at that moment.",
+}
+
+
+def sentence(status, method):
+    """What a status means, and what to do about it."""
+    limits = "`maxiter` or `newton_steps`" if method == "sinkhorn_newton_sparse" else "`maxiter`"
+    return _REMEDY.get(status, status.sentence).format(limits=limits)
 
 
 class TransportResult(Result):
@@ -49,6 +72,15 @@ class TransportResult(Result):
     def marginal_error(self):
         """The L1 error of both marginals relative to the mass, recomputed: ``residual`` by its name."""
         return self.residual
+
+    @property
+    def message(self):
+        """One line: how it ended, with what error, and what to do about it."""
+        remedy = sentence(self.status, self.method)
+        if self.converged:
+            return f"{self!r}: {remedy}"
+        error = f"marginal error {self.residual:.1e}, asked for {self.threshold:.1e}"
+        return f"{self.method} {self.status}: {error}. {remedy}"
 
     @property
     def plan(self):

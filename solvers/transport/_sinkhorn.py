@@ -134,7 +134,7 @@ def sinkhorn(
     >>> round(res.mass, 3)
     1.5
     >>> transport.sinkhorn([C, 2 * C, 3 * C], eps=0.5).converged
-    array([ True,  True,  True])
+    True
     """
     _checks.choice("method", method, _METHODS)
     prices = penalties(marginal_penalty)

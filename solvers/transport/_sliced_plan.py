@@ -97,11 +97,11 @@ class Plan:
 
 def _control(control, coefficient, p):
     """The name of the control and the rule of its coefficient."""
-    if control is None or control == "auto" and p != 2:
+    name = None if control is None else _checks.choice("control", control, ("auto", *CONTROLS))
+    if name is None or name == "auto" and p != 2:
         if coefficient is not None:
-            raise InvalidInput(f"`coefficient` must be None without a control, got {coefficient!r}.")
+            raise InvalidInput("`coefficient` must be None where there is no control; choose one, such as 'gaussian'.")
         return None, 0.0
-    name = _checks.choice("control", control, ("auto", *CONTROLS))
     name = "gaussian" if name == "auto" else name
     if coefficient is None:
         return name, "ols" if name == "gaussian" and p != 2 else CONTROLS[name]

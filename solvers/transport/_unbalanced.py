@@ -19,7 +19,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import Record
 from .._result import Status
 from ._costs import PointCloud
-from ._measures import real, same_totals, weights
+from ._measures import is_single, real, same_totals, weights
 from ._problem import Problem
 from ._translation import best_translation
 
@@ -46,7 +46,7 @@ def penalties(given):
 def _penalty(name, given):
     if given is None:
         return np.array(math.inf)
-    rho = real(name, given).astype(np.float64) if np.ndim(given) else np.array(_checks.number(name, given))
+    rho = np.array(_checks.number(name, given)) if is_single(given) else real(name, given).astype(np.float64)
     if not np.all(rho > 0):
         raise InvalidInput(f"`{name}` must be > 0 everywhere (inf: a hard marginal), got {rho[~(rho > 0)].flat[0]!r}.")
     return rho

@@ -23,7 +23,7 @@ def assert_a_loop(batch, C, a, b, eps, atol=1e-10, **options):
     assert len(batch) == len(C)
     for k, (own_a, own_b, own_eps) in enumerate(zip(a, b, eps)):
         one = transport.sinkhorn(C[k], own_a, own_b, eps=own_eps, **options)
-        assert one.status is batch.status[k] and batch.converged[k] == one.converged
+        assert one.status is batch.status[k] and (batch.status[k] == "converged") == one.converged
         if one.converged:
             assert np.abs(batch.plan[k] - one.plan).max() <= atol * one.mass
         for name in ("value", "regularized_value", "dual_value", "mass", "marginal_error", "residual"):
@@ -36,7 +36,7 @@ def test_a_batch_is_a_loop(rng, method):
     eps = np.geomspace(1.0, 0.02, len(C))
     batch = transport.sinkhorn(C, a, b, eps=eps, method=method, tol=1e-10)
     assert_a_loop(batch, C, a, b, eps, method=method, tol=1e-10)
-    assert batch.converged.all() and batch.check() is batch
+    assert batch.converged and batch.check() is batch
     assert batch.iterations.shape == batch.newton_steps.shape == (12,) and np.all(batch.iterations > 0)
 
 
@@ -55,7 +55,7 @@ def test_hard_members_among_easy_ones_go_to_newtons_method(rng):
     C, a, b = draw(rng, 8, 40, 40)
     eps = np.where(np.arange(8) % 3 == 1, 2e-4, 0.1)
     batch = transport.sinkhorn(C, a, b, eps=eps, tol=1e-8)
-    assert batch.converged.all() and np.array_equal(batch.newton_steps > 0, eps < 0.01)
+    assert batch.converged and np.array_equal(batch.newton_steps > 0, eps < 0.01)
     assert_a_loop(batch, C, a, b, eps, tol=1e-8)
 
 
@@ -98,7 +98,8 @@ def test_a_limit_is_named_and_nothing_is_nan(rng, method):
         assert Status.MAXITER in batch.status or Status.NONFINITE in batch.status
         assert np.isfinite(batch.plan).all() and np.isfinite(batch.value).all() and np.isfinite(batch.residual).all()
         error = np.abs(batch.plan.sum(axis=2) - a).sum(axis=1) + np.abs(batch.plan.sum(axis=1) - b).sum(axis=1)
-        assert np.array_equal(batch.converged, batch.residual <= 1e-12) and np.all(batch.iterations <= maxiter + 1)
+        assert [s == "converged" for s in batch.status] == list(batch.residual <= 1e-12)
+        assert np.all(batch.iterations <= maxiter + 1)
         if eps > 1e-10:
             assert np.allclose(error, batch.residual, atol=1e-12)
 
@@ -127,13 +128,13 @@ def test_a_batch_of_none_and_of_one(rng):
     assert len(empty) == 0 and empty.check() is empty and empty.plan.shape == (0, 9, 11) and list(empty) == []
     assert empty.value.shape == (0,) and empty.potentials[1].shape == (0, 11) and json.dumps(empty.to_dict())
     one = transport.sinkhorn(C[:1], a[:1], b[:1], eps=0.1)
-    assert len(one) == 1 and one.converged.all() and one.plan.shape == (1, 9, 11)
+    assert len(one) == 1 and one.converged and one.plan.shape == (1, 9, 11)
 
 
 def test_float32_stays_and_lists_become_float64(rng):
     C, a, b = draw(rng)
     single = transport.sinkhorn(C.astype(np.float32), a, b, eps=0.05, tol=1e-4)
-    assert single.converged.all() and single.plan.dtype == single.potentials[0].dtype == np.float32
+    assert single.converged and single.plan.dtype == single.potentials[0].dtype == np.float32
     double = transport.sinkhorn(C.tolist(), a.tolist(), b.tolist(), eps=0.05, tol=1e-9)
     assert double.plan.dtype == np.float64 and np.abs(single.plan - double.plan).max() <= 1e-4
     assert np.array_equal(transport.sinkhorn(list(C), a, b, eps=0.05, tol=1e-9).plan, double.plan)
@@ -162,7 +163,7 @@ def test_a_result_prints_in_one_line_and_pickles(rng):
     again = pickle.loads(pickle.dumps(batch))
     assert repr(again) == repr(batch) and np.array_equal(again.plan, batch.plan) and again[3].converged
     said = json.loads(json.dumps(batch.to_dict()))
-    assert said["value"] == batch.value.tolist() and said["converged"] == [True] * 12
+    assert said["value"] == batch.value.tolist() and said["converged"] is True
     assert said["message"] == batch.message and set(said["status"]) == {"converged"}
 
 
@@ -185,7 +186,7 @@ def test_potentials_of_a_result_are_a_start(rng):
     a /= a.sum(axis=1, keepdims=True)
     first = transport.sinkhorn(C, 3 * a, 3 * b, eps=0.03, tol=1e-9)
     again = transport.sinkhorn(C, 3 * a, 3 * b, eps=0.03, tol=1e-8, x0=first.potentials)
-    assert first.converged.all() and again.converged.all() and not again.iterations.any()
+    assert first.converged and again.converged and not again.iterations.any()
 
 
 def test_progress_is_told_and_may_stop(rng):
@@ -205,7 +206,7 @@ def test_progress_is_told_and_may_stop(rng):
 
     patient, hasty = Observer(10**6), Observer(1)
     batch = transport.sinkhorn(C, a, b, eps=0.2, tol=1e-9, callback=patient)
-    assert batch.converged.all() and patient.end is batch
+    assert batch.converged and patient.end is batch
     assert patient.seen == sorted(patient.seen, key=lambda pair: pair[0]) and patient.seen[-1][1] <= 1e-9
     batch = transport.sinkhorn(C, a, b, eps=[0.02] * 11 + [100.0], tol=1e-12, callback=hasty)
     assert batch.status[0] is Status.STOPPED and batch.status[-1] is Status.CONVERGED and hasty.end is batch
