@@ -1,6 +1,7 @@
 """Newton methods of regot and sweeps of OTT, where these are installed, as rivals of ``solvers bench transport``."""
 
 import time
+from functools import cache
 
 import numpy as np
 
@@ -48,6 +49,15 @@ def _regot(name):
     return prepare, solve
 
 
+@cache
+def _compiled(iterations):
+    """One function for each count: another wrapper of the same solver would compile again."""
+    import jax
+    from ott.solvers.linear.sinkhorn import Sinkhorn
+
+    return jax.jit(Sinkhorn(threshold=POT_TOL, max_iterations=iterations, norm_error=1))
+
+
 def _ott():
     def call(problem, iterations):
         import jax
@@ -55,12 +65,10 @@ def _ott():
         jax.config.update("jax_enable_x64", True)
         from ott.geometry.geometry import Geometry
         from ott.problems.linear.linear_problem import LinearProblem
-        from ott.solvers.linear.sinkhorn import Sinkhorn
 
-        transport = LinearProblem(Geometry(cost_matrix=jax.numpy.asarray(problem.C), epsilon=problem.eps))
-        transport = LinearProblem(transport.geom, jax.numpy.asarray(problem.a), jax.numpy.asarray(problem.b))
-        solver = Sinkhorn(threshold=POT_TOL, max_iterations=iterations, norm_error=1)
-        result = jax.jit(solver)(transport)
+        geometry = Geometry(cost_matrix=jax.numpy.asarray(problem.C), epsilon=problem.eps)
+        transport = LinearProblem(geometry, jax.numpy.asarray(problem.a), jax.numpy.asarray(problem.b))
+        result = _compiled(iterations)(transport)
         return result, np.asarray(result.matrix)
 
     def prepare(problem, cap):
