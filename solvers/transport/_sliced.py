@@ -77,7 +77,8 @@ def sliced_wasserstein(
     normalize : bool, default False
         Divide a and b by their totals.
     grad : bool, default False
-        Also compute ``grad_X`` and ``grad_Y``, the derivatives of ``power`` with control and coefficient included.
+        Also compute ``grad_X`` and ``grad_Y``, the derivatives of ``unclipped_power`` with control and coefficient
+        included.
     callback : callable, or object with ``on_chunk(n_projections, standard_error)``, optional
         Called after each round with the result so far; StopIteration ends the estimate.
     rng : None, int or numpy.random.Generator, optional
@@ -175,8 +176,12 @@ class _Run:
         return self.clouds.moments.bounds if self.clouds.p == 2 else None
 
     def limits(self):
-        """What the power cannot leave; the Gaussian control is kept within its bracket, the others above zero."""
-        return self.bounds() if self.plan.control == "gaussian" and self.clouds.p == 2 else (0.0, math.inf)
+        """What the power does not leave: its bracket, where there is one.
+
+        Along the user's own directions without a control the mean is what was asked for, as in other libraries.
+        """
+        asked = self.plan.own is not None and self.plan.control is None
+        return (0.0, math.inf) if self.clouds.p != 2 or asked else self.bounds()
 
     def power(self):
         least, most = self.limits()
@@ -206,6 +211,7 @@ class _Run:
         facts = dict(
             distance=distance,
             power=power * scale,
+            unclipped_power=found.power * scale,
             power_standard_error=found.error * scale,
             p=p,
             bounds=bounds,

@@ -18,9 +18,12 @@ class SlicedResult(Result):
     Attributes
     ----------
     distance : float
-        ``power ** (1 / p)``. Its mean is a little low, by the root; ``power`` is the unbiased quantity.
+        ``power ** (1 / p)``. Its mean is a little low, by the root.
     power : float
-        SW_p^p. Never negative, and within ``bounds`` for the Gaussian control.
+        SW_p^p. Never negative, and for p = 2 within ``bounds``, whatever the control; only the mean along your own
+        directions without a control is left as it is.
+    unclipped_power : float
+        The same before it was brought there: the quantity that is unbiased where the coefficient is a number.
     standard_error, power_standard_error : float
         Of ``distance`` (by the delta method) and of ``power``.
     p : float
@@ -41,7 +44,7 @@ class SlicedResult(Result):
     values : ndarray, shape (n_projections,)
         W_p^p along each direction.
     grad_X, grad_Y : ndarray, shapes (n, d) and (m, d), or None
-        Derivatives of ``power``, for ``grad=True``.
+        Derivatives of ``unclipped_power``, for ``grad=True``.
     iterations : int
         Rounds of doubling; ``residuals`` are the standard errors after each, ``residual`` is the last,
         ``threshold`` what it had to meet, ``n_matvec`` the projections computed in all.

@@ -122,3 +122,15 @@ def test_an_empty_batch_can_be_drawn():
     axes = transport.sinkhorn(np.empty((0, 4, 5)), eps=0.1).plot()
     assert axes.get_ylabel() == "marginal error (L1)"
     matplotlib.pyplot.close(axes.figure)
+
+
+@pytest.mark.parametrize("control", [None, "lower", "upper", "both", "harmonics", "gaussian"])
+def test_for_squares_every_estimate_is_within_its_bounds(rng, control):
+    X, Y = rng.standard_normal((2, 60, 3))
+    for seed in range(10):
+        res = transport.sliced_wasserstein(X, Y + 3, control=control, directions="iid", n_projections=40, rng=seed)
+        low, high = res.confidence_interval()
+        assert res.bounds[0] <= low <= res.distance <= high <= res.bounds[1]
+    own = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    along = transport.sliced_wasserstein(X, Y + [9, 9, 0], control=None, directions=own)
+    assert along.power == along.unclipped_power == along.values.mean() and along.distance > along.bounds[1]
