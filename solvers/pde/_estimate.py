@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from ..linalg._kron import mode_products
-
 __all__ = ["Estimate", "estimate"]
 
 # Points of an axis to one unknown where not all gaps between the nodes are looked into.
@@ -65,16 +63,16 @@ def estimate(grid, terms, f, N, U, linear):
         moved, left = _on_the_line(grid, coefficients, N, u, points, residual)
         beyond = _rms(left)
     elif f.shape is None:
-        inside = mode_products([np.linalg.pinv(E, rcond=1e-12) for E in bases], residual)
+        inside = grid.multiply([np.linalg.pinv(E, rcond=1e-12) for E in bases], residual)
         moved = linear.solve_function(inside)
-        beyond = _rms(residual - mode_products(bases, inside))
+        beyond = _rms(residual - grid.multiply(bases, inside))
     else:
         beyond = _left_out(grid, residual)
         moved = linear.solve(grid.test(grid.root * (min(beyond, 1e300) * noise)))
     gap, data = grid.at_sides(U)
     shaken = linear.solve(grid.test(grid.root * (_rounding(grid) * spread * noise)))
     found = [
-        _rms(mode_products(bases, moved)) / unorm,
+        _rms(grid.multiply(bases, moved)) / unorm,
         beyond / (_symbol(grid, coefficients) * unorm),
         gap / max(unorm, data, 1e-300),
         _mean_square(grid, shaken) / unorm,

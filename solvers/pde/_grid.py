@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import _backend
 from .._errors import InvalidInput
 from ..linalg._kron import mode_products
 from ._axis import Axis
@@ -21,10 +22,12 @@ class Grid:
     boundary : Boundary
     terms : Terms
     kind : "legendre" or "uniform"
+    backend : "cpu" or "gpu"
+        Where products of the grid's size run. Bases and factorisations, which are small, are made on the host.
     """
 
-    def __init__(self, box, sizes, kernels, boundary, terms, kind):
-        self.box, self.sizes, self.boundary, self.d = box, sizes, boundary, len(box)
+    def __init__(self, box, sizes, kernels, boundary, terms, kind, backend="cpu"):
+        self.box, self.sizes, self.boundary, self.d, self.backend = box, sizes, boundary, len(box), backend
         self.axes = [
             Axis(*box[i], sizes[i], kernels[i], boundary.ends[i], terms.orders(i), kind) for i in range(self.d)
         ]
@@ -40,9 +43,17 @@ class Grid:
         """What each axis was given, in radians per unit of length."""
         return tuple(np.unique(np.round(axis.omegas, 12)) for axis in self.axes)
 
+    def multiply(self, As, X):
+        """``mode_products`` where the backend is: matrices and X are shipped to a GPU, and the answer comes back."""
+        if self.backend == "cpu":
+            return mode_products(As, X)
+        kernels = _backend.kernels(self.backend)
+        there = [kernels.to_device(A, A.dtype) for A in (*As, X)]
+        return kernels.to_host(mode_products(there[:-1], there[-1]))
+
     def project(self, values):
         """Coefficients of values at the nodes: shape (r_1, ..., r_d)."""
-        return mode_products([axis.project for axis in self.axes], values)
+        return self.multiply([axis.project for axis in self.axes], values)
 
     def inner(self, U):
         """Coefficients tested by what is zero at the sides: Z^T U."""
@@ -55,7 +66,7 @@ class Grid:
         """
         if self.d == 1:
             return weighted
-        return self.inner(mode_products([axis.Q.T for axis in self.axes], weighted))
+        return self.inner(self.multiply([axis.Q.T for axis in self.axes], weighted))
 
     def outer(self, C):
         """Coefficients of a function that is zero at the sides: Z C."""
@@ -82,11 +93,10 @@ class Grid:
         ]
         return self._sum(coefficients, U, bases)
 
-    @staticmethod
-    def _sum(coefficients, U, bases):
+    def _sum(self, coefficients, U, bases):
         total = 0.0
         for index, c in coefficients.items():
-            total = total + c * mode_products([basis[k] for basis, k in zip(bases, index, strict=True)], U)
+            total = total + c * self.multiply([basis[k] for basis, k in zip(bases, index, strict=True)], U)
         return total
 
     def lifted(self, lifts=None):

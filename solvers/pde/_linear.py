@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.linalg
 
+from .. import _backend
 from ..linalg import LinearOperator, gmres
 from ._grid import outer
 from ._sylvester import KroneckerSum
@@ -132,7 +133,9 @@ class Linear:
         N = int(np.prod(shape))
         A = LinearOperator((N, N), matvec=lambda c: self._product(c.reshape(shape)).ravel(), dtype=np.float64)
         M = LinearOperator((N, N), matvec=lambda r: self._inverse(r.reshape(shape)).ravel(), dtype=np.float64)
-        result = gmres(A, right.ravel(), M=M, rtol=rtol, restart=_RESTART, maxiter=_KRYLOV_STEPS // _RESTART)
+        # Vectors stay on the host also where the products of the grid's size run on a device.
+        with _backend.backend("cpu"):
+            result = gmres(A, right.ravel(), M=M, rtol=rtol, restart=_RESTART, maxiter=_KRYLOV_STEPS // _RESTART)
         self.iterations += int(result.iterations)
         if not result.converged:
             self.unsolved = max(self.unsolved, float(result.residual / max(np.linalg.norm(right), 1e-300)))

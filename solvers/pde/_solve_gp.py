@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _checks
+from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
 from ._adam import train
@@ -120,6 +120,12 @@ def solve_gp(
     basis of the kernel's features that is orthonormal on the nodes, the condition number is that of the features and
     not its square; the d-dimensional problem is a sum of matrices of the axes' sizes r_i. Costs: sum n_i r_i^2 for the
     bases, r^3 in two dimensions and r^4 in three for the solution. Nothing of the squared size of the grid is made.
+    With the GPU backend the products of the grid's size run on the device; functions are called with NumPy arrays, and
+    the small matrices are factorised on the host, so that a gain is to be expected from some 256^3 nodes on.
+    With ``noise`` the equation is a sum of numbers in the eigenfunctions of -Delta, whose coefficients have independent
+    posteriors: N operations for each trial of the prior's scale, rate of decay, and noise. Intervals of two ``std``
+    hold u as often as they say where f is resolved; on equal steps, noise below some 1 % of f is less than the error
+    of the rule at the sides (95 % intervals held 89 % at 48 nodes), and ``grid="legendre"`` has none.
     A step of Adam costs some sum n_i^3 + N sum n_i operations, and has the kernels at the n_i distances only.
 
     References
@@ -143,6 +149,11 @@ def solve_gp(
     _checks.function("callback", callback)
     problem.weak = form == "weak" or noise is not None
     _refuse_together(method, form, noise)
+    if problem.backend == "gpu" and (method == "adam" or problem.weak):
+        raise UnsupportedType(
+            'This form of `solve_gp` (method="adam", form="weak" or `noise`) runs on the CPU only, got the GPU '
+            'backend; call it within solvers.backend("cpu").'
+        )
     if problem.weak:
         require("form" if noise is None else "noise", problem.terms, problem.boundary, problem.N)
     if noise is not None:
@@ -210,6 +221,7 @@ class _Problem:
     tol: float
     maxiter: int
     grid: str
+    backend: str
     weak: bool = False
 
 
@@ -234,7 +246,8 @@ def _problem(op, f, box, bc, n, kernel, nonlinear, tol, maxiter, grid):
     plan = Plan(box, terms, boundary, source, n, kernels, nonlinear is not None)
     tol = _checks.tolerance("tol", tol)
     maxiter = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
-    return _Problem(terms, boundary, source, _nonlinear(nonlinear, len(box)), plan, box, tol, maxiter, grid)
+    N, backend = _nonlinear(nonlinear, len(box)), _backend.pick()
+    return _Problem(terms, boundary, source, N, plan, box, tol, maxiter, grid, backend)
 
 
 def _nonlinear(given, d):
@@ -259,7 +272,7 @@ def _takes(function, count):
 
 
 def _on_grid(problem, sizes, kernels, last):
-    grid = Grid(problem.box, sizes, kernels, problem.boundary, problem.terms, problem.grid)
+    grid = Grid(problem.box, sizes, kernels, problem.boundary, problem.terms, problem.grid, problem.backend)
     coefficients, F = problem.terms.coefficients(grid.nodes), problem.f(grid.nodes)
     U, linear = solve_linear(grid, coefficients, F, _rtol(problem), Weak if problem.weak else Linear)
     solved, iterations, n_matvec = not linear.singular, linear.iterations, linear.n_matvec
@@ -303,6 +316,6 @@ def _answer(problem, best, status, errors, iterations, n_matvec, seconds, poster
     return GPSolution(
         grid=best.grid, U=best.U, estimate=best.estimate, solver=best.solver, status=status, iterations=iterations,
         residuals=np.array(errors), residual=best.estimate.relative_residual, threshold=problem.tol,
-        n_matvec=n_matvec, seconds=seconds, backend="cpu", method="solve_gp",
+        n_matvec=n_matvec, seconds=seconds, backend=best.grid.backend, method="solve_gp",
         op=problem.terms.constant, no_std=refusal(problem.terms, problem.boundary, problem.N), posterior=posterior,
     )  # fmt: skip
