@@ -73,7 +73,8 @@ def pairwise_sliced_wasserstein(
     -------
     D : ndarray, shape (k, k)
         Distances; symmetric, with zeros on the diagonal. D[i, j] is what ``sliced_wasserstein`` says of clouds i and j
-        with the same seed and options, but for rounding.
+        with the same seed and options, but for rounding; without a control it is not cut to the pair's ``bounds``,
+        which would cost as much as the control.
     S : ndarray, shape (k, k), for ``errors=True``
         Their standard errors.
 
