@@ -78,7 +78,8 @@ def infer_coefficients(
     -----
     theta minimises |u_obs - u(theta)|^2, u(theta) the solution of the equation: Gauss and Newton's steps, damped after
     Levenberg and Marquardt. Where all operators are of u and its unmixed second derivatives with constant coefficients,
-    u(theta) is (f_k - sum_t theta_t l_tk) / sum_t theta_t mu_tk in modes; a step is one pass over them. All others take q + 1 solutions a step. The covariance is s^2 (J^T J)^-1: that of the linearised
+    u(theta) is (f_k - sum_t theta_t l_tk) / sum_t theta_t mu_tk in modes; a step is one pass over them. All others take
+    q + 1 solutions a step. The covariance is s^2 (J^T J)^-1: that of the linearised
     model, with a flat prior on theta. Fitting the equation instead, op_t(u_obs) against f, would be biased by the noise
     in the regressors.
 

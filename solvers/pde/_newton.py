@@ -29,7 +29,7 @@ class Nonlinear:
 
 def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL, form=Linear):
     """Coefficients of the solution of L u = F (values at the nodes), and the Linear that made them; rtol is GMRES's."""
-    U, linear = grid.lifted(), form(grid, coefficients)
+    U, linear = grid.lifted(getattr(form, "lifts", lambda grid: None)(grid)), form(grid, coefficients)
     if not linear.singular:
         right = grid.test(grid.root * F) - grid.tested(coefficients, U)
         U = U + grid.outer(linear.solve(right, rtol))

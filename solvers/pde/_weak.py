@@ -164,6 +164,7 @@ class Weak:
 
     name, n_matvec, iterations = "weak", 0, 0
     defect, unsolved, free = 0.0, 0.0, False
+    lifts = staticmethod(smooth_lifts)
     free, defect, unsolved = False, 0.0, 0.0
 
     def __init__(self, grid, coefficients):
