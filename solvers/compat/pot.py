@@ -17,8 +17,9 @@ import numpy as np
 
 from .. import _checks, transport
 from .._arrays import enter, leaving, module_of
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
 from .._progress import progress
+from ..transport._measures import real
 
 __all__ = ["sinkhorn", "sinkhorn2", "sinkhorn_knopp", "sinkhorn_log", "sinkhorn_stabilized"]
 
@@ -130,32 +131,48 @@ def sinkhorn_stabilized(
 def _results(method, a, b, M, reg, maxiter, threshold, verbose, warn, warmstart):
     """The result, or a list of them for the columns of b, and how answers leave."""
     reg, threshold = _checks.positive("reg", reg), _checks.tolerance("stopThr", threshold)
+    maxiter = _checks.count("numItermax", maxiter)
     _checks.flag("warn", warn)
     leave, a, b = leaving(M), _weights("a", a), _weights("b", b)
+    shape = real("M", M).shape
+    if len(shape) != 2:
+        raise InvalidInput(f"`M` must have shape (n, m), got {shape}.")
     several = b is not None and b.ndim == 2
     columns = [b[:, k] for k in range(b.shape[1])] if several else [b]
     starts = _starts(warmstart, 1.0 if method in _IN_UNITS_OF_M else reg, len(columns) if several else 0)
     found = []
     for column, x0 in zip(columns, starts):
-        total = 1.0 if a is None else float(a.sum())
-        found.append(
-            transport.sinkhorn(
-                # L1 errors bound L2 errors; ours are relative to the mass.
-                M, a, column, eps=reg, tol=threshold / total if 0.0 < total < math.inf else threshold,
-                maxiter=maxiter, x0=x0, callback=progress() if _checks.flag("verbose", verbose) else None,
-            )  # fmt: skip
-        )
+        with np.errstate(over="ignore"):
+            total = 1.0 if a is None else float(a.sum())
+        options = dict(
+            # L1 errors bound L2 errors; ours are relative to the mass.
+            eps=reg, tol=threshold / total if 0.0 < total < math.inf else threshold, maxiter=maxiter, x0=x0,
+            callback=progress() if _checks.flag("verbose", verbose) else None,
+        )  # fmt: skip
+        try:
+            found.append(transport.sinkhorn(M, a, column, **options))
+        except (InvalidInput, UnsupportedType) as error:
+            raise type(error)(_in_their_words(str(error))) from None
         if warn:
             _warn(found[-1], a, column, threshold)
     return (found if several else found[0]), leave
 
 
+def _in_their_words(sentence):
+    """A sentence of ``transport.sinkhorn`` with POT's names, and remedies that exist there."""
+    for ours, theirs in (
+        ("`C`", "`M`"), ("`eps`", "`reg`"), ("C / eps", "M / reg"), ("x0[", "warmstart["),
+        ("pass normalize=True, or marginal_penalty for unbalanced transport", "divide each by its own"),
+        ("pass normalize=True", "divide `a` and `b` by their totals"),
+    ):  # fmt: skip
+        sentence = sentence.replace(ours, theirs)
+    return sentence
+
+
 def _weights(name, given):
     """POT's empty weights are uniform ones."""
-    values = None if given is None else enter(name, given)
-    if values is None or len(values) == 0:
-        return None
-    return values if hasattr(values, "ndim") else _checks.real_array(name, values)
+    values = None if given is None else real(name, given)
+    return None if values is None or values.shape == (0,) else values
 
 
 def _starts(warmstart, factor, several):

@@ -10,7 +10,7 @@ import numpy as np
 import ot
 import pytest
 
-from solvers import InvalidInput
+from solvers import InvalidInput, UnsupportedType
 from solvers.compat import pot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -156,6 +156,30 @@ def test_misspelt_keywords_and_bad_values_are_refused(problem):
     ):
         with pytest.raises(InvalidInput, match=words):
             pot.sinkhorn(**(dict(a=a, b=b, M=M, reg=0.1) | change))
+
+
+@pytest.mark.parametrize("odd", [1.0, [[1, 2], [3]], 1j * np.ones(2), np.array(["x", "y"]), {}, iter("ab")], ids=repr)
+def test_what_is_no_histogram_is_refused_by_its_name(odd):
+    M = np.ones((2, 2))
+    for name in ("a", "b", "M"):
+        arguments = dict(a=[], b=[], M=M) | {name: odd}
+        with pytest.raises((InvalidInput, UnsupportedType), match=f"^`{name}` must [^\n]*\\.$"):
+            pot.sinkhorn(**arguments, reg=1.0)
+
+
+def test_sentences_have_the_names_and_remedies_of_pot():
+    M = np.ones((2, 2))
+    for arguments, words in (
+        (dict(M=[M, M]), "^`M` must have shape"),
+        (dict(M=np.where(M > 0, np.nan, M)), "^`M` must hold numbers"),
+        (dict(M=1e307 * M, reg=1e-3), "^`reg` must leave M / reg below"),
+        (dict(a=[1.0, 1.0]), "same total, got 2 and 1; divide each by its own"),
+        (dict(numItermax=0), "^`numItermax` must be >= 1"),
+        (dict(warmstart=([0.0], [0.0, 0.0])), r"^`warmstart\[0\]` must have shape"),
+    ):
+        with pytest.raises(InvalidInput, match=words) as caught:
+            pot.sinkhorn(**(dict(a=[], b=[], M=M, reg=1.0) | arguments))
+        assert "normalize" not in str(caught.value) and "`C`" not in str(caught.value)
 
 
 def test_pot_itself_is_not_loaded():
