@@ -5,6 +5,7 @@ adds to their errors.
 """
 
 import math
+import warnings
 
 import numpy as np
 
@@ -155,8 +156,10 @@ def _vanishes_at_the_sides(problem):
 
 def _gpytorch(problem, scale):
     """A GP with a squared-exponential kernel, its second derivatives GPyTorch's, conditioned on f and the two ends."""
-    import gpytorch
-    import torch
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import gpytorch
+        import torch
 
     (low, high), n = problem.box[0], math.ceil(scale * (2 * problem.waves[0] + 10))
     x = torch.linspace(low, high, n, dtype=torch.float64)
@@ -176,7 +179,8 @@ def _gpytorch(problem, scale):
         top = torch.cat([K[2, last][:, 2, last], K[2, last][:, 0, ends]], 1)
         return torch.cat([top, torch.cat([K[0, ends][:, 2, last], K[0, ends][:, 0, ends]], 1)])
 
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its dependencies' ages, and of what the errors show anyway
         K = covariance(x, None)
         # The entries differ by the fourth power of the length; the least jitter that the factorisation stands.
         size = K.diagonal().sqrt()
@@ -185,7 +189,8 @@ def _gpytorch(problem, scale):
 
     def at(axes):
         points = torch.from_numpy(axes[0])
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             rows = covariance(torch.cat([points, x]), torch.arange(points.numel()))
             return (rows @ weights).numpy()
 
