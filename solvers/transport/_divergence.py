@@ -17,6 +17,9 @@ from ._sinkhorn import sinkhorn
 
 __all__ = ["SinkhornDivergence", "sinkhorn_divergence"]
 
+# A marginal error with which potentials say nothing about the cost.
+_LOST = 0.5
+
 
 @dataclass(frozen=True)
 class SinkhornDivergence:
@@ -27,7 +30,7 @@ class SinkhornDivergence:
     value : float
         Not negative: what rounding and the tolerance leave below zero is zero.
     error : float
-        A bound on what the marginal errors make of it.
+        A bound on what the marginal errors make of it; infinite where a plan misses half of its mass or more.
     xy, xx, yy : TransportResult
     """
 
@@ -47,12 +50,40 @@ class SinkhornDivergence:
         """The derivatives of ``value`` by X and by Y, of their shapes, as if it were not cut off at zero."""
         return divergence_gradients(self.xy, self.xx, self.yy)
 
+    @property
+    def message(self) -> str:
+        """One line: how it ended, and what to do about the first problem that was not solved."""
+        failed = self._failed
+        if failed is None:
+            return f"{self!r}: All three problems were solved."
+        return f"sinkhorn_divergence, {failed} of xy, xx and yy: {getattr(self, failed).message}"
+
+    @property
+    def _failed(self):
+        return next((name for name in ("xy", "xx", "yy") if not getattr(self, name).converged), None)
+
     def check(self):
         """Return self if converged; raise ConvergenceError with the result that is not otherwise."""
-        for result in (self.xy, self.xx, self.yy):
-            if not result.converged:
-                raise ConvergenceError(result.message, result)
+        if not self.converged:
+            raise ConvergenceError(self.message, getattr(self, self._failed))
         return self
+
+    def to_dict(self) -> dict:
+        """The numbers, ready for ``json.dumps``; those of the three problems by their names."""
+        error = self.error if math.isfinite(self.error) else None  # JSON has no infinity
+        value = self.value if math.isfinite(self.value) else None
+        return dict(value=value, error=error, converged=self.converged, message=self.message) | {
+            name: getattr(self, name).to_dict() for name in ("xy", "xx", "yy")
+        }
+
+    def plot(self, ax=None):
+        """Draw the marginal errors of the three problems over the steps; returns the axes."""
+        for name in ("xy", "xx", "yy"):
+            ax = getattr(self, name).plot(ax)
+            ax.lines[-2].set_label(name)  # the last is the tolerance
+        ax.set_title(repr(self))
+        ax.legend()
+        return ax
 
     def __repr__(self):
         state = "converged" if self.converged else "not converged"
@@ -128,6 +159,8 @@ def _linear(result):
 
 def _error(result):
     """The largest potential (in the gauge of its mean) times the marginal error."""
+    if not result.marginal_error < _LOST:
+        return math.inf
     problem = result._problem
     with problem.place():
         spread = sum(float(p.max() - p.min()) for p in (problem.u, problem.v)) * result.eps

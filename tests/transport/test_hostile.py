@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from solvers import InvalidInput, Status, UnsupportedType, transport
+from solvers import ConvergenceError, InvalidInput, Status, UnsupportedType, transport
 
 LINEAR_ALGEBRA = re.compile(r"preconditioner|`A`|`M`|\bmatvec|\bx is\b|minres|gmres")
 
@@ -134,3 +134,29 @@ def test_for_squares_every_estimate_is_within_its_bounds(rng, control):
     own = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     along = transport.sliced_wasserstein(X, Y + [9, 9, 0], control=None, directions=own)
     assert along.power == along.unclipped_power == along.values.mean() and along.distance > along.bounds[1]
+
+
+def test_a_divergence_has_what_other_results_have(rng):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot
+
+    X, Y = rng.random((6, 2)), rng.random((5, 2))
+    for res in (transport.sinkhorn_divergence(X, Y, eps=0.1), transport.sinkhorn_divergence(X, Y, eps=1e-3, maxiter=1)):
+        said = json.loads(json.dumps(res.to_dict(), allow_nan=False))
+        assert said["converged"] is res.converged and said["message"] == res.message
+        assert said["xx"]["message"] == res.xx.message
+        assert res.message.endswith(".") and "\n" not in res.message and not LINEAR_ALGEBRA.search(res.message)
+        axes = res.plot()
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["xy", "xx", "yy"]
+        assert axes.get_title() == repr(res)
+        matplotlib.pyplot.close(axes.figure)
+    with pytest.raises(ConvergenceError, match="sinkhorn_divergence, xy of"):
+        res.check()
+
+
+def test_no_error_bar_is_made_from_potentials_of_nothing(rng):
+    X, Y = rng.random((6, 2)), rng.random((5, 2))
+    far = transport.sinkhorn_divergence(1e30 * X, Y, eps=0.1, maxiter=50)
+    assert not far.converged and far.error == np.inf and far.to_dict()["error"] is None
+    assert np.isfinite(far.value) or far.value == np.inf
