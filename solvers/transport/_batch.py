@@ -10,7 +10,7 @@ from .._errors import UnsupportedType
 from .._loop import Limits, Record, run
 from .._result import Result, Status
 from ._feasibility import guarded, named
-from ._many import BROKEN, FITS, RUNNING, SLOW, begin, sweep
+from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
 from ._result import TransportResult, sentence
 
@@ -185,6 +185,9 @@ def _single(problems, k, method, steps, limits):
     problem = problems.single(k)
     if end == SLOW and method == "auto":
         steps = newton_steps
+        if problem.true_norm() > FAR:
+            (problems.u[k],), (problems.v[k],) = problems.start([k])
+            problem = problems.single(k)
     if left > 0:
         record = problem.infeasible() or run(
             guarded(steps), problem, Limits(limits.threshold, left, limits.chunk, limits.callback)

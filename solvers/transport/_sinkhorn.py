@@ -17,6 +17,7 @@ from .._loop import Limits, run
 from .._result import Status
 from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
+from ._many import FAR, NEAR, NEAR_COSTS
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
@@ -290,24 +291,20 @@ def _sor_steps(problem, control, patience=math.inf):
         yield errors, None
         # The errors after a change of omega promise too little.
         most = patience if rule.omega < omega + 0.02 else 1.5 * patience
-        most *= _NEAR_COSTS if seen[-1] < _NEAR else 1.0
+        most *= NEAR_COSTS if seen[-1] < NEAR else 1.0
         if most < math.inf and (rule.omega < omega or _remaining(seen, control.threshold, omega) > most):
             return
 
 
 # Over-relaxed sweeps that a Newton solve costs about as much as (measured).
 _NEWTON_COSTS = 100
-# From an error below the first it needs no path, and costs this part of that (measured: 0.3 to 0.6).
-_NEAR, _NEAR_COSTS = 0.03, 0.5
-# An error with which Newton's method does not start at the eps in hand.
-_FAR = 0.2
 
 
 def _auto_steps(problem, control):
     """Over-relaxed sweeps; Newton's method from where they would take longer than that."""
     start = problem.save()
     yield from _sor_steps(problem, control, _NEWTON_COSTS)
-    if problem.true_norm() > _FAR:
+    if problem.true_norm() > FAR:
         # The path of falling eps begins at large ones, where potentials of this eps are of no use.
         problem.restore(start)
     newton = newton_steps(problem, control)
