@@ -3,8 +3,16 @@
 Keys are scattered twice by two digits of (x - smallest) * scale, which leaves neighbours in disorder only where
 several share a cell; insertion ends it. Where the first digit says that too many would share one (heavy tails, few
 different values), the bits of the keys are sorted digit by digit instead. All of it is stable, so nothing but the keys
-decides on the answer. NumPy's sort is as fast as this on some processors and several times slower on others; it has no
-stable order that is fast.
+decides on the answer.
+
+Nanoseconds a key on one thread of a Zen 5 (NumPy 2.4, normal keys), this sort without and with the order, and NumPy's
+sort with AVX-512, without it, and its stable order:
+
+    float64  500 keys  3.7  4.0    2.0  4.1   34      float32  500 keys  3.3  3.9    0.6  2.6   36
+             1e5       4.0  5.4    4.6  8.1   83               1e5       3.0  4.2    2.3  3.6   78
+             1e6        12   22    7.5  7.2  130               1e6        11   12    2.7  4.1  105
+
+On a Zen 4, where one of its AVX-512 instructions is microcode, NumPy's sort of 1e5 float64 took 41 to 54.
 """
 
 from functools import partial
