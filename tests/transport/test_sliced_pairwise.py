@@ -77,7 +77,7 @@ def test_the_control_and_the_errors_are_those_of_the_pair(rng, directions, d, we
 
 
 def test_auto_takes_the_control_where_its_means_are_cheap(rng, monkeypatch):
-    few, many = family(rng, k=3, n=3000), family(rng, k=30, n=8)
+    few, many = family(rng, k=3, n=3000), family(rng, k=6, n=500)
     options = dict(n_projections=64, rng=0)
     assert np.array_equal(pairwise(few, **options), pairwise(few, control="gaussian", **options))
     assert np.array_equal(pairwise(many, **options), pairwise(many, control=None, **options))
