@@ -5,7 +5,7 @@ several share a cell; insertion ends it. Where the first digit says that too man
 different values), the bits of the keys are sorted digit by digit instead. All of it is stable, so nothing but the keys
 decides on the answer.
 
-Nanoseconds a key on one thread of a Zen 5 (NumPy 2.4, normal keys), this sort without and with the order, and NumPy's
+Nanoseconds a key on one thread of a busy Zen 5 (NumPy 2.4, normal keys): this sort without and with the order; NumPy's
 sort with AVX-512, without it, and its stable order:
 
     float64  500 keys  3.7  4.0    2.0  4.1   34      float32  500 keys  3.3  3.9    0.6  2.6   36
