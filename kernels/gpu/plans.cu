@@ -5,19 +5,19 @@ template <class T> using Wide = Exponents<T, double>;
 // Sums R over the rows, or over the columns, of a matrix, and for each point of P over those of Q; left in parts.
 template <class T, class R>
 __global__ BOUNDS void add_rows(const T* C, long long n, long long m, double scale, const T* own, const T* other,
-                                const double* most, int slabs, double* parts) {
-    row_sums<R>(C, n, m, Wide<T>{scale, own, other, most}, slabs, parts);
+                                const double* most, int slabs, int is_sum, double* parts) {
+    row_sums<R>(C, n, m, Wide<T>{scale, own, other, most}, slabs, is_sum, parts);
 }
 template <class T, class R>
 __global__ BOUNDS void add_columns(const T* C, long long n, long long m, double scale, const T* own, const T* other,
-                                   const double* most, int slabs, double* parts) {
-    column_sums<R>(C, n, m, Wide<T>{scale, own, other, most}, slabs, parts);
+                                   const double* most, int slabs, int is_sum, double* parts) {
+    column_sums<R>(C, n, m, Wide<T>{scale, own, other, most}, slabs, is_sum, parts);
 }
 template <class T, class R>
 __global__ __launch_bounds__(256, 2) void add_clouds(const T* P, const T* Q, long long p, long long q, int d,
                                                      double power, double scale, const T* own, const T* other,
-                                                     const double* most, int slabs, double* parts) {
-    cloud_sums<R>(Clouds<T>{P, Q, p, q, d, power}, Wide<T>{scale, own, other, most}, nullptr, slabs, parts);
+                                                     const double* most, int slabs, int is_sum, double* parts) {
+    cloud_sums<R>(Clouds<T>{P, Q, p, q, d, power}, Wide<T>{scale, own, other, most}, nullptr, slabs, is_sum, parts);
 }
 
 // What is made of the parts: their sum; the largest, 0 where that is -infinity; the logarithm of a sum from which the

@@ -8,14 +8,14 @@ from .clouds import COSTS, LOG2E, WARP, PointCosts, cost_arguments, shape, slabs
 
 __all__ = ["log_sums", "log_sums_columns", "marginals", "plan", "threshold_plan"]
 
-_TOTAL, _MOST, _VALUE = (f"{each}<double>" for each in ("Total", "Most", "Value"))
+_ONE, _VALUE = "SumOrMost<double>", "Value<double>"
 _PLANS = [(cost, to) for cost in ("float", "double") for to in ("float", "double")]
 _source = Source(
     "plans",
     ("common", "transport"),
-    add_clouds=[(real, each) for (real,) in COSTS for each in (_TOTAL, _MOST, _VALUE)],
-    add_columns=[(real, each) for (real,) in COSTS for each in (_TOTAL, _MOST)],
-    add_rows=[(real, each) for (real,) in COSTS for each in (_TOTAL, _MOST, _VALUE)],
+    add_clouds=[(real, each) for (real,) in COSTS for each in (_ONE, _VALUE)],
+    add_columns=[(real, _ONE) for (real,) in COSTS],
+    add_rows=[(real, each) for (real,) in COSTS for each in (_ONE, _VALUE)],
     count_large=COSTS,
     fill_large=[(real, index) for (real,) in COSTS for index in ("int", "long long")],
     finish_sums=COSTS,
@@ -41,7 +41,7 @@ def marginals(cost, inv_eps, u, v, rows, columns):
     n = u.size
     parts, slabs = _add(cost, inv_eps, _VALUE, u, v)
     _finish(_SUM, parts, slabs, rows)
-    _finish(_SUM, *_add(cost, inv_eps, _TOTAL, v, u, columns=True), columns)
+    _finish(_SUM, *_add(cost, inv_eps, _ONE, v, u, columns=True), columns)
     values = parts[int(slabs) * n :]
     grid = blocks(values.size)
     sums = empty(grid, np.float64)
@@ -61,12 +61,12 @@ def log_sums_columns(cost, inv_eps, u, out):
 
 def _log_sums(cost, inv_eps, other, out, columns):
     most = empty(out.size, np.float64)
-    _finish(_LARGEST, *_add(cost, inv_eps, _MOST, None, other, columns=columns), most)
-    _finish(_LOGARITHM, *_add(cost, inv_eps, _TOTAL, None, other, most, columns), out, most)
+    _finish(_LARGEST, *_add(cost, inv_eps, _ONE, None, other, columns=columns, is_sum=False), most)
+    _finish(_LOGARITHM, *_add(cost, inv_eps, _ONE, None, other, most, columns), out, most)
 
 
-def _add(cost, inv_eps, what, own, other, most=None, columns=False):
-    """Sums over rows or columns in parts: (parts, slabs)."""
+def _add(cost, inv_eps, what, own, other, most=None, columns=False, is_sum=True):
+    """Sums over rows or columns, or the largest exponents, in parts: (parts, slabs)."""
     n, m = shape(cost)
     size, added = (m, n) if columns else (n, m)
     arguments = cost_arguments(cost)
@@ -84,7 +84,8 @@ def _add(cost, inv_eps, what, own, other, most=None, columns=False):
         slabs = slabs_for(strips, -(-added // _LEAST), grid * _device.THREADS // WARP)
     parts = empty((2 if what == _VALUE else 1) * int(slabs) * size, np.float64)
     template = (*type_of(other), what)
-    _source.launch(kernel, template, grid, *arguments, np.float64(inv_eps * LOG2E), own, other, most, slabs, parts)
+    scale, is_sum = np.float64(inv_eps * LOG2E), np.int32(is_sum)
+    _source.launch(kernel, template, grid, *arguments, scale, own, other, most, slabs, is_sum, parts)
     return parts, slabs
 
 

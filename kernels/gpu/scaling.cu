@@ -12,13 +12,13 @@ template <class T> struct ScaledRows {
     __device__ T entry(T k, long long, Start) const { return k; }
     __device__ T term(T k, long long j) const { return k * q[j]; }
     template <int K>
-    __device__ T finish(const Shares<K>& own, long long i, const T*, long long, double s, T (&)[K], Start&) const {
-        const T factor = T(a[i] / s);
+    __device__ bool finish(const Shares<K>& own, long long i, const T*, long long, double s, Start&, T& factor) const {
+        factor = T(a[i] / s);
         if (own.lane == 0) {
             p[i] = factor;
             *bad += !in_range(factor, 1.0 / reach, reach);
         }
-        return factor;
+        return true;
     }
 };
 

@@ -21,39 +21,38 @@ template <class T> struct LogRows {
     double* tally;  // this thread's: the error of the rows' sums, the largest factor
     struct Start {
         T potential, own, most;
+        bool shifted;
     };
     __device__ T nothing() const { return T(infinity()); }
-    __device__ Start start(long long i) const { return {u[i], T(double(u[i]) * LOG2E), T(0)}; }
+    __device__ Start start(long long i) const { return {u[i], T(double(u[i]) * LOG2E), T(0), false}; }
     __device__ T exponent(T c, long long j, T own) const { return (own + T(LOG2E) * v[j]) - c * T(rules.scale); }
     __device__ T entry(T c, long long j, Start pre) const { return power_of_2(exponent(c, j, pre.own) - pre.most); }
     __device__ T term(T e, long long) const { return e; }
 
     template <int K>
-    __device__ T finish(const Shares<K>& own, long long i, const T* row, long long m, double s, T (&e)[K],
-                        Start& rest) const {
+    __device__ bool finish(const Shares<K>& own, long long i, const T* row, long long m, double s, Start& pre,
+                           T& factor) const {
         Change change;
-        const double weight = a[i], potential = rest.potential;  // another thread may write u[i] now
-        if (!rules.row_trusted(s) || !plain_change(weight, potential, s, rules.omega, rules.safe, change)) {
-            rest.own = T(0);
-            double most = -infinity();
-            for (long long j = own.lane; j < m; j += own.lanes) most = larger_of(most, exponent(row[j], j, T(0)));
-            most = finite_most(most_of_row(most, own.wide));
-            rest.most = T(most);
-            double sum = 0.0;
-#pragma unroll
-            for (int k = 0; k < K; ++k) {
-                const int j = own.lane + k * own.lanes;
-                if (j < m) sum += e[k] = entry(row[j], j, rest);
-            }
-            for (long long j = own.rest(); j < m; j += own.lanes) sum += entry(row[j], j, rest);
-            change = shifted_change(weight, potential, total_of_row(sum, own.wide), most, rules.omega);
+        const double weight = a[i], potential = pre.potential;  // another thread may write u[i] now
+        if (pre.shifted) {
+            change = shifted_change(weight, potential, s, pre.most, rules.omega);
+        } else if (!rules.row_trusted(s) || !plain_change(weight, potential, s, rules.omega, rules.safe, change)) {
+            pre = {pre.potential, T(0), T(finite_most(most_of_row(most_of_lane(own, row, m), own.wide))), true};
+            return false;
         }
         if (own.lane == 0) {
             u[i] = T(change.potential);
             tally[0] += change.gap;
             tally[1] = larger_of(tally[1], change.factor);
         }
-        return T(change.factor);
+        factor = T(change.factor);
+        return true;
+    }
+    template <int K> __device__ double most_of_lane(const Shares<K>& own, const T* row, long long m) const {
+        double most = -infinity();
+#pragma unroll 1
+        for (long long j = own.lane; j < m; j += own.lanes) most = larger_of(most, exponent(row[j], j, T(0)));
+        return most;
     }
 };
 
@@ -63,12 +62,15 @@ __device__ inline double exact_columns(const Rules& rules, const T* C, long long
                                        const T* v, T* next, const double* sums, double least, double* parts, int slabs,
                                        double* leaves, unsigned* arrived) {
     double *most = parts + slabs * m, *exact = most + m, error[1] = {0.0};
-    column_sums<Most<double>>(C, n, m, Exponents<T, double>{rules.scale, nullptr, u, nullptr}, slabs, parts);
-    grid_barrier(arrived);
-    for (long long j = first_row(); j < m; j += row_stride()) most[j] = most_of_parts(parts, slabs, m, j);
-    grid_barrier(arrived);
-    column_sums<Total<double>>(C, n, m, Exponents<T, double>{rules.scale, nullptr, u, most}, slabs, exact);
-    grid_barrier(arrived);
+#pragma unroll 1
+    for (int is_sum = 0; is_sum <= 1; ++is_sum) {
+        const Exponents<T, double> exponents{rules.scale, nullptr, u, is_sum ? most : nullptr};
+        column_sums<SumOrMost<double>>(C, n, m, exponents, slabs, is_sum, is_sum ? exact : parts);
+        grid_barrier(arrived);
+        if (is_sum) break;
+        for (long long j = first_row(); j < m; j += row_stride()) most[j] = most_of_parts(parts, slabs, m, j);
+        grid_barrier(arrived);
+    }
     for (long long j = first_row(); j < m; j += row_stride()) {
         if (in_range(sums[j], least, rules.safe)) continue;
         const double s = sum_of_parts(exact, slabs, m, j);
@@ -142,6 +144,9 @@ __global__ ONE_A_PROCESSOR void log_chunk_wide(const T* C, long long n, long lon
                                 Rules{scale, omega, safe, lost, threshold, steps}, slabs);
 }
 
+// What half a sweep over clouds does: plain sums; the largest exponents of those out of range; their sums without them.
+constexpr int PLAIN = 0, EXTENT = 1, SHIFTED = 2;
+
 // Half a sweep over clouds: the points of P get new potentials. `next` may be `own`.
 template <class T> struct CloudHalf {
     Clouds<T> clouds;
@@ -153,48 +158,51 @@ template <class T> struct CloudHalf {
     double *parts, *most;
     int* bad;
 
-    // The error of the sums, and how many are out of range: theirs are still to come.
-    __device__ void take(const Rules& rules, double (&found)[2], double* leaves, unsigned* arrived) const {
-        cloud_sums<Total<T>>(clouds, Exponents<T, T>{T(rules.scale), own, other, nullptr}, nullptr, slabs, parts);
-        grid_barrier(arrived);
-        found[0] = found[1] = 0.0;
-        for (long long i = first_row(); i < clouds.p; i += row_stride()) {
-            const double s = sum_of_parts(parts, slabs, clouds.p, i);
-            Change change;
-            bool good = in_range(s, least, rules.safe);
-            good = plain_change(weights[i], own[i], s, rules.omega, rules.safe, change) && good;
-            if (good) found[0] += are_rows ? change.gap : fabs(s - weights[i]);
-            bad[i] = !good;
-            found[1] += !good;
-            if (good) next[i] = T(change.potential);
+    // Returns the error of the sums. Those out of range are formed again: their largest exponents come first.
+    __device__ double take(const Rules& rules, double* leaves, unsigned* arrived) const {
+        double error = 0.0;
+#pragma unroll 1
+        for (int pass = PLAIN; pass <= SHIFTED; ++pass) {
+            const Exponents<T, T> exponents{T(rules.scale), pass == PLAIN ? own : nullptr, other,
+                                            pass == SHIFTED ? most : nullptr};
+            cloud_sums<SumOrMost<T>>(clouds, exponents, pass == PLAIN ? nullptr : bad, slabs, pass != EXTENT, parts);
+            grid_barrier(arrived);
+            double found[2] = {0.0, 0.0};  // the error, how many are out of range
+            for (long long i = first_row(); i < clouds.p; i += row_stride()) {
+                if (pass == EXTENT)
+                    most[i] = bad[i] ? most_of_parts(parts, slabs, clouds.p, i) : 0.0;
+                else if (pass == PLAIN || bad[i])
+                    change(rules, i, sum_of_parts(parts, slabs, clouds.p, i), pass == SHIFTED, found);
+            }
+            if (pass == EXTENT) {
+                grid_barrier(arrived);
+                continue;
+            }
+            total_of_grid(found, leaves, arrived);
+            error += found[0];
+            if (found[1] == 0.0) break;
         }
-        total_of_grid(found, leaves, arrived);
+        return error;
     }
 
-    // Those out of range, by their largest exponents; returns their error.
-    __device__ double repair(const Rules& rules, double* leaves, unsigned* arrived) const {
-        const T scale = T(rules.scale);
-        cloud_sums<Most<T>>(clouds, Exponents<T, T>{scale, nullptr, other, nullptr}, bad, slabs, parts);
-        grid_barrier(arrived);
-        for (long long i = first_row(); i < clouds.p; i += row_stride())
-            most[i] = bad[i] ? most_of_parts(parts, slabs, clouds.p, i) : 0.0;
-        grid_barrier(arrived);
-        cloud_sums<Total<T>>(clouds, Exponents<T, T>{scale, nullptr, other, most}, bad, slabs, parts);
-        grid_barrier(arrived);
-        double found[1] = {0.0};
-        for (long long i = first_row(); i < clouds.p; i += row_stride()) {
-            if (!bad[i]) continue;
-            const double s = sum_of_parts(parts, slabs, clouds.p, i);
-            const Change change = shifted_change(weights[i], own[i], s, most[i], rules.omega);
-            found[0] += are_rows ? change.gap : fabs(exp(own[i] + most[i] * LN2) * s - weights[i]);
-            next[i] = T(change.potential);
+    __device__ void change(const Rules& rules, long long i, double s, bool shifted, double (&found)[2]) const {
+        Change to;
+        bool good = true;
+        if (shifted) {
+            to = shifted_change(weights[i], own[i], s, most[i], rules.omega);
+            s *= exp(own[i] + most[i] * LN2);
+        } else {
+            good = plain_change(weights[i], own[i], s, rules.omega, rules.safe, to) && in_range(s, least, rules.safe);
+            bad[i] = !good;
         }
-        total_of_grid(found, leaves, arrived);
-        return found[0];
+        found[1] += !good;
+        if (!good) return;
+        found[0] += are_rows ? to.gap : fabs(s - weights[i]);
+        next[i] = T(to.potential);
     }
 };
 
-// doubles: the parts of sums, then the largest exponents (size: `room` of parts); leaves: three numbers a block.
+// doubles: the parts of sums, then the largest exponents (size: `room` of parts); leaves: two numbers a block.
 template <class T>
 __global__ TWO_A_PROCESSOR void log_chunk_clouds(const T* X, const T* Y, long long n, long long m, int d, double power,
                                                  const T* a, const T* b, T* u, T* v, T* spare, double* doubles,
@@ -204,7 +212,6 @@ __global__ TWO_A_PROCESSOR void log_chunk_clouds(const T* X, const T* Y, long lo
     const Rules rules{scale, omega, safe, lost, threshold, steps};
     const Clouds<T> clouds{X, Y, n, m, d, power};
     unsigned* const arrived = take_barrier(report);
-    double* const repaired = leaves + 2 * gridDim.x;
     T *old = v, *next = spare;
     double error = 0.0;
     bool is_rows = true;  // one copy of the code for both halves, of which the compiler has enough
@@ -216,10 +223,7 @@ __global__ TWO_A_PROCESSOR void log_chunk_clouds(const T* X, const T* Y, long lo
                                 is_rows ? 1.0 / safe : lost,         is_rows,
                                 doubles,                             doubles + room,
                                 bad};
-        double found[2];
-        half.take(rules, found, leaves, arrived);
-        error = is_rows ? found[0] : error + found[0];
-        if (found[1] > 0.0) error += half.repair(rules, repaired, arrived);
+        error = half.take(rules, leaves, arrived) + (is_rows ? 0.0 : error);
         if (!is_rows) {
             if (first_row() == 0) report[2 + taken] = error;
             ++taken;

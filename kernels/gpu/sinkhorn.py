@@ -105,6 +105,6 @@ def _clouds(cost, vectors, report, rules, steps):
     longest = tiles * height
     _source.launch_together(
         "log_chunk_clouds", type_of(v), grid, *cost_arguments(cost), *vectors, empty(m, v.dtype),
-        empty(room + longest, np.float64), np.int64(room), empty(longest, np.int32), empty((3, grid), np.float64),
+        empty(room + longest, np.float64), np.int64(room), empty(longest, np.int32), empty((2, grid), np.float64),
         report, *rules, steps, *slabs,
     )  # fmt: skip

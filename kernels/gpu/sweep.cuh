@@ -68,8 +68,8 @@ template <int K> struct Shares {
     __device__ long long rest() const { return (long long)K * lanes + lane; }
 };
 
-// Every row: its entries, their sum, from which `op` makes a factor, and the entries times it, added up over the rows
-// of this block in its share of `parts`.
+// Every row: its entries, their sum, from which `op` makes a factor or other entries, and the entries times the factor,
+// added up over the rows of this block in its share of `parts`.
 template <int K, class T, class Op>
 __device__ inline void sweep_rows(const Op& op, const T* C, long long n, long long m, T* parts) {
     const Shares<K> own(m);
@@ -79,31 +79,35 @@ __device__ inline void sweep_rows(const Op& op, const T* C, long long n, long lo
     for (long long j = own.rest(); j < m; j += own.lanes) part[j] = 0;
     for (long long i = own.first(); i < n; i += own.stride()) {
         const T* const row = C + i * m;
-        T e[K];
+        auto pre = op.start(i);
+        T e[K], factor;
+#pragma unroll 1
+        for (bool settled = false; !settled;) {  // one copy of the code for both ways, of which the compiler has enough
 #pragma unroll
-        for (int k = 0; k < K; ++k) {
-            const int j = own.lane + k * own.lanes;
-            e[k] = j < width ? row[j] : op.nothing();
-        }
-        const auto pre = op.start(i);
-        T few = 0;
-#pragma unroll
-        for (int k = 0; k < K; ++k) {
-            const int j = own.lane + k * own.lanes;
-            if (j < width) {
-                e[k] = op.entry(e[k], j, pre);
-                few += op.term(e[k], j);
+            for (int k = 0; k < K; ++k) {
+                const int j = own.lane + k * own.lanes;
+                e[k] = j < width ? row[j] : op.nothing();
             }
+            T few = 0;
+#pragma unroll
+            for (int k = 0; k < K; ++k) {
+                const int j = own.lane + k * own.lanes;
+                if (j < width) {
+                    e[k] = op.entry(e[k], j, pre);
+                    few += op.term(e[k], j);
+                }
+            }
+            double s = few;
+#pragma unroll 1
+            for (long long j = own.rest(); j < m; j += own.lanes) s += op.term(op.entry(row[j], j, pre), j);
+            s = total_of_row(s, own.wide);
+            settled = op.finish(own, i, row, m, s, pre, factor);
         }
-        double s = few;
-        for (long long j = own.rest(); j < m; j += own.lanes) s += op.term(op.entry(row[j], j, pre), j);
-        s = total_of_row(s, own.wide);
-        auto rest = pre;
-        const T factor = op.template finish<K>(own, i, row, m, s, e, rest);
 #pragma unroll
         for (int k = 0; k < K; ++k)
             if (own.lane + k * own.lanes < width) sums[k] += factor * e[k];
-        for (long long j = own.rest(); j < m; j += own.lanes) part[j] += factor * op.entry(row[j], j, rest);
+#pragma unroll 1
+        for (long long j = own.rest(); j < m; j += own.lanes) part[j] += factor * op.entry(row[j], j, pre);
     }
     for (int turn = 0; turn < own.groups; ++turn) {
         if (turn == own.group) {

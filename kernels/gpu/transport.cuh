@@ -13,32 +13,30 @@ __device__ inline double larger_of(double a, double b) { return a < b ? b : a; }
 // Entries whose loads are under way at once. Those beyond the end cost infinity, and add nothing.
 constexpr int AT_A_TIME = 4;
 
-// What is made of the exponents x and their costs c, and how it is handed from lane to lane and left in parts.
-template <class A> struct Total {
-    double sum = 0.0;
+// What is made of the exponents x and their costs c, and how it is handed from lane to lane and left in parts. One copy
+// of the code adds exponentials up or finds the largest exponent, as it is told: compilers take seconds for such loops.
+template <class A> struct SumOrMost {
+    bool is_sum;
+    double found;
+    __device__ explicit SumOrMost(bool is_sum) : is_sum(is_sum), found(is_sum ? 0.0 : -infinity()) {}
+    __device__ double join(double other) const { return is_sum ? found + other : larger_of(found, other); }
     __device__ void add(const A (&x)[AT_A_TIME], const A (&)[AT_A_TIME]) {
-        sum += (power_of_2(x[0]) + power_of_2(x[1])) + (power_of_2(x[2]) + power_of_2(x[3]));
+        if (is_sum)
+            found += (power_of_2(x[0]) + power_of_2(x[1])) + (power_of_2(x[2]) + power_of_2(x[3]));
+        else
+            for (int k = 0; k < AT_A_TIME; ++k) found = larger_of(found, x[k]);
     }
     __device__ void join_lanes(int width) {
-        for (int offset = width / 2; offset > 0; offset /= 2) sum += shuffle_down(sum, offset, width);
+#pragma unroll 1
+        for (int offset = width / 2; offset > 0; offset /= 2) found = join(shuffle_down(found, offset, width));
     }
-    __device__ void leave(double* parts, long long place, long long) const { parts[place] = sum; }
-};
-
-template <class A> struct Most {
-    double most = -infinity();
-    __device__ void add(const A (&x)[AT_A_TIME], const A (&)[AT_A_TIME]) {
-        for (int k = 0; k < AT_A_TIME; ++k) most = larger_of(most, x[k]);
-    }
-    __device__ void join_lanes(int width) {
-        for (int offset = width / 2; offset > 0; offset /= 2) most = larger_of(most, shuffle_down(most, offset, width));
-    }
-    __device__ void leave(double* parts, long long place, long long) const { parts[place] = most; }
+    __device__ void leave(double* parts, long long place, long long) const { parts[place] = found; }
 };
 
 // The sum, and the same weighted by the costs, to which a forbidden pair adds nothing.
 template <class A> struct Value {
     double sum = 0.0, value = 0.0;
+    __device__ explicit Value(bool) {}
     __device__ void add(const A (&x)[AT_A_TIME], const A (&c)[AT_A_TIME]) {
         for (int k = 0; k < AT_A_TIME; ++k) {
             const double e = power_of_2(x[k]);
@@ -47,6 +45,7 @@ template <class A> struct Value {
         }
     }
     __device__ void join_lanes(int width) {
+#pragma unroll 1
         for (int offset = width / 2; offset > 0; offset /= 2) {
             sum += shuffle_down(sum, offset, width);
             value += shuffle_down(value, offset, width);
@@ -76,12 +75,12 @@ __device__ inline long long warp_stride() { return row_stride() / WARP; }
 // Rows of a matrix: a warp has a row's share of a slab of columns.
 template <class R, class T, class A>
 __device__ inline void row_sums(const T* C, long long n, long long m, Exponents<T, A> exponents, int slabs,
-                                double* parts) {
+                                bool is_sum, double* parts) {
     for (long long item = first_warp(); item < n * slabs; item += warp_stride()) {
         const long long i = item / slabs, slab = item % slabs, end = m * (slab + 1) / slabs;
         const A here = exponents.own_at(i), largest = exponents.most_at(i);
         const T* row = C + i * m;
-        R found;
+        R found(is_sum);
         for (long long j = m * slab / slabs + lane_of_warp(); j < end; j += AT_A_TIME * WARP) {
             A c[AT_A_TIME], x[AT_A_TIME];
 #pragma unroll
@@ -99,13 +98,13 @@ __device__ inline void row_sums(const T* C, long long n, long long m, Exponents<
 // Columns of a matrix: a lane has a column's share of a slab of rows.
 template <class R, class T, class A>
 __device__ inline void column_sums(const T* C, long long n, long long m, Exponents<T, A> exponents, int slabs,
-                                   double* parts) {
+                                   bool is_sum, double* parts) {
     const long long strips = (m + WARP - 1) / WARP;
     for (long long item = first_warp(); item < strips * slabs; item += warp_stride()) {
         const long long j = item % strips * WARP + lane_of_warp(), slab = item / strips, end = n * (slab + 1) / slabs;
         if (j >= m) continue;
         const A here = exponents.own_at(j), largest = exponents.most_at(j);
-        R found;
+        R found(is_sum);
         for (long long i = n * slab / slabs; i < end; i += AT_A_TIME) {
             A c[AT_A_TIME], x[AT_A_TIME];
 #pragma unroll
@@ -195,7 +194,7 @@ __device__ inline void squares_of_tile(const Clouds<T>& clouds, long long row, i
 // marked in `gate`, where that is given, are left out.
 template <class R, class T, class A>
 __device__ inline void cloud_sums(const Clouds<T>& clouds, Exponents<T, A> exponents, const int* gate, int slabs,
-                                  double* parts) {
+                                  bool is_sum, double* parts) {
     __shared__ tile_of_clouds<T> tile;
     const int x = threadIdx.x % ACROSS, y = threadIdx.x / ACROSS, rows = blockDim.x / ACROSS, height = AT_A_TIME * rows;
     const long long tiles = (clouds.p + height - 1) / height, units = (clouds.q + TILE - 1) / TILE;
@@ -204,7 +203,7 @@ __device__ inline void cloud_sums(const Clouds<T>& clouds, Exponents<T, A> expon
         bool wanted = !gate;
         for (int r = 0; r < height && !wanted; ++r) wanted = row + r < clouds.p && gate[row + r];
         if (!wanted) continue;
-        R found[AT_A_TIME];
+        R found[AT_A_TIME]{R(is_sum), R(is_sum), R(is_sum), R(is_sum)};
         A here[AT_A_TIME], largest[AT_A_TIME];
 #pragma unroll
         for (int r = 0; r < AT_A_TIME; ++r) {

@@ -146,7 +146,7 @@ BUGS = {
         f"{WRONG}|sweeps taken",
     ),
     "transport: exact columns before their exponents": (
-        "sinkhorn.cu", f"most[j] = most_of_parts(parts, slabs, m, j);\n    {MEET}",
+        "sinkhorn.cu", f"most[j] = most_of_parts(parts, slabs, m, j);\n        {MEET}",
         "most[j] = most_of_parts(parts, slabs, m, j);", "transport", RACE,
     ),
     "clouds: coordinates overwritten while read": (
