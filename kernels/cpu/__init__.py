@@ -10,7 +10,7 @@ from .ilu import ilu0
 from .orders import diagonal, order_by_colours, order_by_levels, split_rows
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .point_gradients import point_gradients
-from .products import matvec, residual
+from .products import matvec, relax, residual, subtract_product
 from .relaxation import Sweep, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
@@ -80,6 +80,7 @@ __all__ = [
     "point_gradients",
     "project",
     "reciprocal",
+    "relax",
     "residual",
     "scale",
     "scaling",
@@ -98,6 +99,7 @@ __all__ = [
     "stencil",
     "step_direction",
     "step_iterate",
+    "subtract_product",
     "sweep",
     "sweep_from",
     "threshold_plan",

@@ -9,8 +9,9 @@ from numba.extending import overload
 from ._jit import FLAGS, jit
 from ._team import BLOCK, block_count, launch
 from .storage import CSR, Dense, Diagonals, Stencil, shares, work
+from .vectors import narrow
 
-__all__ = ["apply", "matvec", "residual"]
+__all__ = ["apply", "matvec", "relax", "residual", "subtract_product"]
 
 
 def matvec(A, x, y):
@@ -19,9 +20,39 @@ def matvec(A, x, y):
     Parameters
     ----------
     A : CSR, Diagonals, Dense or Stencil of n rows
-    x, y : ndarray, shape (n,)
+        A CSR matrix may have another number of columns m; the others have n.
+    x : ndarray, shape (m,)
+    y : ndarray, shape (n,)
     """
-    launch(_matvec, work(A), block_count(x.size), partial(shares, A), A, x, y)
+    launch(_matvec, work(A), block_count(y.size), partial(shares, A), A, x, y)
+
+
+def subtract_product(A, x, b, y):
+    """y = b - A x, in the arithmetic of the arrays; ``residual`` is exact to the last bit and measures it.
+
+    Parameters
+    ----------
+    A : CSR, Diagonals, Dense or Stencil of n rows
+        A CSR matrix may have another number of columns m.
+    x : ndarray, shape (m,)
+    b, y : ndarray, shape (n,)
+        They may be one array.
+    """
+    launch(_subtract_product, work(A), block_count(y.size), partial(shares, A), A, x, b, y)
+
+
+def relax(A, d, omega, b, x, y):
+    """y = x + omega d (b - A x): a step of Jacobi's method, or of Richardson's where d is constant.
+
+    Parameters
+    ----------
+    A : CSR, Diagonals, Dense or Stencil of n rows
+    d : ndarray of a real dtype, shape (n,)
+    omega : float
+    b, x, y : ndarray, shape (n,)
+        y is none of the others.
+    """
+    launch(_relax, work(A) + 4 * y.size, block_count(y.size), partial(shares, A), A, d, omega, b, x, y)
 
 
 def residual(A, x, b, r):
@@ -180,8 +211,34 @@ _APPLY = {CSR: _apply_csr, Diagonals: _apply_diagonals, Dense: _apply_dense, Ste
 def _matvec(A, x, y, flags, share, member, team):
     for block in range(share[member], share[member + 1]):
         lo = block * BLOCK
-        hi = min(lo + BLOCK, x.size)
+        hi = min(lo + BLOCK, y.size)
         apply(A, x, y[lo:hi], lo, hi)
+
+
+@jit
+def _subtract_product(A, x, b, y, flags, share, member, team):
+    buffer = np.empty(min(BLOCK, y.size), dtype=y.dtype)
+    for block in range(share[member], share[member + 1]):
+        lo = block * BLOCK
+        hi = min(lo + BLOCK, y.size)
+        product = buffer[: hi - lo]
+        apply(A, x, product, lo, hi)
+        right, out = b[lo:hi], y[lo:hi]
+        for i in range(hi - lo):
+            out[i] = right[i] - product[i]
+
+
+@jit
+def _relax(A, d, omega, b, x, y, flags, share, member, team):
+    w = narrow(y, omega)
+    for block in range(share[member], share[member + 1]):
+        lo = block * BLOCK
+        hi = min(lo + BLOCK, y.size)
+        out = y[lo:hi]
+        apply(A, x, out, lo, hi)
+        old, right, factor = x[lo:hi], b[lo:hi], d[lo:hi]
+        for i in range(hi - lo):
+            out[i] = old[i] + w * factor[i] * (right[i] - out[i])
 
 
 @jit

@@ -12,7 +12,7 @@ from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .point_gradients import point_gradients
-from .products import matvec, residual
+from .products import matvec, relax, residual, subtract_product
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
@@ -76,6 +76,7 @@ __all__ = [
     "point_gradients",
     "project",
     "reciprocal",
+    "relax",
     "residual",
     "scale",
     "scaling",
@@ -90,6 +91,7 @@ __all__ = [
     "stencil",
     "step_direction",
     "step_iterate",
+    "subtract_product",
     "sweep",
     "sweep_from",
     "threshold_plan",

@@ -24,6 +24,7 @@ __all__ = [
     "forget",
     "forget_devices",
     "order_on",
+    "sparse_of",
     "sweep_of",
     "without_duplicates",
 ]
@@ -170,7 +171,7 @@ def entries(A):
     """What CuPy's functions can take in the place of an operator of ours: its matrix, for a stencil on the host."""
     if not isinstance(A, PreparedOperator):
         return A
-    return source(A) if A._matrix.stencil is None else _sparse(A._matrix).astype(A.dtype)
+    return source(A) if A._matrix.stencil is None else sparse_of(A._matrix).astype(A.dtype)
 
 
 def blocks_of(matrix, dtype, backend, labels):
@@ -187,7 +188,7 @@ def blocks_of(matrix, dtype, backend, labels):
     labels = _block_numbers(labels, n)
     order = np.argsort(labels, kind="stable")
     edges = np.concatenate(([0], np.flatnonzero(np.diff(labels[order])) + 1, [n] if n else [])).astype(np.int64)
-    A = scipy.sparse.csr_array(_sparse(without_duplicates(matrix)))[order][:, order].astype(dtype)
+    A = scipy.sparse.csr_array(sparse_of(without_duplicates(matrix)))[order][:, order].astype(dtype)
     row, column = np.repeat(np.arange(n), np.diff(A.indptr)), A.indices
     inside = labels[order][row] == labels[order][column]
     diagonal = scipy.sparse.csr_array((A.data[inside], (row[inside], column[inside])), shape=(n, n))
@@ -236,7 +237,7 @@ def _csr(matrix, dtype, backend):
             "cg, minres or gmres."
         )
     if not matrix.sparse or (backend == "cpu" and not scipy.sparse.issparse(matrix.csr)):
-        matrix = Matrix(matrix.n, matrix.dtype, csr=_sparse(matrix))
+        matrix = Matrix(matrix.n, matrix.dtype, csr=sparse_of(matrix))
     A = matrix.csr_operand(dtype, backend)
     return A, matrix.csr if backend != "cpu" and scipy.sparse.issparse(matrix.csr) else A
 
@@ -248,7 +249,7 @@ def _unsigned(A, kernels):
     return (np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (A.indptr, A.indices))
 
 
-def _sparse(matrix):
+def sparse_of(matrix):
     """The CSR array of a matrix, on the host."""
     if matrix.sparse:
         check_indices(matrix.csr, "A")

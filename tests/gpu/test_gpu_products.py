@@ -190,6 +190,29 @@ def test_the_residual_is_b_minus_the_product_and_its_norm(gpu, emulated, make, d
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_relaxation_and_subtraction_are_their_formulas(gpu, emulated, make, draw, dtype, kind):
+    m = make.kinds[kind](dtype)
+    x, b, d = draw(m.n, dtype), draw(m.n, dtype), draw(m.n, np.finfo(dtype).dtype)
+    on, y, r = (emulated.asarray(each) for each in (x, np.full_like(x, np.nan), b))
+    gpu.relax(m.operand, emulated.asarray(d), 0.7, emulated.asarray(b), on, y)
+    gpu.subtract_product(m.operand, on, r, r)
+    expected, size = product(m, x)
+    bound = (1e-13 if dtype.char in "dD" else 200 * np.finfo(dtype).eps) * (size + np.abs(b) + np.abs(x))
+    assert (np.abs(y.get() - (x + 0.7 * d * (b - expected))) <= bound * (1 + np.abs(d))).all()
+    assert (np.abs(r.get() - (b - expected)) <= bound).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 1100), (1100, 3), (1, 1)], ids=str)
+def test_a_csr_matrix_need_not_be_square(gpu, emulated, draw, dtype, shape):
+    A, sent = draw(shape, dtype), emulated.asarray
+    indptr, indices = np.arange(0, A.size + 1, shape[1], np.int32), np.indices(shape, np.int32)[1]
+    operand = gpu.csr(sent(indptr), sent(indices.ravel()), sent(A.ravel()))
+    x, y = draw(shape[1], dtype), sent(np.full(shape[0], np.nan, dtype))
+    gpu.matvec(operand, sent(x), y)
+    assert (np.abs(y.get() - A @ x) <= 100 * np.finfo(dtype).eps * (np.abs(A) @ np.abs(x))).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 def test_the_residual_of_a_single_precision_system_is_accumulated_in_double(gpu, emulated, make, draw, dtype, kind):
     m = make.kinds[kind](np.dtype(dtype))

@@ -86,6 +86,35 @@ def test_the_residual_is_b_minus_the_product_and_its_norm(cpu, matrices, draw, d
     assert norm == pytest.approx(np.linalg.norm(expected), rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["sparse", "banded", "dense", "stencil"])
+def test_relaxation_and_subtraction_are_their_formulas(cpu, matrices, draw, dtype, kind):
+    n = 300 if kind == "dense" else 2049
+    argument = {"banded": [(-700, -1, 0, 5)], "stencil": []}.get(kind, [])
+    m = matrices.stencil((3, 683), dtype) if kind == "stencil" else getattr(matrices, kind)(n, dtype, *argument)
+    x, b, d = draw(m.n, dtype), draw(m.n, dtype), draw(m.n, np.finfo(dtype).dtype)
+    y = np.full_like(x, np.nan)
+    expected, size = product(m, x)
+    bound = (m.n + 4) * np.finfo(dtype).eps * (size + np.abs(b) + np.abs(x))
+    cpu.relax(m.operand, d, 0.7, b, x, y)
+    assert (np.abs(y - (x + 0.7 * d * (b - expected))) <= bound * (1 + np.abs(d))).all()
+    y[:] = b
+    cpu.subtract_product(m.operand, x, y, y)
+    assert (np.abs(y - (b - expected)) <= bound).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 1100), (1100, 3), (1, 1), (700, 0)], ids=str)
+def test_a_csr_matrix_need_not_be_square(cpu, threads, draw, dtype, shape):
+    A = draw(shape, dtype)
+    indptr, indices = np.arange(0, A.size + 1, shape[1]) if A.size else np.zeros(shape[0] + 1), np.indices(shape)[1]
+    operand = cpu.csr(indptr.astype(np.int32), indices.ravel().astype(np.int32), A.ravel())
+    x, b, y = draw(shape[1], dtype), draw(shape[0], dtype), np.full(shape[0], np.nan, dtype)
+    bound = 100 * np.finfo(dtype).eps * (np.abs(A) @ np.abs(x) + 1)
+    cpu.matvec(operand, x, y)
+    assert (np.abs(y - A @ x) <= bound).all()
+    cpu.subtract_product(operand, x, b, y)
+    assert (np.abs(y - (b - A @ x)) <= bound + 4 * np.finfo(dtype).eps * np.abs(b)).all()
+
+
 @pytest.mark.parametrize("kind", ["csr", "diagonals", "dense", "stencil"])
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 def test_the_residual_of_a_single_precision_system_is_accumulated_in_double(cpu, matrices, draw, dtype, kind):
@@ -229,6 +258,7 @@ SIGNATURES = {
     "point_gradients": "(cost, inv_eps, u, v, dX, dY)",
     "project": "(V, w)",
     "reciprocal": "(x, y)",
+    "relax": "(A, d, omega, b, x, y)",
     "residual": "(A, x, b, r)",
     "scale": "(alpha, x, y)",
     "scaling": "(cost, inv_eps, u, v)",
@@ -247,6 +277,7 @@ SIGNATURES = {
     "stencil": "(shape, weights)",
     "step_direction": "(z, beta, p)",
     "step_iterate": "(alpha, p, q, x, r)",
+    "subtract_product": "(A, x, b, y)",
     "sweep": "(lower, upper, diagonal, stages)",
     "sweep_from": "(S, dtype)",
     "threshold_plan": "(cost, inv_eps, u, v, cut)",
