@@ -50,7 +50,8 @@ def _marginals(cost, edges, inv_eps, u, w, rows, parts, values, flags, share, me
     c = np.empty(w.size, u.dtype)
     for block in range(share[member], share[member + 1]):
         sums, value = parts[block], 0.0
-        sums[:] = 0
+        for j in range(w.size):  # sums[:] = 0 compiles for long
+            sums[j] = 0.0
         for i in range(edges[block], edges[block + 1]):
             row, ui, s = costs(cost, i, 0, w.size, c), np.float64(u[i]) * LOG2E, 0.0
             for j in range(w.size):
@@ -175,7 +176,8 @@ def _log_sums_columns(cost, edges, inv_eps, u, out, parts, flags, share, member,
     c, most, m = np.empty(out.size, u.dtype), np.empty(out.size), out.size
     for block in range(share[member], share[member + 1]):
         part = parts[0, block]
-        part[:] = -np.inf
+        for j in range(m):
+            part[j] = -np.inf
         for i in range(edges[block], edges[block + 1]):
             row, ui = costs(cost, i, 0, m, c), np.float64(u[i]) * LOG2E
             for j in range(m):
@@ -191,7 +193,8 @@ def _log_sums_columns(cost, edges, inv_eps, u, out, parts, flags, share, member,
         most[j] = 0.0 if most[j] == -np.inf else most[j]
     for block in range(share[member], share[member + 1]):
         part = parts[1, block]
-        part[:] = 0
+        for j in range(m):
+            part[j] = 0.0
         for i in range(edges[block], edges[block + 1]):
             row, ui = costs(cost, i, 0, m, c), np.float64(u[i]) * LOG2E
             for j in range(m):

@@ -88,7 +88,7 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
             good[0][block] = _rows(K, a, new_p, old_q, reach, edges[block], edges[block + 1], parts[block])
         if barrier(flags, team):
             return taken
-        rows_good = good[0].all()
+        rows_good = _every(good[0])
         for column in range(first, last):
             lo, hi = column * BLOCK, min(column * BLOCK + BLOCK, q.size)
             add_blocks(parts, lo, hi, sums)
@@ -101,7 +101,7 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
         if barrier(flags, team):
             return taken
         error = total(column_errors)
-        if not (rows_good and good[1].all()):
+        if not (rows_good and _every(good[1])):
             break
         taken = step + 1
         old_p, new_p = new_p, old_p
@@ -118,6 +118,14 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
 
 
 @jit
+def _every(flags):
+    good = True
+    for i in range(flags.size):
+        good = good and flags[i]
+    return good
+
+
+@jit
 def _copy(x, y):
     for i in range(x.size):
         y[i] = x[i]
@@ -127,7 +135,8 @@ def _copy(x, y):
 def _rows(K, a, p, q, reach, begin, end, sums):
     """p = a / K q for some rows; their K^T p. False if a number is out of range."""
     together, good = (TOGETHER if q.size <= _LONG else 1), True
-    sums[:] = 0
+    for j in range(sums.size):  # sums[:] = 0 compiles for long
+        sums[j] = 0
     i = begin
     while i < end:
         if together == 4 and i + 4 <= end:

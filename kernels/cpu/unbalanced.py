@@ -104,7 +104,10 @@ def _unbalanced_chunk(cost, edges, vectors, scalars, errors, steps, buffers, fla
             )  # fmt: skip
         if barrier(flags, team):
             return taken
-        trusted = lost * factors.max(), safe
+        largest = 0.0
+        for block in range(factors.size):
+            largest = max(largest, factors[block])
+        trusted = lost * largest, safe
         if log_slack[1] > -np.inf:
             leaving = _log_sum(u)
         for column in range(first, last):
@@ -124,7 +127,8 @@ def _unbalanced_chunk(cost, edges, vectors, scalars, errors, steps, buffers, fla
             break
         old, new, v0 = new, old, log_slack[1] - leaving if leaving > -np.inf else v0
     if member == 0 and taken > 0:
-        v[:] = old
+        for j in range(m):  # v[:] = old compiles for a second and a half
+            v[j] = old[j]
         slack[0], slack[1] = u0, v0
     return taken
 
@@ -134,7 +138,8 @@ def _rows(cost, inv_eps, log_a, give, u, v0, w, safe, begin, end, sums, E, c, st
     """Update u[begin:end]; their new rows of P add up to ``sums``. Returns the largest factor of exponentials."""
     together, largest, reach = E.shape[0], 0.0, 0.9 * np.log(safe)
     kappa = np.zeros(TOGETHER, w.dtype)
-    sums[:] = 0
+    for j in range(sums.size):
+        sums[j] = 0
     for i in range(begin, end, together):
         count = min(together, end - i)
         for k in range(count):
@@ -168,7 +173,8 @@ def _shifted_row(c, inv_eps, log_a, give, v0, w, e):
     """The new u of a row whose exponentials are out of range, and what the e that it leaves must be multiplied by."""
     most, s = shifted(c, inv_eps, w, e)
     if most == -np.inf:  # all pairs are forbidden
-        e[:] = 0
+        for j in range(e.size):
+            e[j] = 0
         return (log_a - v0) / (1.0 + give), 0.0
     here = np.float64(most) * _LN2
     after = (log_a - _log_plus(here + np.log(np.float64(s)), v0)) / (1.0 + give)
