@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 __all__ = [
-    "BROKEN", "FAR", "FITS", "GUARDED", "NEAR", "NEAR_COSTS", "REACHED", "RUNNING", "SLOW", "begin", "sweep",
+    "BROKEN", "FAR", "FITS", "GUARDED", "LOST", "NEAR", "NEAR_COSTS", "REACHED", "RUNNING", "SLOW", "begin", "sweep",
 ]  # fmt: skip
 
 # Problems of more entries (2 MB) fill the threads themselves, and are solved one by one.
@@ -17,6 +17,8 @@ FITS = 2**18
 # An error with which Newton's method does not start at the eps in hand; and one below which it needs no path, and
 # costs this part of what it costs else (measured: 0.3 to 0.6).
 FAR, NEAR, NEAR_COSTS = 0.2, 0.03, 0.5
+# A plan that over-relaxation has taken apart has an error of 2, which grows no more.
+LOST = 1.9
 # Entries of one compiled call: some 50 ms on one thread, so that Ctrl-C and a progress report are prompt.
 _CALL_ENTRIES = 4e7
 # Sweeps in a row without over-relaxation, at first; then twice as many each time, as long as there is room for errors.
@@ -44,10 +46,11 @@ class _Rates:
         """Learn from the sweeps of a run; returns where the error grew."""
         first, last = errors[:, 0], errors[np.arange(len(taken)), taken - 1]
         omega, best = self.omega[which], self._best[which]
+        seen = np.where(np.arange(errors.shape[1]) < taken[:, None], errors, np.inf)
         grew = ~(last <= self._GROWTH * np.minimum(first, best * omega / (2.0 - omega)))
+        grew |= (omega > 1.0) & (seen.min(axis=1) >= LOST)
         self._most[which[grew]] = 1.0 + 0.5 * (omega[grew] - 1.0)
         self._risen_from[which[grew]] = 0.5 * np.minimum(best, first)[grew]
-        seen = np.where(np.arange(errors.shape[1]) < taken[:, None], errors, np.inf)
         self._best[which] = best = np.where(grew, best, np.minimum(best, seen.min(axis=1)))
         rises = which[~grew & (best <= self._risen_from[which])]
         self._most[rises] = np.minimum(2.0 - self._RISE * (2.0 - self._most[rises]), self._MOST)

@@ -17,7 +17,7 @@ from .._loop import Limits, run
 from .._result import Status
 from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
-from ._many import FAR, NEAR, NEAR_COSTS
+from ._many import FAR, LOST, NEAR, NEAR_COSTS
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
@@ -252,7 +252,8 @@ class _Rate:
         """Learn from the errors of a run with this omega; False if they grew."""
         # With omega the rows, too, are off: by so much more at the same distance from the solution.
         allowed = self._GROWTH * min(errors[0], self._best * self.omega / (2.0 - self.omega))
-        if not np.isfinite(errors[-1]) or errors[-1] > allowed:
+        lost = self.omega > 1.0 and errors.min() >= LOST
+        if not np.isfinite(errors[-1]) or errors[-1] > allowed or lost:
             self._most, self._risen_from = 1.0 + 0.5 * (self.omega - 1.0), 0.5 * min(self._best, errors[0])
             self.omega, self.steps = 1.0, self._FIRST
             return False

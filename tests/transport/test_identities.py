@@ -4,7 +4,7 @@ import numpy as np
 import ot
 import pytest
 from hard_problems import METHODS, solve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from solvers import transport
@@ -36,6 +36,7 @@ def test_the_transposed_problem_has_the_transposed_plan(seed, eps, method):
 
 
 @given(seed=seeds, eps=regularisations, method=methods)
+@example(seed=631797, eps=0.02, method="sor")  # over-relaxation takes the plan apart, and has to notice
 @settings(max_examples=40, deadline=None)
 def test_terms_of_the_rows_and_the_columns_change_nothing_but_the_potentials(seed, eps, method):
     rng, C, a, b = draw(seed)
