@@ -12,6 +12,8 @@ __all__ = ["Estimate", "estimate"]
 _TO_UNKNOWNS = 1.5
 # Estimates of a fifth of u and more have been seen at solutions that were wrong by its hundredfold.
 _KNOWN = 0.2
+# A residual below this part of what the operator makes of the shortest waves is no doubt about u.
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,10 @@ def estimate(grid, terms, f, N, U, linear):
     # These are parts of the u at hand; what they leave of it is the least that the true one can be, and where they
     # are much of it, or the residual is as large as the terms, nothing is known.
     total, relative = sum(found), float(_rms(residual) / size)
-    known = total < _KNOWN and relative < (0.5 if f.shape is None else 0.1) and linear.unsolved < 0.1
+    # Where all terms cancel to nothing, as those of a constant do, it is u's own size that counts.
+    against = max(size, _NOTHING * _symbol(grid, coefficients) * unorm)
+    apart = _rms(residual) < (0.5 if f.shape is None else 0.1) * against
+    known = total < _KNOWN and apart and linear.unsolved < 0.1
     return Estimate(total / (1.0 - total) if known else np.inf, *found, relative)
 
 

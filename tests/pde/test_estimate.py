@@ -97,3 +97,9 @@ def test_where_almost_as_many_unknowns_as_nodes_leave_no_residual_at_these(grid)
         for n in ("auto", int(rng.integers(20, 200))):
             solution = pde.solve_gp({(2,): 1.0}, f, [(0, 1)], u, n=n, grid=grid)
             honest(solution, float(np.linalg.norm(solution.predict((x,)) - u(x)) / np.linalg.norm(u(x))))
+
+
+@pytest.mark.parametrize("box", [[(0, 3)], [(0, 1)] * 2])
+def test_a_constant_is_known(box):
+    sol = pde.solve_gp(pde.laplacian(len(box)), 0, box, 2.0)
+    assert sol.converged and np.max(np.abs(sol.u - 2.0)) < 1e-9
