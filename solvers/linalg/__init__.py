@@ -9,6 +9,7 @@ from scipy.sparse.linalg import *  # noqa: F403
 from scipy.sparse.linalg import test  # noqa: F401
 
 from . import _elsewhere
+from ._amg import AMGPreconditioner, amg
 from ._bicgstab import bicgstab
 from ._cg import cg
 from ._gmres import gmres
@@ -26,6 +27,7 @@ from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, Tu
 
 #: Names of this module that do not do what SciPy does.
 OURS = (
+    "AMGPreconditioner",
     "ChebyshevPreconditioner",
     "IncompleteCholesky",
     "KroneckerOperator",
@@ -38,6 +40,7 @@ OURS = (
     "TunedIncompleteCholesky",
     "TunedSOR",
     "TunedSSORCG",
+    "amg",
     "bicgstab",
     "cg",
     "chebyshev",

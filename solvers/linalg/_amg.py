@@ -1,0 +1,317 @@
+"""Algebraic multigrid as a preconditioner: PyAMG builds the hierarchy, the kernels of this library run the cycle.
+
+PyAMG (https://github.com/pyamg/pyamg; Bell, Olson, Schroder & Southworth, JOSS 8 (2023) 5495,
+https://doi.org/10.21105/joss.05495) aggregates unknowns and smooths the interpolation, or splits them in fine and
+coarse ones. One V-cycle with b, from x = 0, is then, on a level with operator A, interpolation P and restriction R:
+
+    x = s(0, b);  x = x + P cycle(R (b - A x));  x = s(x, b)
+
+where s are the smoother's steps x + omega_i d (b - A x). Its weights are PyAMG's: 1 / rho(D^-1 A) with d = 1 / diagonal
+for Jacobi; for Chebyshev, whose polynomial 1 - t p(t) is the product of 1 - t omega_i, the inverses of its roots, with
+d = 1. So are the cycles, up to rounding. Different is how they run: the first step from zero needs no product, every
+other is one pass over a level's matrix, on all threads or on the device, and a level on a grid is stored by diagonals.
+"""
+
+import contextlib
+import threading
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from numpy.typing import ArrayLike
+
+from .. import _backend, _checks
+from .._arrays import enter
+from .._errors import InvalidInput, UnsupportedType
+from .._place import at
+from ._operator import Matrix, analyse, place, source
+from ._products import Operator
+from ._sweeps import sparse_of, without_duplicates
+
+__all__ = ["AMGPreconditioner", "amg"]
+
+KINDS = ("smoothed_aggregation", "ruge_stuben", "rootnode")
+SMOOTHERS = ("jacobi", "chebyshev")
+# PyAMG's: the Chebyshev polynomial is small from a thirtieth of the largest eigenvalue to 1.1 times its estimate.
+_INTERVAL = 1 / 30, 1.1
+# PyAMG draws from NumPy's global generator, whose state is put back.
+_drawing = threading.Lock()
+
+
+class _Level:
+    """A level's matrices, on the host, and its smoother: x + omega d (b - A x) for each omega of the weights."""
+
+    __slots__ = ("A", "P", "R", "d", "weights")
+
+    def __init__(self, A, P, R, d, weights):
+        self.A, self.P, self.R, self.d, self.weights = A, P, R, d, weights
+
+    def adjoint(self):
+        A, P, R = (scipy.sparse.csr_array(each.conj().T) for each in (self.A, self.R, self.P))
+        return _Level(A, P, R, self.d, self.weights[::-1])
+
+    def on(self, dtype, kernels, backend):
+        """The operands: A, -P, R and the smoother's diagonal, with entries of that dtype."""
+        A = Matrix(self.A.shape[0], self.A.dtype, csr=self.A).operand(dtype, backend)
+        # The kernels form b - A x: what is added has the other sign.
+        minus, R = _rectangular(-self.P, dtype, kernels), _rectangular(self.R, dtype, kernels)
+        return A, minus, R, kernels.to_device(self.d, np.finfo(dtype).dtype)
+
+
+def _rectangular(A, dtype, kernels):
+    indptr, indices = (kernels.to_device(each, A.indices.dtype) for each in (A.indptr, A.indices))
+    return kernels.csr(indptr, indices, kernels.to_device(A.data, dtype))
+
+
+class AMGPreconditioner(Operator):
+    """What ``amg`` returns.
+
+    Attributes
+    ----------
+    kind, smoother : str
+    sizes : tuple of int
+        The unknowns of each level, the finest first.
+    complexity : float
+        The stored entries of all levels' matrices, as a multiple of those of A.
+    hermitian : bool
+        Whether the cycle is its own adjoint, so that it may precondition conjugate gradients.
+    """
+
+    def __init__(self, dtype, levels, coarsest, coarse_nnz, kind, smoother, hermitian):
+        n = levels[0].A.shape[0] if levels else coarsest.shape[0]
+        super().__init__(dtype, (n, n))
+        self.kind, self.smoother, self.hermitian = kind, smoother, hermitian
+        self.sizes = (*(level.A.shape[0] for level in levels), coarsest.shape[0])
+        stored = [level.A.nnz for level in levels] + [coarse_nnz]
+        self.complexity = sum(stored) / max(1, stored[0])
+        self._levels, self._coarsest, self._coarse_nnz = levels, coarsest, coarse_nnz
+        self._elsewhere = {}
+
+    def on_backend(self, r, backend):
+        """One V-cycle with a vector in the memory of that backend."""
+        kernels, key = _backend.kernels(backend), place(r.dtype, backend)
+        if key not in self._elsewhere:
+            inverse = kernels.dense(kernels.to_device(self._coarsest, r.dtype))
+            self._elsewhere[key] = [level.on(r.dtype, kernels, backend) for level in self._levels], inverse
+        operands, inverse = self._elsewhere[key]
+        return self._cycle(kernels, operands, inverse, r, 0)
+
+    def _cycle(self, kernels, operands, inverse, b, number):
+        x = kernels.empty(b.shape, b.dtype)
+        if number == len(operands):
+            kernels.matvec(inverse, b, x)
+            return x
+        (A, minus, R, d), weights = operands[number], self._levels[number].weights
+        y = kernels.empty(b.shape, b.dtype)
+        kernels.multiply(d, b, x)
+        kernels.scale(b.dtype.type(weights[0]), x, x)
+        for omega in weights[1:]:
+            kernels.relax(A, d, omega, b, x, y)
+            x, y = y, x
+        kernels.subtract_product(A, x, b, y)
+        coarse = kernels.empty((self.sizes[number + 1],), b.dtype)
+        kernels.matvec(R, y, coarse)
+        coarse = self._cycle(kernels, operands, inverse, coarse, number + 1)
+        kernels.subtract_product(minus, coarse, x, x)
+        for omega in weights:
+            kernels.relax(A, d, omega, b, x, y)
+            x, y = y, x
+        return x
+
+    def product_on_gpu(self, v):
+        return self.on_backend(v, "gpu")
+
+    def _matvec(self, v):
+        v = _checks.real_array("v", np.ravel(v))
+        return self.on_backend(np.ascontiguousarray(v, np.result_type(self.dtype, v.dtype)), "cpu")
+
+    def _adjoint(self):
+        if self.hermitian:
+            return self
+        levels, coarsest = [level.adjoint() for level in self._levels], np.ascontiguousarray(self._coarsest.conj().T)
+        return AMGPreconditioner(self.dtype, levels, coarsest, self._coarse_nnz, self.kind, self.smoother, False)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_elsewhere": {}}
+
+    def __repr__(self):
+        n, levels = self.shape[0], len(self.sizes)
+        return f"<algebraic multigrid, {n}x{n}, {levels} level{'s' * (levels > 1)}, {self.kind}, {self.smoother}>"
+
+
+def amg(
+    A,
+    *,
+    kind: str = "smoothed_aggregation",
+    smoother: str = "chebyshev",
+    degree: int | None = None,
+    B: ArrayLike | None = None,
+    rng: int | np.random.Generator | None = 0,
+) -> AMGPreconditioner:
+    """Make an algebraic multigrid preconditioner: a V-cycle of PyAMG's hierarchy, on all threads or on the GPU.
+
+    z = M r is one V-cycle for A z = r from z = 0, with the same smoother before and after.
+
+    Parameters
+    ----------
+    A : ndarray, sparse array or stencil, shape (n, n); or a hierarchy of PyAMG
+        Hermitian positive definite for conjugate gradients; other matrices where PyAMG takes them. A
+        ``pyamg.MultilevelSolver`` serves with the options it was built with: its matrices are copied, its smoothers and
+        its coarse solver are not used.
+    kind : {"smoothed_aggregation", "ruge_stuben", "rootnode"}
+        PyAMG's function of that name makes the hierarchy, on the host. "ruge_stuben" is for real matrices.
+    smoother : {"chebyshev", "jacobi"}
+        With PyAMG's weights, see the module's formula.
+    degree : int >= 1, optional
+        Steps of the smoother, before and after; by default 1 for Jacobi and 3 for Chebyshev, as in PyAMG.
+    B : array_like, shape (n, k), optional
+        Near-null-space candidates, columns that A nearly maps to zero: rigid body modes for elasticity. By default the
+        constant. Not for "ruge_stuben".
+    rng : None, int or numpy.random.Generator, default 0
+        PyAMG starts its estimates of spectral radii at random.
+
+    Returns
+    -------
+    AMGPreconditioner
+        A LinearOperator of shape (n, n) for ``M=`` of any solver, SciPy's too.
+
+    Raises
+    ------
+    InvalidInput
+        If the diagonal has entries that are not real, B has not n rows, or PyAMG cannot coarsen A.
+    UnsupportedType
+        If the entries of A are not at hand.
+
+    Notes
+    -----
+    PyAMG builds on one thread. A cycle costs 2 ``degree`` products with each level's matrix, the first step from zero
+    being free, and one with P and one with R; the levels together hold ``complexity`` times the entries of A, and a
+    cycle takes two vectors a level. Where the matrix is small, or belongs to a box with constant coefficients,
+    ``incomplete_cholesky`` or ``box_poisson`` are ready sooner.
+
+    References
+    ----------
+    .. [1] P. Vanek, J. Mandel & M. Brezina, Computing 56 (1996) 179-196, https://doi.org/10.1007/BF02238511
+    .. [2] J. W. Ruge & K. Stueben, Algebraic multigrid, in: Multigrid Methods, SIAM, 1987, 73-130,
+       https://doi.org/10.1137/1.9781611971057.ch4
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> A = linalg.stencil((50, 50), [4, -1, -1])
+    >>> M = linalg.amg(A)
+    >>> M
+    <algebraic multigrid, 2500x2500, 4 levels, smoothed_aggregation, chebyshev>
+    >>> linalg.cg(A, np.ones(2500), M=M).iterations < 10
+    True
+    """
+    _checks.choice("kind", kind, KINDS)
+    _checks.choice("smoother", smoother, SMOOTHERS)
+    degree = _checks.count("degree", {"jacobi": 1, "chebyshev": 3}[smoother] if degree is None else degree)
+    with _seeded(rng):
+        if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
+            if B is not None:
+                raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
+            kind, made, dtype = "hierarchy of the caller", A.levels, A.levels[0].A.dtype
+        else:
+            host, dtype, hermitian, B = _entered(A, kind, B)
+            made = _levels(host, hermitian, B, kind)
+        return _from_levels(made, dtype, kind, smoother, degree)
+
+
+def _entered(A, kind, B):
+    """A on the host, a copy as CSR (or BSR, whose blocks PyAMG aggregates), its dtype, whether it is Hermitian, and B.
+
+    In double precision: not all of PyAMG's functions know another one.
+    """
+    A = enter("A", A)
+    backend = _backend.pick(A=source(A))
+    with at(backend, source(A)):
+        matrix = analyse(A)
+        if not matrix.explicit:
+            raise UnsupportedType("`A` must have its entries at hand, got an operator; pass a sparse array.")
+        hermitian = matrix.is_hermitian(matrix.dtype, backend)
+        wide = np.result_type(matrix.dtype, np.float64)
+        host = scipy.sparse.csr_array(sparse_of(without_duplicates(matrix)), dtype=wide, copy=True)
+    if host.shape[0] == 0:
+        raise InvalidInput("`A` must have at least one row for multigrid, got shape (0, 0).")
+    if not np.isfinite(host.data).all():
+        raise InvalidInput("`A` must be finite, got a NaN or an infinite entry; check how it was assembled.")
+    host.sort_indices()
+    blocks = getattr(A, "blocksize", (1, 1)) if getattr(A, "format", "") == "bsr" else (1, 1)
+    if blocks[0] == blocks[1] > 1 and kind != "ruge_stuben":
+        host = scipy.sparse.bsr_array(host, blocksize=blocks)
+    if B is None:
+        return host, matrix.dtype, hermitian, None
+    if kind == "ruge_stuben":
+        raise InvalidInput("`B` must be None for kind='ruge_stuben'; use kind='smoothed_aggregation'.")
+    B = _checks.finite("B", _checks.real_array("B", B))
+    if B.ndim != 2 or B.shape[0] != host.shape[0] or B.shape[1] == 0:
+        raise InvalidInput(f"`B` must have shape ({host.shape[0]}, k), a column for each candidate, got {B.shape}.")
+    return host, matrix.dtype, hermitian, np.array(B, dtype=np.result_type(host.dtype, B.dtype))
+
+
+def _levels(A, hermitian, B, kind):
+    """PyAMG's levels; its default smoothers, which nobody will use, are not set up."""
+    import pyamg
+
+    none = dict(presmoother=None, postsmoother=None)
+    try:
+        if kind == "ruge_stuben":
+            return pyamg.ruge_stuben_solver(A, **none).levels
+        make = pyamg.smoothed_aggregation_solver if kind == "smoothed_aggregation" else pyamg.rootnode_solver
+        symmetry = "hermitian" if hermitian else "nonsymmetric"
+        return make(A, B=B, symmetry=symmetry, improve_candidates=None, **none).levels
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError, np.linalg.LinAlgError) as error:
+        raise InvalidInput(
+            f"`A` must be a matrix that PyAMG can coarsen as {kind!r}, got dtype {A.dtype} and the words "
+            f"{str(error)[:80]!r}; try another `kind`, or incomplete_cholesky."
+        ) from error
+
+
+def _from_levels(made, dtype, kind, smoother, degree):
+    levels = [_level(each, smoother, degree) for each in made[:-1]]
+    last = scipy.sparse.csr_array(made[-1].A)
+    coarsest = scipy.linalg.pinv(last.toarray())
+    hermitian = all(_is_adjoint(level.A, level.A) and _is_adjoint(level.P, level.R) for level in levels)
+    hermitian = hermitian and _is_adjoint(last, last)
+    if hermitian:
+        coarsest = (coarsest + coarsest.conj().T) / 2
+    return AMGPreconditioner(dtype, levels, np.ascontiguousarray(coarsest), last.nnz, kind, smoother, hermitian)
+
+
+def _is_adjoint(A, B):
+    """Whether A^H is B up to rounding."""
+    gap = abs(A.conj().T - B)
+    return gap.nnz == 0 or bool(gap.max() <= 1e3 * np.finfo(A.dtype).eps * abs(A).max())
+
+
+def _level(made, smoother, degree):
+    from pyamg.relaxation.smoothing import rho_D_inv_A
+    from pyamg.util.linalg import approximate_spectral_radius
+
+    A, P, R = (scipy.sparse.csr_array(each, copy=True) for each in (made.A, made.P, made.R))
+    d = A.diagonal()
+    if np.abs(np.imag(d)).max(initial=0) > 1e3 * np.finfo(A.dtype).eps * np.abs(d).max(initial=0):
+        raise InvalidInput("`A` must have a real diagonal on every level for these smoothers, got complex numbers.")
+    if smoother == "chebyshev":
+        # Of the matrix as PyAMG holds it, where it keeps the number: its own smoothers get the same.
+        low, high = (share * float(approximate_spectral_radius(made.A)) for share in _INTERVAL)
+        roots = (high + low) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(degree) + 0.5) / degree)
+        return _Level(A, P, R, np.ones(d.size), (1 / roots).tolist())
+    inverse = np.divide(1, d.real, out=np.zeros(d.size, d.real.dtype), where=d.real != 0)
+    return _Level(A, P, R, inverse, [1.0 / float(rho_D_inv_A(made.A))] * degree)
+
+
+@contextlib.contextmanager
+def _seeded(rng):
+    """NumPy's global generator, which PyAMG draws from, starts from ours, and is afterwards what it was."""
+    seed = np.random.default_rng(rng).integers(2**32, size=4, dtype=np.uint32)
+    with _drawing:
+        state = np.random.get_state()
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)
