@@ -6,7 +6,9 @@ from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
+from .grids import GridLevel, grid_coarsen, grid_components, grid_faces, grid_level, grid_vector
 from .ilu import ilu0
+from .multigrid import grid_product, grid_prolong, grid_residual, grid_restrict, grid_smooth, grid_start
 from .orders import diagonal, order_by_colours, order_by_levels, split_rows
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .point_gradients import point_gradients
@@ -38,6 +40,7 @@ __all__ = [
     "CostMatrix",
     "Dense",
     "Diagonals",
+    "GridLevel",
     "LANES",
     "MOST_ENTRIES",
     "PointCosts",
@@ -59,6 +62,17 @@ __all__ = [
     "difference",
     "empty",
     "gather",
+    "grid_coarsen",
+    "grid_components",
+    "grid_faces",
+    "grid_level",
+    "grid_product",
+    "grid_prolong",
+    "grid_residual",
+    "grid_restrict",
+    "grid_smooth",
+    "grid_start",
+    "grid_vector",
     "ilu0",
     "inner",
     "is_ready",

@@ -7,8 +7,20 @@ from solvers.kernels import cpu, gpu
 
 # Has no twin: callers refuse blocks of rows before they ask the GPU.
 HOST_ONLY = {"block_sor_chunk"}
-# Have no twin so far: transport chooses the CPU's kernels itself, and no caller asks the GPU for these.
+# Have no twin so far: transport and multigrid choose the CPU's kernels themselves: no caller asks the GPU.
 NOT_YET = {
+    "GridLevel",
+    "grid_coarsen",
+    "grid_components",
+    "grid_faces",
+    "grid_level",
+    "grid_product",
+    "grid_prolong",
+    "grid_residual",
+    "grid_restrict",
+    "grid_smooth",
+    "grid_start",
+    "grid_vector",
     "log_chunk_many",
     "marginals_many",
     "sliced_gradients",
