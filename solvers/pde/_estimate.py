@@ -55,17 +55,17 @@ def estimate(grid, terms, f, N, U, linear):
     see ``_left_out``.
     """
     noise = np.random.default_rng(0).standard_normal(grid.sizes)
-    points = [axis.x if f.shape is not None else _between(axis, grid.d) for axis in grid.axes]
-    mesh = np.ix_(*points)
-    coefficients = terms.coefficients(mesh)
-    u, size, residual, spread = _residual(grid, coefficients, f, N, U, points)
+    points = _of_each(grid, [f] * grid.d, lambda axis, _: axis.x if f.shape is not None else _between(axis, grid.d))
+    coefficients = terms.coefficients(np.ix_(*points))
+    at = grid.bases_at(points, (*coefficients, (0,) * grid.d))
+    u, size, residual, spread = _residual(grid, coefficients, f, N, U, points, at)
     unorm, size = max(_rms(u), 1e-300), max(size, 1e-300)
-    bases = [axis.at(x) @ axis.Z for axis, x in zip(grid.axes, points, strict=True)]
+    bases = _of_each(grid, at, lambda axis, own: own[0] @ axis.Z)
     if f.shape is None and grid.d == 1:
-        moved, left = _on_the_line(grid, coefficients, N, u, points, residual)
+        moved, left = _on_the_line(grid.axes[0], coefficients, N, u, points[0], residual, at[0])
         beyond = _rms(left)
     elif f.shape is None:
-        inside = grid.multiply([np.linalg.pinv(E, rcond=1e-12) for E in bases], residual)
+        inside = grid.multiply(_of_each(grid, bases, lambda _, E: np.linalg.pinv(E, rcond=1e-12)), residual)
         moved = linear.solve_function(inside)
         beyond = _rms(residual - grid.multiply(bases, inside))
     else:
@@ -90,17 +90,26 @@ def estimate(grid, terms, f, N, U, linear):
     return Estimate(total / (1.0 - total) if known else np.inf, *found, relative)
 
 
-def _on_the_line(grid, coefficients, N, u, points, residual):
+def _of_each(grid, given, make):
+    """make(axis, its own of ``given``) for each axis; once for those that are one."""
+    made = []
+    for i, axis in enumerate(grid.axes):
+        same = (made[k] for k in range(i) if grid.axes[k] is axis and given[k] is given[i])
+        before = next(same, None)
+        made.append(make(axis, given[i]) if before is None else before)
+    return made
+
+
+def _on_the_line(axis, coefficients, N, u, x, residual, at):
     """What the residual moves u by, and what is left of it: by least squares between the nodes.
 
     Not by the equations at the nodes: with almost as many unknowns, the residual has been made small there.
     """
-    axis, x = grid.axes[0], points[0]
     terms = dict(coefficients)
     if N is not None:
         with np.errstate(all="ignore"):
             terms[0,] = terms.get((0,), 0.0) + np.asarray(N.derivative(u, np.ix_(x)))
-    A = sum(np.broadcast_to(c, x.shape)[:, None] * (axis.at(x, k) @ axis.Z) for (k,), c in terms.items())
+    A = sum(np.broadcast_to(c, x.shape)[:, None] * (at[k] @ axis.Z) for (k,), c in terms.items())
     size = np.linalg.norm(A, axis=0)
     size[size == 0] = 1.0
     if not (np.all(np.isfinite(A)) and np.all(np.isfinite(residual))):
@@ -109,14 +118,14 @@ def _on_the_line(grid, coefficients, N, u, points, residual):
     return C, residual - A @ C
 
 
-def _residual(grid, coefficients, f, N, U, points):
+def _residual(grid, coefficients, f, N, U, points, at):
     """u on the grid of some points, the size of the equation's terms, their residual, and the terms' own size."""
     mesh = np.ix_(*points)
-    u = grid.apply_at({(0,) * grid.d: 1.0}, U, points)
+    u = grid.sum_of({(0,) * grid.d: 1.0}, U, at)
     right = f(mesh)
     residual, spread = right.copy(), np.zeros(u.shape)
     for index, c in coefficients.items():
-        part = c * grid.apply_at({index: 1.0}, U, points)
+        part = c * grid.sum_of({index: 1.0}, U, at)
         residual -= part
         spread += np.abs(part, out=part)
     if N is not None:
