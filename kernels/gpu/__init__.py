@@ -16,6 +16,7 @@ from .products import matvec, relax, residual, subtract_product
 from .relaxation import Sweep, diagonal, jacobi_chunk, sor_chunk, ssor_chunk, sweep, sweep_from
 from .scaling import Scaling, scaling, scaling_chunk
 from .sinkhorn import log_chunk
+from .slices import sliced_gradients, sliced_powers, sorted_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .vectors import (
@@ -82,7 +83,11 @@ __all__ = [
     "scaling",
     "scaling_chunk",
     "scatter",
+    "sliced_gradients",
+    "sliced_powers",
     "sor_chunk",
+    "sorted_powers",
+    "sorted_projections",
     "split_rows",
     "ssor_cg_chunk",
     "ssor_cg_start",

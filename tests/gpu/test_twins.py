@@ -23,10 +23,6 @@ NOT_YET = {
     "grid_vector",
     "log_chunk_many",
     "marginals_many",
-    "sliced_gradients",
-    "sliced_powers",
-    "sorted_powers",
-    "sorted_projections",
     "unbalanced_chunk",
 }
 TWINS = sorted({*cpu.__all__} & {*gpu.__all__})
