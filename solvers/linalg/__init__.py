@@ -22,7 +22,7 @@ from ._prepare import StencilOperator, prepare, stencil
 from ._result import LinearResult
 from ._sor import gauss_seidel, jacobi, sor
 from ._ssor import ssor_cg
-from ._triangular import IncompleteCholesky, SSORPreconditioner, incomplete_cholesky, ssor
+from ._triangular import IncompleteCholesky, SSORPreconditioner, ic, incomplete_cholesky, ssor
 from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, TunedSSORCG, solve_batches
 
 #: Names of this module that do not do what SciPy does.
@@ -46,6 +46,7 @@ OURS = (
     "chebyshev",
     "gauss_seidel",
     "gmres",
+    "ic",
     "incomplete_cholesky",
     "jacobi",
     "kron_matvec",

@@ -17,7 +17,7 @@ from ._operator import analyse, place, source
 from ._products import Operator
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
 
-__all__ = ["IncompleteCholesky", "SSORPreconditioner", "incomplete_cholesky", "omega_for_ssor", "ssor"]
+__all__ = ["IncompleteCholesky", "SSORPreconditioner", "ic", "incomplete_cholesky", "omega_for_ssor", "ssor"]
 
 
 class _Triangular(Operator):
@@ -156,7 +156,7 @@ def omega_for_ssor(omega, matrix, dtype, backend):
 _FIRST_SHIFT, _LARGER = 1e-3, 4.0
 
 
-def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = None) -> IncompleteCholesky:
+def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | str | None = "auto") -> IncompleteCholesky:
     """Make the incomplete Cholesky preconditioner of a Hermitian A, on its own pattern.
 
     Parameters
@@ -166,9 +166,9 @@ def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = Non
     relaxation : float in [0, 1], default 0
         The share of the dropped fill that is taken from the diagonal. 0 is IC(0); near 1 (0.95 to 0.99), rows sums
         are kept, and discretised Laplacians need far fewer iterations (modified incomplete Cholesky).
-    shift : float, optional
-        The diagonal is multiplied by 1 + shift first. By default the smallest of 0, 0.001, 0.004, ... for which all
-        pivots are positive.
+    shift : float or "auto", default "auto"
+        The diagonal is multiplied by 1 + shift first. "auto", or None, is the smallest of 0, 0.001, 0.004, ... for
+        which all pivots are positive.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = Non
     relaxation = _checks.number("relaxation", relaxation, 0.0)
     if relaxation > 1.0:
         raise InvalidInput(f"`relaxation` must be in [0, 1], got {relaxation!r}.")
-    shift = None if shift is None else _checks.number("shift", shift, 0.0)
+    shift = None if shift is None or _is_auto("shift", shift) else _checks.number("shift", shift, 0.0)
     if shift == math.inf:
         raise InvalidInput("`shift` must be finite, got inf.")
     A = enter("A", A)
@@ -216,3 +216,59 @@ def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | None = Non
                 f"{int(order[failed])} with shift {tried:g}; leave `shift` out, or use ssor."
             )
         tried = _LARGER * tried or _FIRST_SHIFT
+
+
+def _is_auto(name, value):
+    return isinstance(value, str) and _checks.choice(name, value, ("auto",)) == "auto"
+
+
+# Of the dropped fill: 0.95 to 0.99 take about as many iterations, 1 more on large grids in 3D, where one bad pivot
+# spoils many rows.
+_RELAXATION = 0.99
+
+
+def ic(A, *, relaxation: float | str = "auto", shift: float | str = "auto") -> IncompleteCholesky:
+    """Make an incomplete Cholesky preconditioner of a Hermitian A: relaxed if it can be, shifted if it must be.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array, shape (n, n)
+        Hermitian positive definite.
+    relaxation : float in [0, 1] or "auto", default "auto"
+        As in ``incomplete_cholesky``. "auto" is 0.99 where all pivots are positive with that and without a shift, as
+        for discretised diffusion; else 0.
+    shift : float or "auto", default "auto"
+        As in ``incomplete_cholesky``: the smallest of 0, 0.001, 0.004, ... for which all pivots are positive.
+
+    Returns
+    -------
+    IncompleteCholesky
+        A LinearOperator of shape (n, n) for ``M=`` of any solver, SciPy's too. Its ``relaxation`` and ``shift`` say
+        what was taken.
+
+    Raises
+    ------
+    InvalidInput
+        If a pivot is not positive with the shift that was asked for.
+
+    Notes
+    -----
+    A product with M reads each entry of the factors once, as one with A does, but rows wait for each other: threads
+    help little. Without relaxation and shift this is IC(0), which breaks down on many matrices of structural mechanics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import linalg
+    >>> A = linalg.stencil((50, 50), [4, -1, -1])
+    >>> linalg.ic(A)
+    <incomplete Cholesky, 2500x2500, relaxation 0.99>
+    >>> [linalg.cg(A, np.ones(2500), M=linalg.ic(A, relaxation=r)).iterations for r in (0.0, "auto")]
+    [28, 18]
+    """
+    if not _is_auto("relaxation", relaxation):
+        return incomplete_cholesky(A, relaxation, shift=shift)
+    try:
+        return incomplete_cholesky(A, _RELAXATION, shift=0.0 if _is_auto("shift", shift) else shift)
+    except InvalidInput:  # of the pivots; what else is wrong comes up again
+        return incomplete_cholesky(A, 0.0, shift=shift)
