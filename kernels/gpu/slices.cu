@@ -69,9 +69,8 @@ __global__ BOUNDS void count_digits(const W* keys, long long rows, long long n, 
         const W* const here = keys + chunks.begin(item);
         for (long long i = lane_of_warp(); i < chunks.size(item); i += WARP)
             atomicAdd(&own[digit_of(here[i], shift)], 1u);
-        __syncwarp();
+        __syncwarp();  // all keys have been counted
         for (int digit = lane_of_warp(); digit < DIGITS; digit += WARP) counts[chunks.place(item, digit)] = own[digit];
-        __syncwarp();  // the counts have been read
     }
 }
 

@@ -14,6 +14,7 @@ from .._version import __version__
 from . import (
     _parity_kernels,
     _parity_methods,
+    _parity_slices,
     _parity_sweeps,
     _parity_transport,
     _parity_transport_methods,
@@ -28,6 +29,7 @@ _MODULES = (
     _parity_sweeps,
     _parity_transport,
     _parity_transport_sweeps,
+    _parity_slices,
     _parity_methods,
     _parity_transport_methods,
 )

@@ -4,6 +4,7 @@ A check runs under whatever mode, schedule and number of threads is set; it says
 """
 
 import numpy as np
+from planted_slices import slices
 from planted_transport import transport, transport_plans
 
 __all__ = ["BARRIER", "CHECKS"]
@@ -283,5 +284,5 @@ def _preconditioned(array, M, b, steps):
     return x, np.array(norms)
 
 
-_ALL = vectors, basis, products, storage, cg, cg_many, sweeps, ssor, transport, transport_plans
+_ALL = vectors, basis, products, storage, cg, cg_many, sweeps, ssor, transport, transport_plans, slices
 CHECKS = {each.__name__: each for each in _ALL}

@@ -187,6 +187,11 @@ FAULTS = {
     "scaling_chunk": scaled_output(4),
     "scaling_chunk ": scaled_output(5),
     "scaling_chunk  ": scaled_output(7),
+    "sliced_gradients": scaled_output(8),
+    "sliced_gradients ": scaled_output(7),
+    "sliced_powers": scaled_output(6),
+    "sorted_powers": scaled_output(7),
+    "sorted_projections": scaled_output(2),
     "threshold_plan": lambda arguments, answer: (answer[0], answer[1], answer[2] * 1.001),
     "threshold_plan ": lambda arguments, answer: (answer[0], answer[1][::-1], answer[2]),
 }

@@ -176,6 +176,41 @@ BUGS = {
     "large entries: in the place of the next": (
         "plans.cu", "<< lane_of_warp()) - 1u", "<< lane_of_warp())", "transport_plans", f"{RACE}|{OUT}|{WRONG}",
     ),
+    # Sliced distances.
+    "slices: coordinates overwritten while read": (
+        "slices.cu", f"{SYNC}  // the coordinates before", "// the coordinates before", "slices", RACE,
+    ),
+    "slices: a direction too many": ("slices.cu", "l < rows && i < n", "l <= rows && i < n", "slices", f"{OUT}|{RACE}"),
+    "sort: counts read before written": (
+        "slices.cu", "__syncwarp();  // all keys have been counted", "", "slices", RACE,
+    ),
+    "sort: lost atomic": (
+        "slices.cu", "atomicAdd(&own[digit_of(here[i], shift)], 1u)", "own[digit_of(here[i], shift)] += 1u", "slices",
+        RACE,
+    ),
+    "sort: places moved on while read": (
+        "slices.cu", "__syncwarp();  // the places have been read", "", "slices", RACE,
+    ),
+    "sort: places read while moved on": (
+        "slices.cu", "__syncwarp();  // the places have been moved on", "", "slices", RACE,
+    ),
+    "sort: the last key twice": (
+        "slices.cu", "if (!inside) continue;", "", "slices", f"{RACE}|{OUT}|{WRONG}",
+    ),
+    "sort: negative keys in reverse": ("slices.cu", "word & top ? ~W(0) : top", "top", "slices", WRONG),
+    "sort: alike in seven bits": ("slices.cu", "bit < DIGIT;", "bit < DIGIT - 1;", "slices", f"{RACE}|{WRONG}|{OUT}"),
+    "sums of rows: read before written": (
+        "slices.cu", f"= sum;\n            {SYNC}", "= sum;", "slices", f"{RACE}|before anything was written",
+    ),
+    "sums of rows: overwritten while read": (
+        "slices.cu", f"{SYNC}  // the sums of the stretch before", "// the sums of the stretch before", "slices", RACE,
+    ),
+    "coupling: one point too few": ("slices.cu", "of_y.at(l) < high; ++l", "of_y.at(l) < low; ++l", "slices", WRONG),
+    "coupling: the step that ends at a level": ("slices.cu", "sums[middle + 1] > level", "sums[middle] > level",
+                                                "slices", WRONG),
+    "slopes: of the sorted place": (
+        "slices.cu", "slopes[row * n + index[row * n + k]]", "slopes[row * n + k]", "slices", WRONG,
+    ),
     # Numbers of threads, rows and entries.
     "block_sum: wrong width": (
         "common.cuh", "values[k] += shuffle_down(values[k], offset, WARP);\n    __sync",
