@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from ._registry import Registry, need
+from .families import FAMILIES, family
 
 __all__ = ["PROBLEMS", "Problem", "ProblemEntry", "make_problem", "problem", "right_hand_side"]
 
@@ -232,6 +233,29 @@ def dense(size):
     middle = np.diag(d) - 2 * np.outer(v, w) - 2 * np.outer(w, v)
     return middle + 4 * (v @ w) * np.outer(v, v)
 
+
+def _family_member(name, dim, size):
+    member = family(name, size, dim)
+    return member.A, {"b": member.b}
+
+
+_FAMILY_SUMMARIES = {
+    "obstacles": "pressure around solids, walls and an open top",
+    "free-surface": "pressure in a liquid with a wavy surface and solids",
+    "lognormal": "lognormal diffusion",
+    "jump": "inclusions that conduct a thousand times better",
+}
+
+for _name in FAMILIES:
+    for _dim, _size in ((2, 256), (3, 32)):
+        problem(
+            # The chequerboard has the name already.
+            ("jump-inclusions" if _name == "jump" else _name) + ("" if _dim == 2 else "3d"),
+            "linalg",
+            f"{_FAMILY_SUMMARIES[_name]}, size^{_dim} cells",
+            size=_size,
+            spd=True,
+        )(partial(_family_member, _name, _dim))
 
 # What PyAMG ships, by the name of its file: summary, positive definite, Hermitian.
 _SHIPPED = {

@@ -129,49 +129,81 @@ def _outer(size, here):
 @jit
 def _restrict(nz, ny, nx, mz, my, mx, pad, coarse_pad, weights, g, r, rc, flags, share, member, team):
     step = narrow(r, g)
+    # A line of cells, and what each gives to the aggregate beyond its outer face; zeros at the ends.
+    line, given = np.zeros(2 * mx, r.dtype), np.zeros(2 * mx + 2, r.dtype)
     for row in range(share[member], share[member + 1]):
         cz, cy = row // my, row % my
-        out = coarse_pad + row * mx
+        out = rc[coarse_pad + row * mx :]
         for j in range(mx):
-            rc[out + j] = 0
+            out[j] = 0
         for z in range(2 * cz, min(2 * cz + 2, nz)):
             for y in range(2 * cy, min(2 * cy + 2, ny)):
-                _restrict_line(z, y, nz, ny, nx, pad, weights, step, r, rc[out : out + mx])
+                at = pad + (z * ny + y) * nx
+                here, own = r[at:], weights[2, at:]
+                for x in range(nx):
+                    line[x] = here[x]
+                if step == 0:
+                    _add_pairs(line, out, mx)
+                    continue
+                for x in range(nx):
+                    given[x + 1] = step * own[x] * here[x]
+                _exchange(step, weights[1], r, at, at + _outer(ny, y) * nx, nx, line)
+                if nz > 1:
+                    _exchange(step, weights[0], r, at, at + _outer(nz, z) * nx * ny, nx, line)
+                for x in range(nx):
+                    line[x] -= given[x + 1]
+                _add_pairs(line, out, mx)
+                for j in range(mx):
+                    out[j] += given[2 * j] + given[2 * j + 3]
 
 
 @jit
-def _restrict_line(z, y, nz, ny, nx, pad, weights, g, r, out):
-    """Add to a line of aggregates what one line of cells and its outer neighbours give."""
-    at = pad + (z * ny + y) * nx
-    dz, dy = _outer(nz, z) * nx * ny, _outer(ny, y) * nx
+def _exchange(g, weights, r, at, there, nx, line):
+    """Give to and take from the line beyond the outer faces; nothing where that is the line itself."""
+    a, b, here, beyond = weights[at:], weights[there:], r[at:], r[there:]
     for x in range(nx):
-        out[x // 2] += r[at + x]
-    if g == 0 or nx == 1 and ny == 1 and nz == 1:
-        return
-    for x in range(nx):
-        i = at + x
-        j, k, l = i + _outer(nx, x), i + dy, i + dz
-        s = weights[2, j] * r[j] - weights[2, i] * r[i]
-        s += weights[1, k] * r[k] - weights[1, i] * r[i]
-        s += weights[0, l] * r[l] - weights[0, i] * r[i]
-        out[x // 2] += g * s
+        line[x] += g * (b[x] * beyond[x] - a[x] * here[x])
+
+
+@jit
+def _add_pairs(line, out, mx):
+    for j in range(mx):
+        out[j] += line[2 * j] + line[2 * j + 1]
 
 
 @jit
 def _prolong(nz, ny, nx, mz, my, mx, pad, coarse_pad, weights, g, c, xc, x, flags, share, member, team):
-    factor, step = narrow(x, c), narrow(x, c * g)
+    factor, step = narrow(x, c), narrow(x, g)
+    line, steps = np.zeros(2 * mx, x.dtype), np.zeros(2 * mx, x.dtype)
     for row in range(share[member], share[member + 1]):
         z, y = row // ny, row % ny
         at = pad + row * nx
         coarse = coarse_pad + ((z // 2) * my + y // 2) * mx
-        dz, dy = _outer(nz, z) * mx * my, _outer(ny, y) * mx
+        out, here = x[at:], xc[coarse:]
+        if step == 0:
+            for j in range(mx):
+                line[2 * j] = line[2 * j + 1] = here[j]
+        else:
+            _towards(here, xc[coarse - 1 :], xc[coarse + 1 :], steps, mx)
+            own = weights[2, at:]
+            for i in range(nx):
+                line[i] = own[i] * steps[i]
+            for axis in range(0 if nz > 1 else 1, 2):
+                beyond = coarse + (_outer(ny, y) * mx if axis == 1 else _outer(nz, z) * mx * my)
+                _towards(here, xc[beyond:], xc[beyond:], steps, mx)
+                along = weights[axis, at:]
+                for i in range(nx):
+                    line[i] += along[i] * steps[i]
+            for j in range(mx):
+                line[2 * j] = here[j] + step * line[2 * j]
+                line[2 * j + 1] = here[j] + step * line[2 * j + 1]
         for i in range(nx):
-            x[at + i] += factor * xc[coarse + i // 2]
-        if g == 0:
-            continue
-        for i in range(nx):
-            f, here = at + i, coarse + i // 2
-            v = xc[here]
-            s = weights[2, f] * (xc[here + _outer(nx, i)] - v)
-            s += weights[1, f] * (xc[here + dy] - v) + weights[0, f] * (xc[here + dz] - v)
-            x[f] += step * s
+            out[i] += factor * line[i]
+
+
+@jit
+def _towards(here, first, second, steps, mx):
+    """For both cells of each aggregate, how the value beyond the outer face differs from their own."""
+    for j in range(mx):
+        steps[2 * j] = first[j] - here[j]
+        steps[2 * j + 1] = second[j] - here[j]

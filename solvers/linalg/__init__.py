@@ -15,6 +15,7 @@ from ._cg import cg
 from ._gmres import gmres
 from ._kron import KroneckerOperator, kron_matvec, kron_solve
 from ._minres import minres
+from ._multigrid import MultigridPreconditioner
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
 from ._polynomial import ChebyshevPreconditioner, chebyshev
@@ -32,6 +33,7 @@ OURS = (
     "IncompleteCholesky",
     "KroneckerOperator",
     "LinearResult",
+    "MultigridPreconditioner",
     "PreparedOperator",
     "SSORPreconditioner",
     "StencilOperator",

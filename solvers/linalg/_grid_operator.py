@@ -1,0 +1,222 @@
+"""Cell-centred 5- and 7-point operators on grids: read from a sparse matrix, or made of face coefficients.
+
+A row is d_i x_i - sum_f w_f x_j with w_f > 0 and d_i = sum_f w_f + a Dirichlet term >= 0: constant or variable
+coefficients, walls (a face less) and open sides (a Dirichlet term). A row of zeros or one with a diagonal alone is a
+solid cell: it takes no part in the cycle.
+"""
+
+import math
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .. import _backend, _checks
+from .._errors import InvalidInput, UnsupportedType
+from ._products import Operator
+
+__all__ = ["Grid", "GridOperator"]
+
+_WORKING = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class Grid:
+    """A grid operator after analysis.
+
+    Attributes
+    ----------
+    shape : tuple of 3 ints
+    level : GridLevel
+        Without the cells that are connected with no other.
+    alone, inverse_alone : ndarray
+        The indices of those with a diagonal, and its inverse.
+    solid : ndarray
+        The indices of all that are connected with no other.
+    floating : None or (ndarray, ndarray)
+        For each cell the number of its component without a Dirichlet term (0: it has one), and the components' sizes.
+    """
+
+    def __init__(self, shape, faces, diagonal, dtype):
+        self.shape, self.dtype = shape, dtype
+        n, pad = math.prod(shape), (diagonal.size - math.prod(shape)) // 2
+        self.n, inside = n, slice(pad, pad + n)
+        self.diagonal = diagonal
+        sums = np.zeros(n)
+        for axis, stride in enumerate((shape[1] * shape[2], shape[2], 1)):
+            if shape[axis] > 1:
+                sums += faces[axis, inside] + faces[axis, pad - stride : pad - stride + n]
+        d = diagonal[inside]
+        lonely = (sums == 0) & (d > 0)
+        self.alone = np.flatnonzero(lonely)
+        self.inverse_alone = 1 / d[self.alone]
+        self.solid = np.flatnonzero(sums == 0)
+        if self.alone.size:
+            diagonal = diagonal.copy()
+            diagonal[inside][self.alone] = 0
+        self.level = _backend.kernels("cpu").grid_level(shape, faces, diagonal)
+        term = d - sums
+        self.floating = self._floating(term > 1e3 * np.finfo(dtype).eps * d, sums > 0)
+
+    def _floating(self, anchored, fluid):
+        """Components of cells without any Dirichlet term: there A is singular, with the constants as null space."""
+        if not fluid.any():
+            return None
+        first = _backend.kernels("cpu").grid_components(self.level)
+        held = np.zeros(self.n, bool)
+        held[first[anchored]] = True
+        free = fluid & ~held[first]
+        if not free.any():
+            return None
+        _, number = np.unique(first[free], return_inverse=True)
+        labels = np.zeros(self.n, np.intp)
+        labels[free] = number + 1
+        return labels, np.bincount(labels).clip(1)
+
+    def project(self, v):
+        """Take from v, of shape (n,), its mean on each component that has the constants as null space."""
+        if self.floating is None:
+            return
+        labels, sizes = self.floating
+        means = np.bincount(labels, v, sizes.size) / sizes
+        means[0] = 0
+        v -= means[labels]
+
+    @classmethod
+    def of_matrix(cls, A, grid):
+        """Read a sparse matrix whose rows are the cells of the grid in C order."""
+        if not issparse(A):
+            raise UnsupportedType(
+                f"`A` must be a SciPy sparse matrix, got {type(A).__name__}; without a matrix pass faces=."
+            )
+        A = A.tocsr()
+        if A.dtype.kind not in "fiu":
+            raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {A.dtype}; use chebyshev.")
+        if A.shape[0] != A.shape[1] or A.shape[0] == 0:
+            raise InvalidInput(f"`A` must be square and not empty, got shape {A.shape}.")
+        shape = grid_shape(grid_of(A) if grid is None else grid)
+        if math.prod(shape) != A.shape[0]:
+            raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {A.shape[0]}, got {grid!r}.")
+        dtype = A.dtype if A.dtype in _WORKING else np.dtype(np.float64)
+        diagonal, _ = _backend.kernels("cpu").grid_vector(shape, np.float64)
+        faces = np.zeros((3, diagonal.size))
+        data = A.data if A.dtype in _WORKING else A.data.astype(np.float64)
+        row, column = _backend.kernels("cpu").grid_faces(
+            A.indptr, A.indices, data, shape, 64 * float(np.finfo(dtype).eps), faces, diagonal
+        )
+        if row >= 0:
+            raise InvalidInput(_why(A, int(row), int(column), shape))
+        return cls(shape, faces, diagonal, dtype)
+
+    @classmethod
+    def of_faces(cls, faces, boundary, mask, grid):
+        """Make the operator of face coefficients, one array an axis, and of a Dirichlet term for each cell."""
+        if not isinstance(faces, tuple | list) or len(faces) not in (2, 3):
+            raise InvalidInput("`faces` must be 2 or 3 arrays, one for the faces across each axis of the grid.")
+        arrays = [_checks.finite("faces", _real("faces", f)) for f in faces]
+        if grid is None:
+            if any(f.ndim != len(arrays) for f in arrays):
+                raise InvalidInput("`faces` must have as many axes each as there are arrays.")
+            grid = tuple(size + (axis == 0) for axis, size in enumerate(arrays[0].shape))
+        shape = grid_shape(grid)
+        if len(arrays) != len(grid):
+            raise InvalidInput(f"`faces` must be one array for each axis of the grid {tuple(grid)}, got {len(arrays)}.")
+        return cls(shape, *_assemble(arrays, boundary, mask, tuple(grid), shape), np.dtype(np.float64))
+
+
+class GridOperator(Operator):
+    """The matrix of a grid operator without the matrix: its products are formed from the face coefficients."""
+
+    def __init__(self, grid):
+        super().__init__(np.dtype(np.float64), (grid.n, grid.n))
+        # With the cells that are connected with no other.
+        self._whole = grid.level._replace(diagonal=grid.diagonal)
+
+    def _matvec(self, v):
+        x, inside = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
+        y, out = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
+        inside[:] = _real("v", np.ravel(v))
+        _backend.kernels("cpu").grid_product(self._whole, x, y)
+        return out
+
+    def product_on_gpu(self, v):
+        raise UnsupportedType("`A` made of faces has no products on the GPU; pass NumPy arrays.")
+
+    def _adjoint(self):
+        return self
+
+    def __repr__(self):
+        shape = "x".join(str(s) for s in self._whole.shape if s > 1)
+        return f"<grid operator on {shape or 1} cells>"
+
+
+def grid_shape(grid):
+    """(nz, ny, nx) of a grid of two or three axes."""
+    if not isinstance(grid, tuple | list) or len(grid) not in (2, 3):
+        raise InvalidInput(f"`grid` must be (ny, nx) or (nz, ny, nx), got {grid!r}.")
+    sizes = tuple(_checks.count("grid", size) for size in grid)
+    return (1,) * (3 - len(sizes)) + sizes
+
+
+def grid_of(A):
+    """The grid that the distances of a stencil's entries from the diagonal tell."""
+    rows = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
+    distances = np.unique(np.abs(A.indices - rows)[A.data != 0])
+    distances = distances[distances > 0].tolist()
+    n = A.shape[0]
+    if len(distances) == 2 and distances[0] == 1 and n % distances[1] == 0:
+        return n // distances[1], distances[1]
+    if len(distances) == 3 and distances[0] == 1 and distances[2] % distances[1] == 0 and n % distances[2] == 0:
+        return n // distances[2], distances[2] // distances[1], distances[1]
+    raise InvalidInput("`grid` must be given, as (ny, nx) or (nz, ny, nx): the entries of `A` do not tell it.")
+
+
+def _why(A, row, column, shape):
+    """The sentence for the first entry that does not fit."""
+    value, sizes = A[row, column], tuple(s for s in shape if s > 1)
+    found = f"A[{row}, {column}] = {value:g}"
+    if row == column:
+        return f"`A` must have finite diagonals >= minus the rest of the row's sum, but {found}; use linalg.ssor."
+    if abs(row - column) not in {1, shape[2], shape[1] * shape[2]}:
+        return f"`A` must be a 5- or 7-point stencil on the grid {sizes}, but {found} is not; use linalg.ssor."
+    if value > 0 or value != value:
+        return f"`A` must have no positive entry off the diagonal, but {found}; use linalg.ssor or minres."
+    if A[column, row] != value:
+        return f"`A` must be symmetric, but {found} and A[{column}, {row}] = {A[column, row]:g}; use gmres or bicgstab."
+    return f"`A` must not connect cells across the ends of the grid {sizes}, but {found}; use linalg.ssor."
+
+
+def _real(name, value):
+    array = _checks.real_array(name, value)
+    if array.dtype.kind == "c":
+        raise UnsupportedType(f"`{name}` must be real for a multigrid cycle, got dtype {array.dtype}.")
+    return array
+
+
+def _assemble(arrays, boundary, mask, grid, shape):
+    """Faces and diagonal with margins."""
+    inside = np.ones(grid, bool) if mask is None else np.asarray(mask)
+    if inside.shape != grid or inside.dtype != bool:
+        raise InvalidInput(f"`mask` must be an array of bool of shape {grid}, True where cells take part.")
+    total = np.zeros(grid)
+    if boundary is not None:
+        total += _checks.shape_is(
+            "boundary", _checks.finite("boundary", _real("boundary", boundary)), [grid], "(the grid's)"
+        )
+        if total.min() < 0:
+            raise InvalidInput(f"`boundary` must be >= 0, got {total.min():g}.")
+        total *= inside
+    diagonal, cells = _backend.kernels("cpu").grid_vector(shape, np.float64)
+    out = np.zeros((3, diagonal.size))
+    pad = (diagonal.size - cells.size) // 2
+    for axis, given in enumerate(arrays):
+        wanted = tuple(size - (k == axis) for k, size in enumerate(grid))
+        _checks.shape_is("faces", given, [wanted], f"across axis {axis} of the grid {grid}")
+        if given.size and given.min() < 0:
+            raise InvalidInput(f"`faces` must be >= 0, got {given.min():g}.")
+        first = tuple(slice(0, -1) if k == axis else slice(None) for k in range(len(grid)))
+        second = tuple(slice(1, None) if k == axis else slice(None) for k in range(len(grid)))
+        given = given * (inside[first] & inside[second])
+        total[first] += given
+        total[second] += given
+        out[axis + 3 - len(grid), pad : pad + cells.size].reshape(grid)[first] = given
+    cells[:] = total.ravel()
+    return out, diagonal
