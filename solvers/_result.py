@@ -38,11 +38,16 @@ class Status(StrEnum):
         "use another method, another `x0`, or another `M`."
     )
     NONFINITE = "nonfinite", (
-        "A NaN or an infinity came up in a product with `A` or `M`; look for it there, or rescale the system."
+        "A NaN or an infinity came up in a product with `A` or `M`, or from `model`; look for it there, or rescale the "
+        "system."
     )
     DIVERGED = "diverged", (
         "The residual grew without bound: this iteration does not converge for this matrix; lower `omega`, or use cg, "
         "minres or gmres."
+    )
+    STALLED = "stalled", (
+        "The directions of `model` no longer reduce the residual; raise `n_ortho`, use on_stall='pcg', or train "
+        "`model` on systems like this one."
     )
     INFEASIBLE = "infeasible", (
         "The permitted pairs cannot carry the weights from `a` to `b`; allow more pairs, or use other weights."

@@ -12,6 +12,7 @@ from . import _elsewhere
 from ._amg import AMGPreconditioner, amg
 from ._bicgstab import bicgstab
 from ._cg import cg
+from ._dcdm import dcdm
 from ._gmres import gmres
 from ._kron import KroneckerOperator, kron_matvec, kron_solve
 from ._minres import minres
@@ -46,6 +47,7 @@ OURS = (
     "bicgstab",
     "cg",
     "chebyshev",
+    "dcdm",
     "gauss_seidel",
     "gmres",
     "ic",

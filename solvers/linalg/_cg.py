@@ -14,7 +14,7 @@ from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
 
-__all__ = ["cg"]
+__all__ = ["cg", "steps_from"]
 
 _FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 
@@ -92,8 +92,14 @@ def cg(
 
 def _steps(system, control):
     """One chunk a yield: compiled where the entries of A are at hand, else one readable step."""
-    r, p, q = (system.empty() for _ in range(3))
+    r = system.empty()
     yield [system.residual(r)], None
+    yield from steps_from(r, system, control)
+
+
+def steps_from(r, system, control):
+    """The steps after the first yield, from x and its residual r, which is written to."""
+    p, q = system.empty(), system.empty()
     yield from (_chunks if system.fused else _loop)(system, control, r, p, q)
 
 

@@ -15,6 +15,9 @@ from ._system import trivial
 
 __all__ = ["solve"]
 
+# Failures behind which a matrix that is not Hermitian may be.
+_SUSPECT = Status.INDEFINITE, Status.STAGNATED, Status.STALLED, Status.BREAKDOWN, Status.INCONSISTENT
+
 
 def solve(
     steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None,
@@ -87,7 +90,7 @@ def _in_the_users_scale(system, record, limits):
 
 def _name_the_cause(system, record):
     """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
-    failed = record.status in (Status.INDEFINITE, Status.STAGNATED, Status.BREAKDOWN, Status.INCONSISTENT)
+    failed = record.status in _SUSPECT
     if failed or (record.status is Status.MAXITER and record.iterations >= system.n):
         if not system.is_hermitian():
             record.status = Status.NOT_HERMITIAN

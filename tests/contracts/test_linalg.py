@@ -23,10 +23,20 @@ def block_sor(A, b, x0=None, **options):
     return linalg.sor(A, b, x0, omega=1.1, blocks=3, **options)
 
 
+def dcdm_without_a_model(A, b, x0=None, **options):
+    return linalg.dcdm(A, b, x0, model=None, **options)
+
+
+def dcdm_with_a_window(A, b, x0=None, **options):
+    return linalg.dcdm(A, b, x0, model=lambda r: -3 * r, n_ortho=5, **options)
+
+
 SWEEPS = linalg.gauss_seidel, adaptive_sor, symmetric_sor, block_sor, damped_jacobi, linalg.ssor_cg
 
 METHODS = [
     testing.Method(linalg.cg, definite=True, hermitian=True),
+    testing.Method(dcdm_without_a_model, definite=True, hermitian=True),
+    testing.Method(dcdm_with_a_window, definite=True, hermitian=True),
     testing.Method(linalg.minres, hermitian=True, atol=False),
     testing.Method(linalg.bicgstab),
     testing.Method(linalg.gmres),

@@ -453,6 +453,7 @@ def failures():
     yield Status.BREAKDOWN, linalg.bicgstab(np.kron(np.eye(3), np.array([[0, 1.0], [-1.0, 0]])), b)
     yield Status.NONFINITE, linalg.cg(nan, b)
     yield Status.DIVERGED, linalg.gauss_seidel(np.array([[1.0, 3.0], [2.0, 1.0]]), b[:2])
+    yield Status.STALLED, linalg.dcdm(A, b, model=np.zeros_like, on_stall="stop")
     yield Status.STOPPED, linalg.cg(A, b, callback=stop)
 
 
@@ -480,7 +481,7 @@ def test_every_failure_has_its_own_code():
     assert codes[Status.NONFINITE] == -12
     assert codes[Status.INCONSISTENT] == -13
     assert codes[Status.DIVERGED] == -14
-    assert all(codes[s] >= 1 for s in (Status.MAXITER, Status.STAGNATED, Status.STOPPED))
+    assert all(codes[s] >= 1 for s in (Status.MAXITER, Status.STAGNATED, Status.STALLED, Status.STOPPED))
 
 
 def test_every_failure_of_the_table_is_made_by_some_call():
