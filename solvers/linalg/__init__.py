@@ -11,6 +11,7 @@ from scipy.sparse.linalg import test  # noqa: F401
 from . import _elsewhere
 from ._amg import AMGPreconditioner, amg
 from ._bicgstab import bicgstab
+from ._box import BoxPoisson, box_poisson
 from ._cg import cg
 from ._dcdm import dcdm
 from ._gmres import gmres
@@ -30,6 +31,7 @@ from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, Tu
 #: Names of this module that do not do what SciPy does.
 OURS = (
     "AMGPreconditioner",
+    "BoxPoisson",
     "ChebyshevPreconditioner",
     "IncompleteCholesky",
     "KroneckerOperator",
@@ -45,6 +47,7 @@ OURS = (
     "TunedSSORCG",
     "amg",
     "bicgstab",
+    "box_poisson",
     "cg",
     "chebyshev",
     "dcdm",
