@@ -1,8 +1,8 @@
-"""Whether the permitted pairs can carry the weights: a proof that they cannot, or none.
+"""When to give up: where the permitted pairs cannot carry the weights, and where rounding holds the error up.
 
-They cannot if and only if some set of rows weighs more than all columns that it may go to (Hall's theorem; Gale 1957
-for weights). Such a set is looked for among the level sets of the potential u, which grows without bound on rows that
-cannot be served, and then by a maximal flow; what is found is weighed again before it is believed.
+They cannot carry them if and only if some set of rows weighs more than all columns that it may go to (Hall's theorem;
+Gale 1957 for weights). Such a set is looked for among the level sets of the potential u, which grows without bound on
+rows that cannot be served, and then by a maximal flow; what is found is weighed again before it is believed.
 """
 
 import math
@@ -13,10 +13,15 @@ import scipy.sparse.csgraph
 
 from .._result import Status
 
-__all__ = ["guarded", "named"]
+__all__ = ["RESTS", "guarded", "named", "rounding_floor"]
 
 # The potentials are asked after so many steps, and again whenever that number has doubled.
 _FIRST = 64
+# Steps after which the errors are asked, likewise, whether they still fall: over the last half of them by at least a
+# tenth, or steadily, as those of exact plain sweeps do.
+RESTS, _FALLS, _RISES = 256, 0.9, 0.25
+# Roundings of an exponent u_i + v_j - C_ij / eps and of sums, in the worst case seen, and some more.
+_ROUNDINGS = 4.0
 # SciPy's capacities are 32-bit integers: the total is spread over so many units.
 _UNITS = 2**30
 # A pair takes the flow some 100 bytes: so many of them always, else at most this part of n m.
@@ -25,10 +30,11 @@ _FAILED = (Status.MAXITER, Status.STAGNATED, Status.NONFINITE, Status.DIVERGED)
 
 
 def guarded(steps):
-    """The method, silent about overflow, which ends as INFEASIBLE as soon as its potentials prove that."""
+    """The method, silent about overflow, which ends as INFEASIBLE or STAGNATED as soon as there is proof of that."""
 
     def guard(problem, control):
         method, taken, due, forbids = steps(problem, control), 0, _FIRST, _forbids(problem)
+        floor = _Floor(problem)
         while True:
             # Not around the yield: what a callback does is not ours to silence.
             with np.errstate(all="ignore"):
@@ -38,9 +44,37 @@ def guarded(steps):
                     due = 2 * taken
                     if _level_set_proves(problem, _permitted(problem), control.threshold):
                         status = Status.INFEASIBLE
+                if status is None and floor.reached(norms):
+                    status = Status.STAGNATED
             yield norms, status
 
     return guard
+
+
+class _Floor:
+    """Whether rounding is all that is left of the error: it stays that small, goes up and down, and falls no more."""
+
+    def __init__(self, problem):
+        self._problem, self._seen, self._taken, self._due = problem, [], 0, RESTS
+
+    def reached(self, norms):
+        self._seen.append(norms)
+        self._taken += len(norms)
+        if self._taken < self._due:
+            return False
+        self._due = 2 * self._taken
+        before, after = np.array_split(np.concatenate(self._seen), 2)
+        return (
+            after.max() <= rounding_floor(self._problem.eps, self._problem.u, self._problem.v)
+            and after.min() > _FALLS * before.min()
+            and np.mean(np.diff(after) >= 0.0) > _RISES
+        )
+
+
+def rounding_floor(eps, u, v):
+    """The error of both marginals that rounding may explain; a number for each row of u and v."""
+    sums, exponents = math.sqrt(u.shape[-1] + v.shape[-1]), abs(u).max(axis=-1) + abs(v).max(axis=-1)
+    return _ROUNDINGS * eps * (sums + exponents)
 
 
 def named(record, problem, threshold):

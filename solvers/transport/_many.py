@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from ._feasibility import RESTS, rounding_floor
+
 __all__ = [
     "BROKEN", "FAR", "FITS", "GUARDED", "LOST", "NEAR", "NEAR_COSTS", "REACHED", "RUNNING", "SLOW", "begin", "sweep",
 ]  # fmt: skip
@@ -24,7 +26,8 @@ _CALL_ENTRIES = 4e7
 # Sweeps in a row without over-relaxation, at first; then twice as many each time, as long as there is room for errors.
 _PLAIN, _ROOM = 40, 2**20
 
-# Sweeps after which a problem with forbidden pairs goes to the single solve, which asks whether it has a plan at all.
+# Sweeps after which a problem with forbidden pairs goes to the single solve, which asks whether it has a plan at all;
+# as it asks, after more of them, whether only rounding is left of an error.
 _UNGUARDED = 64
 
 # How the sweeps of a problem ended. RUNNING: at a limit, or stopped; REACHED: its error says that it is solved; SLOW:
@@ -133,8 +136,20 @@ def _ended(batch, live, last, maxiter):
     batch.ends[live[reached]] = REACHED
     batch.ends[live[broken]] = BROKEN
     guarded = batch.forbids[live] & (batch.iterations[live] >= _UNGUARDED) & ~(reached | broken)
+    guarded |= _may_rest(batch, live, last) & ~(reached | broken)
     batch.ends[live[guarded]] = GUARDED
     return reached | broken | guarded | (batch.iterations[live] >= maxiter)
+
+
+def _may_rest(batch, live, last):
+    """Which errors rounding may explain."""
+    small = batch.iterations[live] >= RESTS
+    which = live[small]
+    if which.size:
+        # Where there is no weight, the potentials are -inf.
+        u, v = (np.where(np.isfinite(p), p, 0.0) for p in (batch.u[which], batch.v[which]))
+        small[small] = last[small] <= rounding_floor(float(np.finfo(batch.dtype).eps), u, v)
+    return small
 
 
 def _remaining(errors, taken, thresholds, omega):

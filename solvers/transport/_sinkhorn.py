@@ -288,6 +288,11 @@ def _sor_steps(problem, control, patience=math.inf):
                 break
         if not rule.observe(seen):
             problem.restore(saved)
+            if omega == 1.0 and not np.isfinite(errors[-1]):
+                # Smaller steps there are none.
+                if patience < math.inf:
+                    return
+                yield errors, None
             errors = np.where(np.isfinite(errors), errors, 2.0)
         yield errors, None
         # The errors after a change of omega promise too little.

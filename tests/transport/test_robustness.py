@@ -1,5 +1,7 @@
 """Hard problems with default options: no NaN, no wrong plan that is called converged, hardly a failure."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hard_problems import METHODS, error_of, judge, solve, suite
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers import InvalidInput, Status, transport
+from solvers.transport._feasibility import _Floor
 
 SUITE = list(suite())
 SMALL = list(suite(side=10, n=80))
@@ -227,3 +230,38 @@ def test_the_judge_sees_a_wrong_plan(rng):
     res.status = Status.CONVERGED
     with pytest.raises(AssertionError):
         judge(res, C, a, b, 0.01)
+
+
+def unattainable(C):
+    """Solves to no tolerance at all, of every kind that sweeps."""
+    for method in ("log", "sor", "scaling", "auto"):
+        yield transport.sinkhorn(C, eps=0.1, method=method, tol=0)
+        yield transport.sinkhorn([C, 2 * C], eps=0.1, method=method, tol=0)
+    for method in ("log", "auto"):
+        yield transport.sinkhorn(C, eps=0.1, method=method, tol=0, marginal_penalty=1.0)
+    yield transport.partial(C, eps=0.1, mass=0.5, tol=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sweeps_that_rounding_holds_up_end_soon_as_stagnated(rng, dtype):
+    for res in unattainable(rng.random((30, 40)).astype(dtype)):
+        statuses = res.status if isinstance(res.status, tuple) else (res.status,)
+        assert set(statuses) == {Status.STAGNATED}, repr(res)
+        assert np.max(res.iterations + res.newton_steps) <= 10_000
+        assert np.max(res.residual) <= 50 * np.finfo(dtype).eps
+
+
+def test_slow_sweeps_and_large_errors_are_not_taken_for_rounding(rng):
+    problem = SimpleNamespace(eps=2.0**-52, u=np.full(30, 5.0), v=np.full(40, -5.0))
+    rounding, slow = 1e-15 * rng.uniform(1, 3, 4000), 1e-14 * 0.9999 ** np.arange(4000)
+    for errors, rests in ((rounding, True), (slow, False), (1e6 * rounding, False)):
+        floor = _Floor(problem)
+        assert any([floor.reached(part) for part in np.array_split(errors, 60)]) is rests
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_costs_whose_ratios_to_eps_have_no_digits_end_at_once(rng, method):
+    C = 1e300 * rng.random((6, 7))
+    for res in (solve(C, eps=0.1, method=method), solve(C, eps=0.1, method=method, maxiter=200)):
+        assert res.status is Status.NONFINITE and res.iterations + res.newton_steps <= 500
+        assert np.isfinite(res.plan).all()
