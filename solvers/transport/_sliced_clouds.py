@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
-from .._arrays import leaving
-from .._errors import InvalidInput, UnsupportedType
+from .._arrays import enter, leaving
+from .._errors import InvalidInput
 from ._controls import Moments
 from ._measures import points, weights
 
@@ -21,46 +21,60 @@ _FAR = {"f": 0.5, "d": 100.0}
 class Clouds:
     """Points as the kernels take them.
 
+    Checks, means and covariances are the host's: clouds on a GPU come over once. Projections, sorts and sums, the work
+    of each direction, happen where the arrays, or the choice of a backend, say.
+
     Attributes
     ----------
-    X, Y : ndarray, shapes (n, d) and (m, d)
+    X, Y : numpy.ndarray, shapes (n, d) and (m, d)
         In units of ``unit`` and from a common origin; the caller's memory where nothing was to be changed, never
         written to.
     a, b : ndarray of float64, or None for uniform weights on both
         Of total 1.
     unit : float
         A power of 2 that keeps the p-th powers within range.
+    backend : {"cpu", "gpu"}
     leave : callable
-        Makes arrays of the library of X.
+        Makes arrays of the library of X of NumPy's.
     """
 
     def __init__(self, X, Y, a, b, p, normalize):
-        if _backend.pick(X=X, Y=Y, a=a, b=b) != "cpu":
-            raise UnsupportedType(
-                "`X` and `Y` must be projected on the CPU: bring them over (cupy.asnumpy, or .cpu() in torch), and "
-                "choose no backend but 'cpu' or 'auto'."
-            )
-        self.leave = leaving(X)
+        self.backend = _backend.pick(X=X, Y=Y, a=a, b=b)
+        self._kernels, self._leave = _backend.kernels(self.backend), leaving(X)
         X, Y = _filled("X", X), _filled("Y", Y)
+        # Where X is on one of several GPUs, the work is done there.
+        self._device, (X, Y, a, b) = X, map(_on_host, (X, Y, enter("a", a), enter("b", b)))
         if X.shape[1] != Y.shape[1]:
             raise InvalidInput(f"`Y` must have points of {X.shape[1]} coordinates as `X` has, got {Y.shape[1]}.")
-        self.p, self.d, self.backend = p, X.shape[1], "cpu"
+        self.p, self.d = p, X.shape[1]
         self.a, self.b = probabilities("a", a, len(X), normalize), probabilities("b", b, len(Y), normalize)
         if self.a is not None or self.b is not None:
             self.a, self.b = _uniform(self.a, len(X)), _uniform(self.b, len(Y))
         dtype = np.result_type(X.dtype, Y.dtype)
         self.X, self.Y, self.unit = _conditioned(X, Y, p, dtype, Moments(X, Y, self.a, self.b))
         self.moments = Moments(self.X, self.Y, self.a, self.b)
-        self._kernels = _backend.kernels("cpu")
+        with self._kernels.device_of(self._device):
+            self._there = [each if each is None else self._sent(each) for each in (self.X, self.Y, self.a, self.b)]
+
+    def _sent(self, values):
+        return values if self.backend == "cpu" else self._kernels.to_device(values, values.dtype)
+
+    def leave(self, values):
+        with self._kernels.device_of(self._device):
+            return self._leave(self._sent(values))
 
     def powers(self, directions, slopes=None, gradients=(None, None)):
         """W_p^p along directions; with slopes (L,) their product with the derivatives is added to the gradients."""
-        out = np.empty(len(directions))
-        here = self.X, self.Y, self.a, self.b, np.ascontiguousarray(directions)
-        if slopes is None:
-            self._kernels.sliced_powers(*here, self.p, out)
-        else:
-            self._kernels.sliced_gradients(*here, np.ascontiguousarray(slopes), self.p, out, *gradients)
+        kernels, out, directions = self._kernels, np.empty(len(directions)), np.ascontiguousarray(directions)
+        with kernels.device_of(self._device):
+            if slopes is None:
+                kernels.sliced_powers(*self._there, directions, self.p, out)
+                return out
+            there = [self._sent(each) for each in gradients]
+            kernels.sliced_gradients(*self._there, directions, np.ascontiguousarray(slopes), self.p, out, *there)
+            for each, added in zip(gradients, there):
+                if added is not each:
+                    each[...] = kernels.to_host(added)
         return out
 
     def coincide(self):
@@ -96,6 +110,10 @@ def probabilities(name, given, size, normalize):
         )
     values = np.asarray(values, dtype=np.float64) / total
     return None if np.all(values == values[0]) else values
+
+
+def _on_host(values):
+    return values.get() if hasattr(values, "get") else values
 
 
 def _filled(name, given):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
 from ._controls import Moments
 from ._gaussian import gaussian_mean
 from ._measures import points
@@ -115,7 +115,13 @@ class _Family:
     """The clouds as the kernels take them: from a common origin, in a common unit, with weights of total 1."""
 
     def __init__(self, clouds, weights, p, normalize):
-        clouds = [points(f"clouds[{i}]", cloud) for i, cloud in enumerate(_sequence("clouds", clouds))]
+        clouds = _sequence("clouds", clouds)
+        if _backend.pick(**{f"clouds[{i}]": cloud for i, cloud in enumerate(clouds)}) != "cpu":
+            raise UnsupportedType(
+                "`clouds` must be compared on the CPU: bring them over (cupy.asnumpy, or .cpu() in torch), and choose "
+                "no backend but 'cpu' or 'auto'; sliced_wasserstein compares two clouds on a GPU."
+            )
+        clouds = [points(f"clouds[{i}]", cloud) for i, cloud in enumerate(clouds)]
         if not clouds:
             raise InvalidInput("`clouds` must hold at least one cloud of points, got none.")
         for i, cloud in enumerate(clouds):

@@ -382,12 +382,6 @@ def test_unsupported_kinds(rng, wrong):
         sliced(arguments.pop("X"), arguments.pop("Y"), **arguments)
 
 
-def test_a_gpu_is_refused_with_a_remedy(rng, monkeypatch):
-    monkeypatch.setattr("solvers._backend.pick", lambda **arrays: "gpu")
-    with pytest.raises(UnsupportedType, match="CPU: bring them over"):
-        sliced(rng.standard_normal((4, 3)), rng.standard_normal((5, 3)))
-
-
 def test_weights_are_normalised_on_request_only(rng):
     X, Y, a = rng.standard_normal((6, 3)), rng.standard_normal((5, 3)), rng.random(6)
     options = dict(n_projections=64, rng=0)
