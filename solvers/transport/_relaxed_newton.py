@@ -91,7 +91,8 @@ class Whole:
         indptr, indices, data = self.kernels.threshold_plan(self.cost, inv_eps, u, v, cut)
         S = scipy.sparse.csr_array((data, indices, indptr), shape=(u.size, v.size))
         if self._beside[1]:
-            S = scipy.sparse.hstack((S, _large(u, v0, cut).T), "csr")
+            # SciPy joins rows of one format in place of going through triples.
+            S = scipy.sparse.hstack((S, _large(u, v0, cut).T.tocsr()), "csr")
         if self._beside[0]:
             row = _large(v, u0, cut)
             row.resize(1, S.shape[1])  # the corner is forbidden
