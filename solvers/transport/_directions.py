@@ -69,23 +69,27 @@ class Directions:
         while start < self.rotations:
             stop = min((start // sets + 1) * sets, self.rotations)
             streams = range(start // each, -(-stop // each))
-            drawn = np.concatenate([self._stream(s) for s in streams])
+            drawn = self._made(*map(np.concatenate, zip(*map(self._stream, streams))))
             yield drawn[start - streams[0] * each :][: stop - start].reshape(-1, self.d)
             start = stop
 
     def _stream(self, number):
-        """All sets of one stream, shape (sets, size, d)."""
+        """The numbers that one stream draws for its sets."""
         # What spawn() gives as its child of this number.
         seed = np.random.SeedSequence(self._root.entropy, spawn_key=(number,))
-        rng, sets, k, d = np.random.default_rng(seed), self._per_stream, self.size, self.d
-        if self.kind == "iid":
-            rows = rng.standard_normal((sets, 1, d))
-            return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-        if self.kind == "orthogonal":
-            return _frames(rng.standard_normal((sets, k, d)))
+        rng, sets, d = np.random.default_rng(seed), self._per_stream, self.d
         if self.kind == "sobol":
-            return _shifted(self._base, rng.integers(0, 1 << _BITS, (sets, 1, d)), rng.random((sets, 1, d)))
-        return self._base @ _frames(rng.standard_normal((sets, d, d)))
+            return rng.integers(0, 1 << _BITS, (sets, 1, d)), rng.random((sets, 1, d))
+        return (rng.standard_normal((sets, d if self.kind in _BASES else self.size, d)),)
+
+    def _made(self, *drawn):
+        """Directions from the numbers of many sets, shape (sets, size, d)."""
+        if self.kind == "sobol":
+            return _shifted(self._base, *drawn)
+        (rows,) = drawn
+        if self.kind == "iid":
+            return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+        return _frames(rows) if self.kind == "orthogonal" else self._base @ _frames(rows)
 
 
 class OwnDirections:

@@ -82,26 +82,31 @@ def _unit_gap(A, B, gradient=False):
 
 def _outer(A, B, gradient):
     """d times the means: the periodic rule, refined until it settles, or else the one in log tan phi."""
-    n, total, before = 1, 0.0, None
+    n = _FIRST
+    # At the ends of the interval the integrand is zero.
+    total = _nodes(A, B, *_squares(np.arange(1, n) / n), np.full(n - 1, 1.0 / n), False)[0]
     while n < _LAST:
-        phi = (np.arange(n) + 0.5) * (math.pi / 2 / n)
-        here = _nodes(A, B, np.cos(phi) ** 2, np.sin(phi) ** 2, np.full(n, 1.0 / n), gradient and n >= _FIRST)
-        # The old nodes and their middles make the rule of twice as many; the ends of the interval count nothing.
-        total = (total + here[0]) / 2
+        here = _nodes(A, B, *_squares((np.arange(n) + 0.5) / n), np.full(n, 1.0 / n), gradient)
+        # The old nodes and their middles make the rule of twice as many.
+        before, total = total, (total + here[0]) / 2
         n *= 2
-        if before is not None and n >= 2 * _FIRST:
-            change = abs(total - before)
-            # The error of the finer rule is about the square of this difference.
-            if change <= max(_SETTLED * total, 1e-13):
-                return 2 * total, *here[1:]
-            if n >= 16 and len(A) > 32 and change > 1e-3 * total:
-                break
-        before = total
+        change = abs(total - before)
+        # The error of the finer rule is about the square of this difference.
+        if change <= max(_SETTLED * total, 1e-13):
+            return 2 * total, *here[1:]
+        if n >= 16 and len(A) > 32 and change > 1e-3 * total:
+            break
     reach = math.ceil(_OUTER_REACH / _OUTER_STEP)
     y = _OUTER_STEP * np.arange(-reach, reach + 1)
     weights = _OUTER_STEP / (math.pi * np.cosh(y))
     gap, *sides = _nodes(A, B, 1 / (1 + np.exp(2 * y)), 1 / (1 + np.exp(-2 * y)), weights, gradient)
     return 2 * gap, *sides
+
+
+def _squares(parts):
+    """cos^2 and sin^2 of these parts of a right angle."""
+    phi = parts * (math.pi / 2)
+    return np.cos(phi) ** 2, np.sin(phi) ** 2
 
 
 def _nodes(A, B, c2, s2, weights, gradient):
