@@ -123,10 +123,10 @@ def _coarsen(nz, ny, nx, mz, my, mx, pad, coarse_pad, diagonal, faces, coarse_di
 @strict
 def _faces(indptr, indices, data, nz, ny, nx, pad, tolerance, faces, diagonal):
     sizes, strides = (nz, ny, nx), (nx * ny, nx, 1)
-    n = nz * ny * nx
+    n, below = nz * ny * nx, np.zeros(3)
     for i in range(n):
         place = (i // (nx * ny), (i // nx) % ny, i % nx)
-        below = np.zeros(3)
+        below[:] = 0
         scale, total, sum_of_faces = 0.0, 0.0, 0.0
         for k in range(indptr[i], indptr[i + 1]):
             if indices[k] == i:
