@@ -26,7 +26,7 @@ from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
 
 _AREAS = ("linalg", "pde", "transport")
-_ON_FIRST_USE = (*_AREAS, "compat", "testing")
+_ON_FIRST_USE = (*_AREAS, "compat", "deep", "testing")
 
 __all__ = [
     "BackendUnavailable",
@@ -40,6 +40,7 @@ __all__ = [
     "backend",
     "backends",
     "compat",
+    "deep",
     "get_threads",
     "linalg",
     "pde",

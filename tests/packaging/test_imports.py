@@ -22,6 +22,7 @@ FOLDERS = ("solvers", "kernels", "benchmarks")
         "solvers.benchmarks",
         "solvers.benchmarks.cli",
         "solvers.compat.pot",
+        "solvers.deep",
         "solvers.__main__",
     ],
 )
