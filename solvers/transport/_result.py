@@ -53,7 +53,7 @@ class TransportResult(Result):
     marginal_error : float
         The L1 error of both marginals relative to the mass, recomputed.
     iterations : int
-        Sweeps.
+        Sweeps; ``n_matvec`` is the same number: a sweep is to transport what a product with A is to a linear system.
     newton_steps : int
     mass, eps : float
         The total of the weights (of the plan, where the weights may give), and the regularisation.

@@ -103,10 +103,12 @@ def pairwise_sliced_wasserstein(
     family = _Family(clouds, weights, power_of(p), _checks.flag("normalize", normalize))
     n_projections = None if n_projections is None else _checks.count("n_projections", n_projections, 2)
     control = family.control(control, n_projections or 256)
+    plan = Plan(family, n_projections, None, 0.0, 65536, directions, None, None, rng)
+    _mapping(executor)
     if len(family.points) == 1:
         powers = deviations = np.zeros((1, 1))
     else:
-        powers, deviations = _estimate(family, n_projections, directions, control, rng, executor)
+        powers, deviations = _estimate(family, plan, control, executor)
     D, S = family.distances(powers, deviations)
     return (D, S) if errors else D
 
@@ -191,9 +193,8 @@ def _conditioned(clouds, p):
     return [both.X, *np.split(both.Y, ends[:-1])], both.unit
 
 
-def _estimate(family, number, directions, control, rng, executor):
+def _estimate(family, plan, control, executor):
     """Powers and their standard errors, (k, k) each."""
-    plan = Plan(family, number, None, 0.0, 65536, directions, None, None, rng)
     if family.d == 1:
         size, rows, control = 1, np.ones((1, 1)), None
     else:
@@ -217,8 +218,24 @@ def _estimate(family, number, directions, control, rng, executor):
     return powers, deviations
 
 
+def _mapping(executor):
+    """Refuse what does not map functions over tasks, before anything is computed."""
+    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "map", None))):
+        got = f"the class {executor.__name__}" if isinstance(executor, type) else f"a {type(executor).__name__}"
+        raise UnsupportedType(
+            f"`executor` must be None or an open executor with map(function, tasks), got {got}; pass one such as "
+            "concurrent.futures.ThreadPoolExecutor()."
+        )
+
+
 def _mapped(executor, function, tasks):
-    return map(function, tasks) if executor is None else executor.map(function, tasks)
+    """The answers in the order of the tasks; what a task raises is the caller's to see."""
+    count = 0
+    for answer in map(function, tasks) if executor is None else executor.map(function, tasks):
+        yield answer
+        count += 1
+    if count != len(tasks):
+        raise InvalidInput(f"`executor` must return one answer a task, {len(tasks)}, got {count}.")
 
 
 def _moments(family, control, executor):

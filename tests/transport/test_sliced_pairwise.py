@@ -202,3 +202,28 @@ def test_unsupported_kinds(rng):
     with pytest.raises(UnsupportedType, match="`errors` must be True or False"):
         pairwise([rng.standard_normal((4, 3))], errors=1)
     assert pairwise(family(rng), [[1] * 30] * 4, normalize=True, n_projections=32).shape == (4, 4)
+
+
+class Forgetful:
+    """Maps over all tasks but the last."""
+
+    def map(self, function, tasks):
+        return map(function, tasks[:-1])
+
+
+@pytest.mark.parametrize("executor", [3, ThreadPoolExecutor, Forgetful()], ids=["number", "class", "forgetful"])
+def test_what_does_not_map_is_one_sentence(rng, executor):
+    with pytest.raises((InvalidInput, UnsupportedType), match=r"^`executor` must [^\n]*\.$"):
+        pairwise(family(rng), executor=executor)
+
+
+def test_what_a_worker_raises_comes_through(rng, monkeypatch):
+    monkeypatch.setattr(_sliced_pairwise, "_powers", lambda *_: 1 / 0)
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ZeroDivisionError):
+        pairwise(family(rng), executor=executor)
+
+
+@pytest.mark.parametrize("options", [dict(rng="seed"), dict(directions="few"), dict(executor=3)], ids=str)
+def test_one_cloud_is_no_excuse_for_bad_options(rng, options):
+    with pytest.raises((InvalidInput, UnsupportedType), match=f"`{next(iter(options))}` must be"):
+        pairwise(family(rng, k=1), **options)
