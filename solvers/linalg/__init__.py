@@ -13,6 +13,7 @@ from ._amg import AMGPreconditioner, amg
 from ._bicgstab import bicgstab
 from ._box import BoxPoisson, box_poisson
 from ._cg import cg
+from ._coarse_space import CoarseSpace
 from ._dcdm import dcdm
 from ._gmres import gmres
 from ._kron import KroneckerOperator, kron_matvec, kron_solve
@@ -33,6 +34,7 @@ OURS = (
     "AMGPreconditioner",
     "BoxPoisson",
     "ChebyshevPreconditioner",
+    "CoarseSpace",
     "IncompleteCholesky",
     "KroneckerOperator",
     "LinearResult",
