@@ -173,7 +173,8 @@ def test_what_is_forbidden_in_a_text(text, count):
 
 def kernels_in(text):
     """The names of the kernels, and not those of the functions that they call."""
-    return re.findall(r"__global__\s+(?:[A-Z_]+\s+)?void\s+(\w+)\s*\(", without_comments(text))
+    bounds = r"(?:[A-Z_]+\s+|__launch_bounds__\([^)]*\)\s+)?"
+    return re.findall(rf"__global__\s+{bounds}void\s+(\w+)\s*\(", without_comments(text))
 
 
 @pytest.mark.parametrize("name", SOURCES)
