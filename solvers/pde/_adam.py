@@ -27,10 +27,11 @@ import numpy as np
 from .._errors import InvalidInput
 from .._result import Status
 from ..linalg._kron import mode_products
-from ._gram import Line, Mixture, diagonal_sums, lag_sums, toeplitz
+from ._gram import Line, Mixture, diagonal_sums, lag_sums
 from ._kernels import SpectralMixture, of_each_axis
 from ._solution import GPSolution
 from ._source import sizes_of
+from ._translates import BETWEEN, Translates
 
 __all__ = ["MAXITER", "Trained", "published_kernel", "train"]
 
@@ -39,8 +40,8 @@ RATE, SIDES, SIDES_FIRST_ORDER = 1e-2, 200.0, 500.0
 COMPONENTS, HIGHEST = 30, 20.0
 NODES = {1: 400, 2: 200}
 MAXITER = 1000
-# Checkpoints of a run, and where between two nodes they look: nowhere near a node, the middle or a third.
-_CHECKS, _BETWEEN = 20, 0.382
+# Checkpoints of a run.
+_CHECKS = 20
 # Some eight matrices of this size are alive at once, a gigabyte together.
 _MOST = 4096
 
@@ -254,7 +255,7 @@ class _Run:
     def __init__(self, problem, objective, reference, callback):
         self._problem, self._objective, self._callback = problem, objective, callback
         self._reference = reference
-        self._points = tuple(line.x[:-1] + _BETWEEN * (line.x[1] - line.x[0]) for line in objective.lines)
+        self._points = tuple(line.x[:-1] + BETWEEN * (line.x[1] - line.x[0]) for line in objective.lines)
         self._truth = reference.predict(self._points)
         self.values, self.errors = [], []
 
@@ -307,7 +308,7 @@ class _Run:
         mixtures = [Mixture(line.name, p.copy()) for line, p in zip(lines, parameters, strict=True)]
         for line, mixture in zip(lines, mixtures, strict=True):
             line.update(mixture.parameters)
-        return _Translates(self._problem.box, lines, mixtures), mode_products([line.A for line in lines], U)
+        return Translates(self._problem.box, lines, mixtures), mode_products([line.A for line in lines], U)
 
     def _error(self, grid, alpha):
         """The estimated error, and the distance to the other solution that it is made of."""
@@ -327,40 +328,6 @@ class _Run:
         residual = _rms(sum(parts) - right) / largest
         kernels = tuple(axis.kernel for axis in grid.axes)
         return Trained(error, distance, self._reference.error_estimate, residual, np.array(self.values), kernels)
-
-
-class _Translates:
-    """A grid whose basis functions are the kernel's translates k(x - x_j), as GPSolution wants one."""
-
-    def __init__(self, box, lines, mixtures):
-        self.box, self.d = box, len(lines)
-        self.sizes = tuple(line.n for line in lines)
-        self.axes = [_Axis(line, mixture) for line, mixture in zip(lines, mixtures, strict=True)]
-        self.frequencies = tuple(mixture.frequencies for mixture in mixtures)
-
-    def between(self, alpha, orders):
-        """A derivative at one point of each cell."""
-        return mode_products([axis.between(k) for axis, k in zip(self.axes, orders, strict=True)], alpha)
-
-
-class _Axis:
-    def __init__(self, line, mixture):
-        self.x, self._mixture = line.x, mixture
-
-    def at(self, x, order=0):
-        """The functions, or a derivative of theirs, at points x: shape (points, n)."""
-        if order > 2:
-            raise InvalidInput(f'`derivative` must have orders up to 2 after method="adam", got {order}.')
-        return self._mixture.curve(np.subtract.outer(np.asarray(x, dtype=np.float64), self.x), order)
-
-    @property
-    def kernel(self):
-        return self._mixture.as_kernel()
-
-    def between(self, order):
-        n = len(self.x)
-        lags = (np.arange(1 - n, n) + _BETWEEN) * (self.x[1] - self.x[0])
-        return toeplitz(self._mixture.curve(lags, order))[:-1]
 
 
 def _along(M, X, axis):

@@ -52,8 +52,9 @@ class Axis:
         self.omegas, deviations = kernel.features(high - low, limit)
         self.band = kernel.band_limit(high - low, limit)
         self.root = np.sqrt(self.w)
+        waves = self._waves(self.x)
         U, s, Vt = scipy.linalg.svd(
-            self.root[:, None] * self._features(self.x, 0) * np.tile(deviations, 2), full_matrices=False
+            self.root[:, None] * self._features(waves, 0) * np.tile(deviations, 2), full_matrices=False
         )
         keep = s > _RANK * s[0]
         self._combine = (np.tile(deviations, 2)[:, None] * Vt[keep].T) / s[keep]
@@ -61,9 +62,11 @@ class Axis:
         self.r = len(self.deviations)
         self.orders = sorted(set(orders))
         # E[k] takes coefficients to the k-th derivative at the nodes, times the root of the weights.
-        self.E = {k: self.Q if k == 0 else self.root[:, None] * self.at(self.x, k) for k in self.orders}
+        higher = {k: self.root[:, None] * (self._features(waves, k) @ self._combine) for k in self.orders if k}
+        self.E = {0: self.Q} | higher
         self.D = {k: self.Q.T @ E for k, E in self.E.items()}
         self._split()
+        self._free = {}
 
     def _split(self):
         points = [(self.low, self.high)[side] for side, _ in self.ends]
@@ -74,17 +77,39 @@ class Axis:
         weighted = self.B * self.deviations**2
         self.lift = np.linalg.solve(weighted @ self.B.T, weighted).T if k else np.zeros((self.r, 0))
 
-    def _features(self, x, order):
-        phase = np.multiply.outer(x - 0.5 * (self.low + self.high), self.omegas)
-        size = self.omegas**order
-        # The derivatives of a cosine and a sine, without a shift of phase, which would cost digits.
-        c, s = np.cos(phase) * size, np.sin(phase) * size
+    def _waves(self, x):
+        phase = np.multiply.outer(np.asarray(x, dtype=np.float64) - 0.5 * (self.low + self.high), self.omegas)
+        return np.cos(phase), np.sin(phase)
+
+    def _features(self, waves, order):
+        c, s = waves
+        if order:
+            # The derivatives of a cosine and a sine, without a shift of phase, which would cost digits.
+            size = self.omegas**order
+            c, s = c * size, s * size
         first, second = ((c, s), (-s, c), (-c, -s), (s, -c))[order % 4]
         return np.concatenate([first, second], axis=1)
 
     def at(self, x, order=0):
         """The basis, or its derivative of that order, at points x: shape (points, r)."""
-        return self._features(np.asarray(x, dtype=np.float64), order) @ self._combine
+        return self._features(self._waves(x), order) @ self._combine
+
+    def at_all(self, x, orders):
+        """The same for some orders, by order."""
+        waves = self._waves(x)
+        return {k: self._features(waves, k) @ self._combine for k in orders}
+
+    def free(self, order):
+        """E of what is zero at the ends: E[order] Z, shape (n, r - k)."""
+        if order not in self._free:
+            self._free[order] = self.E[order] @ self.Z
+        return self._free[order]
+
+    def inside(self, order):
+        """D of what is zero at the ends: Z^T D[order] Z, shape (r - k, r - k)."""
+        if ("inside", order) not in self._free:
+            self._free["inside", order] = self.Z.T @ self.D[order] @ self.Z
+        return self._free["inside", order]
 
     @property
     def project(self):

@@ -60,6 +60,8 @@ def estimate(grid, terms, f, N, U, linear):
     at = grid.bases_at(points, (*coefficients, (0,) * grid.d))
     u, size, residual, spread = _residual(grid, coefficients, f, N, U, points, at)
     unorm, size = max(_rms(u), 1e-300), max(size, 1e-300)
+    if not np.all(np.isfinite(residual)):
+        return Estimate(*[np.inf] * 6)
     bases = _of_each(grid, at, lambda axis, own: own[0] @ axis.Z)
     if f.shape is None and grid.d == 1:
         moved, left = _on_the_line(grid.axes[0], coefficients, N, u, points[0], residual, at[0])
@@ -73,12 +75,13 @@ def estimate(grid, terms, f, N, U, linear):
         moved = linear.solve(grid.test(grid.root * (min(beyond, 1e300) * noise)))
     gap, data = grid.at_sides(U)
     shaken = linear.solve(grid.test(grid.root * (_rounding(grid) * spread * noise)))
-    found = [
-        _rms(grid.multiply(bases, moved)) / unorm,
-        beyond / (_symbol(grid, coefficients) * unorm),
-        gap / max(unorm, data, 1e-300),
-        _mean_square(grid, shaken) / unorm,
-    ]
+    with np.errstate(all="ignore"):
+        found = [
+            _rms(grid.multiply(bases, moved)) / unorm,
+            beyond / (_symbol(grid, coefficients) * unorm),
+            gap / max(unorm, data, 1e-300),
+            _mean_square(grid, shaken) / unorm,
+        ]
     found = [float(e) if np.isfinite(e) else np.inf for e in found]
     # These are parts of the u at hand; what they leave of it is the least that the true one can be, and where they
     # are much of it, or the residual is as large as the terms, nothing is known.

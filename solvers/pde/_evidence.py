@@ -19,7 +19,9 @@ __all__ = ["Fit", "Rest", "fit"]
 # The last is of a source that does not vanish at the sides: its sine coefficients fall with each index by itself.
 DECAYS = ((0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (2, 1))
 _STEPS, _SMALL, _LONGEST, _HALVINGS, _STARTS = 60, 1e-5, 2.0, 20, 12
-_LEAST = 1e-300
+_LEAST = 1e-120
+# Data as small as this are zero.
+_NOTHING = 1e-100
 # Degrees of freedom of the rest that tell the noise to a tenth.
 _ENOUGH = 50
 
@@ -75,6 +77,11 @@ def fit(z, gain, prior, lambdas, d, rest, noise=None, decays=DECAYS):
         s, where it is known.
     decays : sequence of pairs
     """
+    # In units of the data, whose squares and theirs are then in the range of float64.
+    size = float(np.abs(z).max(initial=0.0))
+    unit = size * float(np.sqrt(np.mean(np.square(z / size)))) if size > _NOTHING else 1.0
+    z, rest = z / unit, Rest(rest.squares / unit**2, rest.count, rest.variance)
+    noise = None if noise is None else noise / unit
     if noise is None and rest.count >= _ENOUGH:
         noise = max(math.sqrt(rest.squares / (rest.count * rest.variance)), _LEAST**0.5)
     # The constant, of lambda zero, is as likely as the longest wave.
@@ -89,9 +96,10 @@ def fit(z, gain, prior, lambdas, d, rest, noise=None, decays=DECAYS):
         if best is None or found.value > best[0].value:
             best = found, decay, shape
     found, decay, shape = best
-    scale = max(found.alpha, found.uncertainty)
+    scale = max(found.alpha, found.uncertainty) * unit**2
     variances = (scale * shape).reshape(z.shape)
-    return Fit(scale, math.sqrt(found.s2), decay, variances, found.value, steps, found.converged)
+    evidence = found.value - (z.size + rest.count) * math.log(unit)
+    return Fit(scale, unit * math.sqrt(found.s2), decay, variances, evidence, steps, found.converged)
 
 
 class _Ascent:

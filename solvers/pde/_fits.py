@@ -8,6 +8,7 @@ from ._grid import Grid
 from ._linear import Linear
 from ._newton import solve_linear
 from ._posterior import Posterior, rest_of
+from ._sampling import LARGEST
 
 __all__ = ["ByNodes", "InModes", "Observations"]
 
@@ -41,15 +42,15 @@ class InModes:
 
     def _u_of(self, theta):
         below = self._mu0 + theta @ self._mu
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return (self._f - theta @ self._l) / below, below
 
     def __call__(self, theta):
         """Residuals and the derivatives of u, both in units of the noise at a node."""
         u, below = self._u_of(theta)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             J = -(self._l + self._mu * u) / below
-        return self._weight * (self._u - u), (self._weight * J).T
+            return self._weight * (self._u - u), (self._weight * J).T
 
     def start(self):
         """From the equation with u smoothed, in units of u, so that low modes count most."""
@@ -65,7 +66,9 @@ class InModes:
         return self.mean_square(cost) * count / max(count - q, 1.0)
 
     def solution(self, theta):
-        u = np.nan_to_num(self._u_of(theta)[0]).reshape(self._modes.shape)
+        u = self._u_of(theta)[0]
+        # Where theta has no solution, what there is of one.
+        u = np.where(np.abs(u) <= LARGEST, u, 0.0).reshape(self._modes.shape)
         U = self._data.lift + self._modes.coefficients(u)
         return _at_nodes(self._data.grid, {(0,) * self._data.grid.d: 1.0}, U)
 

@@ -28,15 +28,24 @@ class Grid:
 
     def __init__(self, box, sizes, kernels, boundary, terms, kind, backend="cpu"):
         self.box, self.sizes, self.boundary, self.d, self.backend = box, sizes, boundary, len(box), backend
-        self.axes = [
-            Axis(*box[i], sizes[i], kernels[i], boundary.ends[i], terms.orders(i), kind) for i in range(self.d)
-        ]
+        made = []
+        self.axes = []
+        for i in range(self.d):
+            given = (*box[i], sizes[i], kernels[i], boundary.ends[i], terms.orders(i), kind)
+            # Equal axes are one, whose basis is made once.
+            same = (axis for axis, of in zip(self.axes, made, strict=True) if of == given)
+            self.axes.append(next(same, None) or Axis(*given))
+            made.append(given)
         for i, axis in enumerate(self.axes):
             if axis.r <= len(axis.ends):
                 raise InvalidInput(f"`n` must give axis {i} more than {len(axis.ends)} unknowns, got {axis.r}.")
         self.nodes = np.ix_(*(axis.x for axis in self.axes))
         self.root = outer([axis.root for axis in self.axes])
         self.shape = tuple(axis.Z.shape[1] for axis in self.axes)
+
+    def __getstate__(self):
+        # Users' functions at the sides often cannot be pickled, and solutions no longer need them.
+        return self.__dict__ | {"boundary": None}
 
     @property
     def frequencies(self):
@@ -74,7 +83,7 @@ class Grid:
 
     def apply(self, coefficients, U):
         """sum of c times derivatives of U at the nodes, times the root of the weights."""
-        return self._sum(coefficients, U, [axis.E for axis in self.axes])
+        return self.sum_of(coefficients, U, [axis.E for axis in self.axes])
 
     def tested(self, coefficients, U):
         """``test`` of ``apply``: terms whose coefficients are numbers never leave the space of coefficients."""
@@ -82,18 +91,25 @@ class Grid:
             return self.apply(coefficients, U)
         numbers = {index: c for index, c in coefficients.items() if np.ndim(c) == 0}
         varying = {index: c for index, c in coefficients.items() if np.ndim(c)}
-        right = self.inner(self._sum(numbers, U, [axis.D for axis in self.axes])) if numbers else 0.0
+        right = self.inner(self.sum_of(numbers, U, [axis.D for axis in self.axes])) if numbers else 0.0
         return right + self.test(self.apply(varying, U)) if varying else right
 
     def apply_at(self, coefficients, U, points):
         """The same, unweighted, on the grid of some points of each axis; ``coefficients`` are of that grid."""
-        bases = [
-            {k: axis.at(x, k) for k in {index[i] for index in coefficients}}
-            for i, (axis, x) in enumerate(zip(self.axes, points, strict=True))
-        ]
-        return self._sum(coefficients, U, bases)
+        return self.sum_of(coefficients, U, self.bases_at(points, coefficients))
 
-    def _sum(self, coefficients, U, bases):
+    def bases_at(self, points, indices):
+        """For each axis the derivatives of its basis, by order, that some multi-indices have, at some points."""
+        found = []
+        for i, (axis, x) in enumerate(zip(self.axes, points, strict=True)):
+            orders = {index[i] for index in indices}
+            same = (k for k in range(i) if self.axes[k] is axis and points[k] is x and found[k].keys() == orders)
+            before = next(same, None)
+            found.append(axis.at_all(x, orders) if before is None else found[before])
+        return found
+
+    def sum_of(self, coefficients, U, bases):
+        """sum of c times derivatives of U in the bases of ``bases_at``."""
         total = 0.0
         for index, c in coefficients.items():
             total = total + c * self.multiply([basis[k] for basis, k in zip(bases, index, strict=True)], U)

@@ -16,6 +16,7 @@ from ._infer_source import observed, smoothed
 from ._kernels import SpectralMixture, of_each_axis
 from ._noisy import checked_noise
 from ._operators import Terms
+from ._sampling import real
 from ._source import Source, checked_box
 from ._weak import refusal
 
@@ -128,16 +129,16 @@ def _terms(operators, known, d):
 
 
 def _start(theta0, q):
-    theta = _checks.finite("theta0", _checks.real_array("theta0", theta0))
-    return _checks.shape_is("theta0", theta, [(q,)], "to go with `operators`").astype(np.float64)
+    return _checks.shape_is("theta0", real("theta0", theta0), [(q,)], "to go with `operators`")
 
 
+@np.errstate(all="ignore")  # steps that overflow are not taken
 def _fit(model, theta, noise, maxiter):
     """Levenberg and Marquardt's method: theta, the mean squares at each step, a status, J and the variance of noise."""
     r, J = model(theta)
     cost, damping, costs = float(r @ r), 1e-3, []
     status = Status.MAXITER
-    costs.append(model.mean_square(cost))
+    costs.append(model.mean_square(cost) if np.isfinite(cost) else np.inf)
     for _ in range(maxiter):
         s2 = noise**2 if noise != "auto" else model.variance(cost, len(theta))
         size = np.linalg.norm(J, axis=0)
@@ -191,7 +192,7 @@ class CoefficientEstimate(Result):
     def __init__(self, *, theta, J, s2, u, axes, solver, **fields):
         super().__init__(**fields)
         self.theta: NDArray = theta
-        self.noise, self.u, self.solver = float(np.sqrt(s2)), u, solver
+        self.noise, self.u, self.solver = float(np.sqrt(s2)) if np.isfinite(s2) else np.inf, u, solver
         self.axes = tuple(axis.x.copy() for axis in axes)
         q = len(theta)
         self.covariance = np.diag(np.full(q, np.inf))
@@ -206,8 +207,8 @@ class CoefficientEstimate(Result):
         sentence = {
             Status.CONVERGED: "The fit is at a minimum, and `covariance` says what the noise leaves unknown.",
             Status.MAXITER: "The steps came to their limit; raise `maxiter`, or give `theta0` nearer the coefficients.",
-            Status.BREAKDOWN: "The data do not tell the coefficients apart; fix one of them in `known`, "
-            "or observe another solution.",
+            Status.BREAKDOWN: "The data do not tell the coefficients apart, or not where the steps came to; fix one of "
+            "them in `known`, observe another solution, or give `theta0` nearer the coefficients.",
         }[self.status]
         return f"{self!r}: {sentence}"
 

@@ -15,9 +15,9 @@ from ._grid import Grid
 from ._kernels import SpectralMixture, of_each_axis
 from ._noisy import checked_noise, kernels_for
 from ._operators import Terms
-from ._points import evaluated, points_of
+from ._points import drawn, evaluated, points_of
 from ._posterior import posterior
-from ._sampling import evaluate
+from ._sampling import evaluate, real
 from ._source import checked_box
 from ._weak import smooth_lifts
 
@@ -99,13 +99,13 @@ def infer_source(
 
 def observed(name, values, d):
     """Values at the nodes, as a new array of float64."""
-    values = _checks.finite(name, _checks.real_array(name, values))
-    if values.dtype.kind == "c" or values.ndim != d or min(values.shape) < 8:
+    values = real(name, values)
+    if values.ndim != d or min(values.shape) < 8:
         raise InvalidInput(
-            f"`{name}` must hold real values at the nodes, {d} axes of at least 8 as `box` has {d} dimensions, "
-            f"got shape {values.shape} and dtype {values.dtype}."
+            f"`{name}` must hold values at the nodes, {d} axes of at least 8 as `box` has {d} dimensions, got shape "
+            f"{values.shape}."
         )
-    return values.astype(np.float64)
+    return values
 
 
 def smoothed(u_obs, terms, boundary, box, kernels, kind, noise):
@@ -165,6 +165,7 @@ class SourceEstimate(Result):
         -------
         ndarray, shape (m,), or (m_1, ..., m_d) for a grid; a pair of them with ``return_std``
         """
+        return_std = _checks.flag("return_std", return_std)
         x, scattered = points_of(points, self._grid.box)
         mesh = x if scattered else np.ix_(*x)
         terms = self._terms.constant | {k: evaluate(f"op[{k}]", c, mesh) for k, c in self._terms.varying.items()}
@@ -199,17 +200,12 @@ class SourceEstimate(Result):
     def plot(self, ax=None):
         """Draw the source, on a line with twice its standard deviation, else as a map (in 3D of the middle slice)."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
-        if self._grid.d == 1:
-            (x,) = self.axes
-            ax.fill_between(x, self.f - 2 * self.std, self.f + 2 * self.std, alpha=0.3, linewidth=0)
-            ax.plot(x, self.f, linewidth=1)
-            ax.set(xlabel="x", ylabel="f", title=repr(self))
-            return ax
-        fine = [np.linspace(*side, 200) for side in self._grid.box[:2]]
-        middle = [np.array([0.5 * sum(side)]) for side in self._grid.box[2:]]
-        image = self.predict((*fine, *middle)).reshape(200, 200).T
-        ax.imshow(image, origin="lower", extent=[e for side in self._grid.box[:2] for e in side], aspect="auto")
-        ax.set(xlabel="x", ylabel="y", title=repr(self))
+        if self._grid.d > 1:
+            return drawn(ax, self, self._grid.box)
+        (x,) = self.axes
+        ax.fill_between(x, self.f - 2 * self.std, self.f + 2 * self.std, alpha=0.3, linewidth=0)
+        ax.plot(x, self.f, linewidth=1)
+        ax.set(xlabel="x", ylabel="f", title=repr(self))
         return ax
 
     def __repr__(self):

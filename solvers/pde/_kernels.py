@@ -7,18 +7,24 @@ condition number is the square.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from ._sampling import real
 
 __all__ = ["Automatic", "Matern", "SpectralMixture", "SquaredExponential", "of_each_axis"]
 
 # Gaussians are cut where they fall below rounding; and the tails of kernels at this part of what the nodes can carry,
 # since as many unknowns as nodes would leave nothing to tell a solution from noise.
 _TAIL, _SHARE = 8.5, 0.5
+# Frequencies, lengths and variances beyond are none of a box that can be worked on.
+_LARGEST = 1e30
+# Features of one Matern component.
+_MOST = 20000
 
 
 class SpectralMixture:
@@ -123,6 +129,12 @@ class Automatic:
     def __init__(self, peaks, band):
         self.peaks, self.band = peaks, band
 
+    def __eq__(self, other):
+        same = isinstance(other, Automatic) and self.band == other.band
+        return same and np.array_equal(self.peaks, other.peaks)
+
+    __hash__ = None
+
     def band_limit(self, length, limit):
         return float(self._low(length, limit)[-1])
 
@@ -133,7 +145,7 @@ class Automatic:
 
     def features(self, length, limit):
         low = self._low(length, limit)
-        nodes = math.sqrt(2.0) / length * np.polynomial.hermite.hermgauss(self._NODES)[0]
+        nodes = math.sqrt(2.0) / length * hermite(self._NODES)[0]
         above = self.peaks[(self.peaks > low[-1] - 3.0 * math.pi / length) & (self.peaks < 2.5 * limit)]
         room = self._ROOM * limit * length / math.pi - low[-1] * length / math.pi
         above = above[: max(1, int(room / self._NODES))]
@@ -142,6 +154,14 @@ class Automatic:
 
     def __repr__(self):
         return f"Automatic({self.band} low frequencies, {len(self.peaks)} peaks)"
+
+
+@lru_cache(maxsize=64)
+def hermite(n):
+    """Gauss and Hermite's nodes and weights."""
+    nodes, weights = np.polynomial.hermite.hermgauss(n)
+    nodes.flags.writeable = weights.flags.writeable = False
+    return nodes, weights
 
 
 def of_each_axis(kernel, d):
@@ -162,7 +182,7 @@ def of_each_axis(kernel, d):
 def _gaussian(scale, length, limit):
     """Offsets of frequency and weights whose cosines add up to exp(-d^2 / (2 scale^2)) for |d| <= length."""
     if length <= 2.0 * scale:
-        nodes, weights = np.polynomial.hermite.hermgauss(12 + math.ceil(6 * length / scale))
+        nodes, weights = hermite(12 + math.ceil(6 * length / scale))
         return math.sqrt(2.0) / scale * nodes, weights / math.sqrt(math.pi)
     # The trapezoidal rule makes the kernel periodic; the next period begins where it is below rounding.
     step = 2 * math.pi / (length + _TAIL * scale)
@@ -175,17 +195,23 @@ def _matern(scale, length, limit):
     """The same for the Matern kernel of smoothness 5/2, as far as the grid's limit."""
     step = 2 * math.pi / (2.0 * length + 12.0 * scale)
     most = max(4, math.ceil(_SHARE * limit / step))
+    if most > _MOST:
+        raise InvalidInput(
+            f"`kernel` must have Matern lengths that fit the box some {_MOST // 100} times at most, got {scale:g} in a "
+            f"side of {length:g}; take a shorter one, or a SquaredExponential."
+        )
     offsets = step * np.arange(-most, most + 1)
     r = math.sqrt(5.0) / scale
     return offsets, step * 8.0 * r**5 / (3.0 * math.pi) / (r * r + offsets**2) ** 3
 
 
 def _row(name, values, size=None, least=None):
-    values = _checks.finite(name, _checks.real_array(name, values)).astype(np.float64)
-    values = np.atleast_1d(values)
+    values = np.atleast_1d(real(name, values))
     values = np.full(size, values[0]) if size is not None and values.size == 1 else values
     if values.ndim != 1 or values.size == 0 or (size is not None and values.size != size):
         raise InvalidInput(f"`{name}` must have shape ({'q' if size is None else size},), got {values.shape}.")
+    if np.any(values > _LARGEST):
+        raise InvalidInput(f"`{name}` must be <= {_LARGEST:g}, got {float(values.max())!r}; take another unit.")
     if np.any(values < 0) or (least is None and np.any(values == 0)):
         demand = "> 0" if least is None else ">= 0"
         raise InvalidInput(f"`{name}` must be {demand}, got {float(values.min())!r}.")

@@ -55,10 +55,11 @@ class Linear:
         else:
             direct = all(np.ndim(c) == 0 and np.count_nonzero(index) <= 1 for index, c in coefficients.items())
             self.name = "sylvester" if direct else "gmres"
-            factors = self._mean_factors()
-            self._sum = KroneckerSum(factors)
+            factors, reaction = self._mean_factors()
+            self._sum = KroneckerSum(factors, reaction)
             self.singular = self._sum.gap <= _SINGULAR and not self.free
             if self.free:
+                # Of nothing but derivatives: there is no reaction.
                 self._outside = outer([_left_null(M) for M in factors])
 
     def _has_constants(self):
@@ -73,7 +74,7 @@ class Linear:
 
     def _factorise(self):
         axis = self.grid.axes[0]
-        A = sum(np.broadcast_to(c, (axis.n,))[:, None] * (axis.E[k] @ axis.Z) for (k,), c in self.coefficients.items())
+        A = sum(np.broadcast_to(c, (axis.n,))[:, None] * axis.free(k) for (k,), c in self.coefficients.items())
         self._size = np.linalg.norm(A, axis=0)
         self._size[self._size == 0] = 1.0
         A = A / self._size
@@ -85,15 +86,17 @@ class Linear:
         self.singular = len(R) < A.shape[1] or scipy.linalg.lapack.dtrcon(R)[0] <= _SINGULAR_LINE
 
     def _mean_factors(self):
-        """Each axis' terms with their mean coefficients; those of u itself go with the first."""
-        factors = [np.zeros((n, n)) for n in self.grid.shape]
+        """Each axis' terms with their mean coefficients, and that of u itself."""
+        factors, reaction = [np.zeros((n, n)) for n in self.grid.shape], 0.0
         for index, c in self.coefficients.items():
-            if np.count_nonzero(index) > 1:
+            if not any(index):
+                reaction = float(np.mean(c))
+            if np.count_nonzero(index) != 1:
                 continue
             i = int(np.argmax(index))
             axis = self.grid.axes[i]
-            factors[i] += float(np.mean(c)) * (axis.Z.T @ axis.D[index[i]] @ axis.Z)
-        return factors
+            factors[i] += float(np.mean(c)) * axis.inside(index[i])
+        return factors, reaction
 
     def solve(self, right, rtol=1e-12):
         """C of a function that is zero at the sides, for a tested right-hand side; rtol is GMRES's."""

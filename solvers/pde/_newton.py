@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from .._errors import UnsupportedType
 from ._linear import Linear
+from ._sampling import LARGEST
 
 __all__ = ["Newton", "Nonlinear", "solve_linear"]
 
@@ -10,6 +12,8 @@ __all__ = ["Newton", "Nonlinear", "solve_linear"]
 # beside u none is needed. Where no step lowers the residual, one of this size was hidden by rounding.
 _LAST, _SMALL, _INNER_RTOL = 3e-8, 1e-8, 1e-7
 _HALVINGS, _STEPS = 8, 30
+# So many steps that have not halved the residual together lead nowhere, nor does one that GMRES left this much of.
+_PATIENCE, _UNSOLVED = 6, 0.01
 # Continuation: the first and the least step in the strength of N.
 _FIRST_STEP, _LEAST_STEP = 0.25, 1.0 / 64
 
@@ -21,10 +25,25 @@ class Nonlinear:
         self._N, self._dN, self._with = N, dN, with_coordinates
 
     def __call__(self, u, mesh):
-        return self._N(u, *mesh) if self._with else self._N(u)
+        return self._of("nonlinear[0]", self._N, u, mesh)
 
     def derivative(self, u, mesh):
-        return self._dN(u, *mesh) if self._with else self._dN(u)
+        return self._of("nonlinear[1]", self._dN, u, mesh)
+
+    def _of(self, name, function, u, mesh):
+        """Values of u's shape, which may be infinite or NaN where a step has gone too far."""
+        with np.errstate(all="ignore"):
+            values = function(u.copy(), *map(np.array, mesh)) if self._with else function(u.copy())
+        try:
+            values = np.asarray(values)
+            if values.dtype.kind not in "biuf":
+                raise TypeError
+            return np.broadcast_to(values.astype(np.float64, copy=False), u.shape)
+        except (TypeError, ValueError):
+            kind = f"an array of shape {values.shape} and dtype {values.dtype}"
+            raise UnsupportedType(
+                f"`{name}` must give real numbers of the shape of u, {u.shape}, got {kind}."
+            ) from None
 
 
 def solve_linear(grid, coefficients, F, rtol=_INNER_RTOL, form=Linear):
@@ -77,10 +96,14 @@ class Newton:
     def _run(self, U, strength):
         """Newton's steps for one strength of N: whether they converged, and where they ended."""
         right, norm = self._residual(U, strength)
+        if right is None:
+            return False, U
         scale = max(float(np.linalg.norm(self._grid.root * self._F)), norm, 1e-300)
         self.residuals.append(norm / scale)
+        norms = [norm]
         for _ in range(_STEPS):
-            if not np.isfinite(norm) or self.steps >= self._maxiter:
+            slow = len(norms) > _PATIENCE and norm > 0.5 * norms[-1 - _PATIENCE]
+            if slow or not np.isfinite(norm) or self.steps >= self._maxiter:
                 break
             step = self._step(U, right, strength)
             if step is None:
@@ -91,20 +114,23 @@ class Newton:
             if better is None:
                 return length <= _SMALL, U
             U, right, norm = better
+            norms.append(norm)
             self.residuals.append(norm / scale)
             if length <= _LAST:
                 return True, U
         return False, U
 
     def _step(self, U, right, strength):
-        slope = strength * np.asarray(self._N.derivative(self._values(U), self._grid.nodes))
+        slope = strength * self._N.derivative(self._values(U), self._grid.nodes)
+        if not np.all(np.abs(slope) <= LARGEST):
+            return None
         changed = self._coefficients | {self._zero: self._coefficients.get(self._zero, 0.0) + slope}
         self.linear = linear = Linear(self._grid, changed)
         if linear.singular:
             return None
         step = self._grid.outer(linear.solve(right, _INNER_RTOL))
         self.n_matvec, self.krylov = self.n_matvec + linear.n_matvec, self.krylov + linear.iterations
-        return step
+        return step if linear.unsolved <= _UNSOLVED else None
 
     def _search(self, U, step, norm, strength):
         """The longest of some steps that lowers the residual, or None."""
@@ -117,9 +143,10 @@ class Newton:
 
     def _residual(self, U, strength):
         grid = self._grid
-        with np.errstate(all="ignore"):
-            N = strength * self._N(self._values(U), grid.nodes)
-        right = grid.test(grid.root * (self._F - N)) - grid.tested(self._coefficients, U)
+        N = self._N(self._values(U), grid.nodes)
+        if not np.all(np.abs(N) <= LARGEST):
+            return None, np.inf
+        right = grid.test(grid.root * (self._F - strength * N)) - grid.tested(self._coefficients, U)
         return right, float(np.linalg.norm(right))
 
     def _values(self, U):

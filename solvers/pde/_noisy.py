@@ -18,13 +18,18 @@ __all__ = ["checked_noise", "interpolated", "kernels_for", "solve_noisy"]
 
 # Data at the sides below this part of the values (times the square of a length) is rounding.
 _ROUNDING = 1e-12
+# Deviations whose fourth powers stay in the range of float64, and the fewest nodes of an axis.
+_LOUDEST, _FEWEST = 1e60, 8
 
 
 def checked_noise(noise):
     """None, "auto" or a positive number."""
     if noise is None or isinstance(noise, str):
         return noise if noise is None else _checks.choice("noise", noise, ("auto",))
-    return _checks.positive("noise", noise)
+    noise = _checks.positive("noise", noise)
+    if not 1.0 / _LOUDEST <= noise <= _LOUDEST:
+        raise InvalidInput(f"`noise` must be from {1 / _LOUDEST:g} to {_LOUDEST:g}, got {noise!r}; take other units.")
+    return noise
 
 
 def kernels_for(values, kernels, box, boundary, kind):
@@ -53,6 +58,8 @@ def solve_noisy(problem, kernels, noise):
     require("noise", terms, boundary, problem.N)
     if sizes is None:
         raise InvalidInput('`n` must be given with `noise`, as every node is a measurement, got "auto".')
+    if min(sizes) < _FEWEST:
+        raise InvalidInput(f"`n` must be >= {_FEWEST} with `noise`, got {min(sizes)}.")
     F = np.asarray(problem.f(np.ix_(*nodes(problem.box, sizes, grid=problem.grid))))
     kernels_ = kernels_for(F, kernels, problem.box, boundary, problem.grid)
     grid = Grid(problem.box, sizes, kernels_, boundary, terms, problem.grid)

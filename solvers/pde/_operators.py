@@ -3,14 +3,13 @@
 ``{(2, 0): 1.0, (0, 2): 1.0, (0, 0): c}`` is u_xx + u_yy + c u, where c is a number or a function of (x, y).
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
-from ._sampling import evaluate
+from ._sampling import LARGEST, bounded, evaluate
 
 __all__ = ["Terms", "advection", "div_grad", "helmholtz", "laplacian"]
 
@@ -40,7 +39,7 @@ def helmholtz(d: int, k: float) -> dict:
     >>> pde.helmholtz(1, 3.0)
     {(2,): 1.0, (0,): 9.0}
     """
-    k = _checks.number("k", k)
+    k = bounded("k", _checks.number("k", k))
     return laplacian(d) | {(0,) * _dimension(d): k * k}
 
 
@@ -83,6 +82,8 @@ def div_grad(a: Callable, gradient: Sequence[Callable] | None = None, d: int | N
             f"`a` must be a function of the coordinates, got {a!r}; a number times laplacian(d) else."
         )
     if gradient is not None:
+        if not isinstance(gradient, list | tuple) or not all(callable(g) for g in gradient):
+            raise UnsupportedType(f"`gradient` must be a list of functions, one for each dimension, got {gradient!r}.")
         d = len(gradient) if d is None else d
     d = _dimension(_arguments(a) if d is None else d)
     if gradient is None:
@@ -169,8 +170,11 @@ class Terms:
                 self.varying[index] = coefficient
             else:
                 value = _checks.number(f"{name}[{index}]", coefficient)
-                if not math.isfinite(value):
-                    raise InvalidInput(f"`{name}[{index}]` must be finite, got {value!r}.")
+                if value and not 1.0 / LARGEST <= abs(value) <= LARGEST:
+                    raise InvalidInput(
+                        f"`{name}[{index}]` must be finite, and 0 or from {1 / LARGEST:g} to {LARGEST:g} in size, got "
+                        f"{value!r}; take other units."
+                    )
                 if value:
                     self.constant[index] = value
         if not part and not any(sum(index) for index in (*self.constant, *self.varying)):

@@ -19,6 +19,8 @@ _MOST = {1: 6000, 2: 1200, 3: 256}
 _BANDS, _ROUNDS = (20, 32, 48, 72, 100, 140), 8
 # Data at the sides below this part of f (times the square of a length) is rounding.
 _NOISE = 1e-13
+# With N(u), peaks of f below this part of the highest may be N's own, which balance it and which u does not have.
+_OWN = 1e-3
 
 
 class Plan:
@@ -47,23 +49,35 @@ class Plan:
         else:
             self.fixed = sizes_of(n, self._d)
             if source.shape not in (None, self.fixed):
-                raise InvalidInput(f"`n` must be the shape of `f`, {source.shape}, or \"auto\", got {n!r}.")
+                raise InvalidInput(f'`n` must be the shape of `f`, {source.shape}, or "auto", got {n!r}.')
         if self.fixed is not None:
             refuse_too_large(self.fixed, terms, self._krylov)
-        self._peaks = [self._periodogram(axis) for axis in range(self._d)]
+        self._all = self._each_axis(0.0)
+        self._peaks = self._each_axis(_OWN) if nonlinear and self.fixed is None else self._all
         self._now = self.fixed or tuple(self._first(axis) for axis in range(self._d))
         self._round, self._done = 0, False
 
-    def _periodogram(self, axis):
+    def _each_axis(self, lowest):
+        """The peaks of each axis; two axes whose peaks differ by rounding have the same ones, and one basis."""
+        found = []
+        for axis in range(self._d):
+            own = self._periodogram(axis, lowest)
+            same = (other for k, other in enumerate(found) if self._box[k] == self._box[axis] and _equal(other, own))
+            before = next(same, None)
+            found.append(own if before is None else before)
+        return found
+
+    def _periodogram(self, axis, lowest):
         """Peaks along an axis of f on some lines, and of the data at the sides that contain the axis."""
         low, high = self._box[axis]
         gridded = self._source.shape is not None
-        inside = [] if gridded else self._source.lines(axis)
+        inside = [self._source(None)] if gridded else self._source.lines(axis)
         sides = side_lines(self._boundary, self._box, axis)
         # What is zero but for rounding has a periodogram too.
-        least = _NOISE * max((float(np.ptp(values)) for values in inside), default=0.0) * (high - low) ** 2
+        least = _NOISE * max(float(np.ptp(values)) for values in inside) * (high - low) ** 2
         sides = [values for values in sides if np.ptp(values) > least]
-        found = peaks([spectrum(values) for values in (*inside, *sides)], high - low)
+        spectra = [spectrum(values) for values in (sides if gridded else (*inside, *sides))]
+        found = peaks([np.where(own > lowest * own.max(), own, 0.0) for own in spectra], high - low)
         return np.concatenate([self._source.frequencies(axis), found]) if gridded else found
 
     def _first(self, axis):
@@ -93,8 +107,15 @@ class Plan:
             self._done = True
             return
         grown = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)
+        if self._peaks is not self._all:
+            self._peaks = self._all
+            grown = tuple(max(size, self._first(axis)) for axis, size in enumerate(grown))
         self._done = not fits(grown, self._terms, self._krylov)
         self._now = grown
+
+
+def _equal(some, others):
+    return len(some) == len(others) and np.allclose(np.sort(some), np.sort(others), rtol=1e-7, atol=0.0)
 
 
 def side_lines(boundary, box, axis):

@@ -3,10 +3,14 @@
 import numpy as np
 
 from .. import _checks
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
 from ..linalg._kron import mode_products
 
-__all__ = ["evaluated", "orders_of", "points_of"]
+__all__ = ["drawn", "evaluated", "orders_of", "points_of"]
+
+
+# Beyond this order rounding is all that is left of a derivative.
+_HIGHEST = 6
 
 
 def points_of(points, box):
@@ -15,9 +19,9 @@ def points_of(points, box):
     if isinstance(points, tuple):
         if len(points) != d:
             raise InvalidInput(f"`points` must be a tuple of {d} coordinate arrays, got {len(points)}.")
-        arrays = [np.atleast_1d(_checks.real_array(f"points[{i}]", x)) for i, x in enumerate(points)]
+        arrays = [np.atleast_1d(_real(f"points[{i}]", x)) for i, x in enumerate(points)]
         return [_inside(box, i, x) for i, x in enumerate(arrays)], False
-    points = _checks.real_array("points", points)
+    points = _real("points", points)
     points = points[:, None] if points.ndim == 1 and d == 1 else points
     if points.ndim != 2 or points.shape[1] != d:
         raise InvalidInput(f"`points` must have shape (m, {d}), or be a tuple of {d} arrays, got {points.shape}.")
@@ -31,7 +35,10 @@ def orders_of(derivative, d):
     orders = derivative if isinstance(derivative, tuple | list) else (derivative,)
     if len(orders) != d:
         raise InvalidInput(f"`derivative` must have {d} orders, got {derivative!r}.")
-    return tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
+    orders = tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
+    if max(orders) > _HIGHEST:
+        raise InvalidInput(f"`derivative` must be at most {_HIGHEST} along an axis, got {max(orders)}.")
+    return orders
 
 
 def evaluated(bases, U, scattered):
@@ -41,6 +48,23 @@ def evaluated(bases, U, scattered):
     values = np.tensordot(bases[0], U, (1, 0))
     for basis in bases[1:]:
         values = np.einsum("mr,mr...->m...", basis, values)
+    return values
+
+
+def drawn(ax, result, box, points=400):
+    """A map of what ``result.predict`` gives, in three dimensions of the middle slice."""
+    fine = [np.linspace(*side, points) for side in box[:2]]
+    middle = [np.array([0.5 * sum(side)]) for side in box[2:]]
+    image = result.predict((*fine, *middle)).reshape(points, points).T
+    ax.imshow(image, origin="lower", extent=[e for side in box[:2] for e in side], aspect="auto")
+    ax.set(xlabel="x", ylabel="y", title=repr(result))
+    return ax
+
+
+def _real(name, values):
+    values = _checks.real_array(name, values)
+    if values.dtype.kind == "c":
+        raise UnsupportedType(f"`{name}` must hold real numbers, got an array of dtype {values.dtype}.")
     return values
 
 

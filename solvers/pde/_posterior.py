@@ -7,7 +7,7 @@ from ._axis import nodes_of
 from ._evidence import DECAYS, Rest, fit
 from ._kernels import Automatic
 from ._points import evaluated
-from ._sampling import peaks
+from ._sampling import blackman, peaks
 from ._weak import Modes
 
 __all__ = ["Posterior", "noisy_kernels", "posterior", "rest_of"]
@@ -31,7 +31,7 @@ class Posterior:
         noise = fit.noise**2 * d
         total = fit.prior * gain**2 + noise
         self.modes, self.fit = modes, fit
-        self.mean, self.variance = fit.prior * gain * z / total, fit.prior * noise / total
+        self.mean, self.variance = fit.prior * gain / total * z, fit.prior * (noise / total)
 
     def std(self, points, orders, scattered=False):
         """The standard deviation of a derivative of u on the grid of some points of each axis, or at points.
@@ -98,9 +98,8 @@ def noisy_kernels(values, box, sides, kind):
     for i, (low, high) in enumerate(box):
         x, w = nodes_of(low, high, values.shape[i], kind)
         t = (x - low) / (high - low)
-        window = 0.42 - 0.5 * np.cos(2 * np.pi * t) + 0.08 * np.cos(4 * np.pi * t)
         most = int(0.98 * (high - low) / (2.0 * np.diff(x).max()))
-        waves = np.exp(-2j * np.pi * np.multiply.outer(np.arange(most + 1), t)) * (window * w)
+        waves = np.exp(-2j * np.pi * np.multiply.outer(np.arange(most + 1), t)) * (blackman(t) * w)
         lines = np.moveaxis(values, i, 0).reshape(x.size, -1)
         power = np.mean(np.abs(waves @ lines) ** 2, axis=1)
         level = _PEAK * float(np.median(power))

@@ -4,9 +4,13 @@ import math
 
 import numpy as np
 
+from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["SAMPLES", "evaluate", "peaks", "pursue", "spectrum"]
+__all__ = ["LARGEST", "SAMPLES", "blackman", "bounded", "evaluate", "peaks", "pursue", "real", "spectrum"]
+
+# Sizes of what users give: what is left of the range of float64 is for its squares and derivatives.
+LARGEST = 1e100
 
 # Samples of a line, and how far below the highest a peak of the periodogram still counts.
 SAMPLES, _LOWEST, _MOST_PEAKS = 4096, 1e-8, 24
@@ -19,7 +23,12 @@ _NEAR, _RANK = 8, 1e-10
 def evaluate(name, function, grid):
     """The values of function(*grid) in float64, of the shape that the grid's coordinates have together."""
     shape = np.broadcast_shapes(*(np.shape(x) for x in grid))
-    values = function(*grid) if callable(function) else function
+    if callable(function):
+        # What it writes to is its own; what it overflows to is looked at below.
+        with np.errstate(all="ignore"):
+            values = function(*map(np.array, grid))
+    else:
+        values = function
     try:
         values = np.asarray(values)
         if values.dtype.kind not in "biuf":
@@ -30,15 +39,39 @@ def evaluate(name, function, grid):
             f"`{name}` must give real numbers that broadcast to the shape {shape} of its coordinates, "
             f"got {_brief(values)}."
         ) from None
-    if not np.all(np.isfinite(values)):
-        where = np.unravel_index(int(np.argmax(~np.isfinite(values))), shape)
+    fine = np.abs(values) <= LARGEST
+    if not np.all(fine):
+        where = np.unravel_index(int(np.argmin(fine)), shape)
         point = ", ".join(f"{float(np.broadcast_to(x, shape)[where]):.6g}" for x in grid)
-        raise InvalidInput(f"`{name}` must be finite, got {values[where]} at ({point}).")
+        demand = f"at most {LARGEST:g} in size" if np.isfinite(values[where]) else "finite"
+        raise InvalidInput(f"`{name}` must be {demand}, got {values[where]} at ({point}).")
+    return values
+
+
+def bounded(name, value):
+    """A number that can be squared and multiplied without an overflow."""
+    if not abs(value) <= LARGEST:
+        raise InvalidInput(f"`{name}` must be finite, at most {LARGEST:g} in size, got {value!r}; take other units.")
+    return value
+
+
+def real(name, values):
+    """Finite real numbers as a new array of float64."""
+    values = _checks.finite(name, _checks.real_array(name, values))
+    if values.dtype.kind == "c":
+        raise UnsupportedType(f"`{name}` must hold real numbers, got an array of dtype {values.dtype}.")
+    values = values.astype(np.float64)
+    bounded(name, float(np.abs(values).max(initial=0.0)))
     return values
 
 
 def _brief(values):
     return f"an array of shape {values.shape} and dtype {values.dtype}" if hasattr(values, "shape") else repr(values)
+
+
+def blackman(t):
+    """Blackman's window on [0, 1]."""
+    return 0.42 - 0.5 * np.cos(2 * math.pi * t) + 0.08 * np.cos(4 * math.pi * t)
 
 
 def spectrum(values):
@@ -60,7 +93,7 @@ def pursue(lines, x, w, low, high):
     """
     n, length = x.size, high - low
     t, root = (x - low) / length, np.sqrt(w)[:, None]
-    window = 0.42 - 0.5 * np.cos(2 * math.pi * t) + 0.08 * np.cos(4 * math.pi * t)
+    window = blackman(t)
     # Twice as fine as the frequencies that are orthogonal on the interval.
     omegas = np.arange(n + 1) * (math.pi / length)
     waves = np.exp(-1j * np.multiply.outer(omegas, x - low)) * (window * w)

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from .. import _checks
 from .._errors import UnsupportedType
 from .._plot import pyplot
 from .._result import Result, Status
 from ..linalg._kron import mode_products
 from ._noisy import interpolated
-from ._points import evaluated, orders_of, points_of
+from ._points import drawn, evaluated, orders_of, points_of
 
 __all__ = ["GPSolution"]
 
@@ -68,6 +69,12 @@ class GPSolution(Result):
         self.u = mode_products([axis.at(axis.x) for axis in grid.axes], U)
         self.frequencies = grid.frequencies
 
+    def __getstate__(self):
+        if self._no_std is None:
+            # From the data at the sides, which the grid leaves behind.
+            self._unknown()
+        return self.__dict__.copy()
+
     @property
     def error_estimate(self):
         """The estimated relative error of u in the mean square."""
@@ -96,7 +103,7 @@ class GPSolution(Result):
         points : array_like, shape (m, d), or tuple of d arrays
             Points in the box; or the coordinates of a grid, one array for each axis.
         derivative : tuple of int, optional
-            The order along each axis; none by default.
+            The order along each axis, at most 6; none by default.
         return_std : bool, default False
             Also return the posterior's standard deviation.
 
@@ -118,7 +125,7 @@ class GPSolution(Result):
         residual between the nodes in the place of noise: positive, of the size of the error on a good day, and no
         bound for it; ``error_estimate`` is made to be one. Data at the sides are exact, so that it vanishes there.
         """
-        orders = orders_of(derivative, self._grid.d)
+        orders, return_std = orders_of(derivative, self._grid.d), _checks.flag("return_std", return_std)
         x, scattered = points_of(points, self._grid.box)
         bases = [axis.at(xi, k) for axis, xi, k in zip(self._grid.axes, x, orders, strict=True)]
         values = evaluated(bases, self._U, scattered)
@@ -137,16 +144,11 @@ class GPSolution(Result):
     def plot(self, ax=None):
         """Draw the solution, on a line as a curve, else as a map (in three dimensions of the middle slice)."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
-        if self._grid.d == 1:
-            x = np.linspace(*self._grid.box[0], 2000)
-            ax.plot(x, self.predict((x,)), linewidth=1)
-            ax.set(xlabel="x", ylabel="u", title=repr(self))
-            return ax
-        fine = [np.linspace(*side, 400) for side in self._grid.box[:2]]
-        middle = [np.array([0.5 * sum(side)]) for side in self._grid.box[2:]]
-        image = self.predict((*fine, *middle)).reshape(400, 400).T
-        ax.imshow(image, origin="lower", extent=[e for side in self._grid.box[:2] for e in side], aspect="auto")
-        ax.set(xlabel="x", ylabel="y", title=repr(self))
+        if self._grid.d > 1:
+            return drawn(ax, self, self._grid.box)
+        x = np.linspace(*self._grid.box[0], 2000)
+        ax.plot(x, self.predict((x,)), linewidth=1)
+        ax.set(xlabel="x", ylabel="u", title=repr(self))
         return ax
 
     def __repr__(self):

@@ -161,6 +161,8 @@ def solve_gp(
     if method == "adam":
         reference = lambda: solve_gp(op, f, box, bc, nonlinear=nonlinear, tol=tol)
         return train(problem, n, kernel, maxiter, reference, callback)
+    if not any(np.count_nonzero(index) == 1 for index in (*problem.terms.constant, *problem.terms.varying)):
+        raise UnsupportedType("`op` must have a derivative along one axis alone, got mixed ones only.")
     best, last, errors = None, None, []
     newton = matvecs = 0
     stopped = False
@@ -309,6 +311,9 @@ def _status(problem, best, last, stopped):
     # What rounding is multiplied by this much has no single solution to working precision.
     if last.failed is Status.BREAKDOWN or error.rounding > _SINGULAR:
         return Status.BREAKDOWN
+    if problem.plan.fixed is None and best is not last and last.solved and math.isfinite(error.error):
+        # Refinement has made it worse.
+        return Status.STAGNATED
     return Status.STAGNATED if error.rounding + error.sides > 0.5 * error.error else Status.MAXITER
 
 

@@ -1,15 +1,19 @@
 """The source of an equation: a function, a number, or values at the nodes; and the frequencies along its lines."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._axis import nodes_of
-from ._sampling import SAMPLES, evaluate, pursue
+from ._sampling import SAMPLES, bounded, evaluate, pursue, real
 
 __all__ = ["Source", "nodes"]
 
 _LINES = 3
+# Lengths whose fourth powers times other large numbers stay in the range of float64; and how far a box may be off.
+_LONGEST, _FURTHEST = 1e25, 1e8
 
 
 class Source:
@@ -26,9 +30,7 @@ class Source:
         if callable(f):
             self._at = lambda mesh: evaluate("f", f, mesh)
         elif isinstance(f, int | float | np.number) and not isinstance(f, bool):
-            value = _checks.number("f", f)
-            if not np.isfinite(value):
-                raise InvalidInput(f"`f` must be finite, got {value!r}.")
+            value = bounded("f", _checks.number("f", f))
             self._at = lambda mesh: np.full(np.broadcast_shapes(*(x.shape for x in mesh)), value)
         else:
             values = self._array(f, d)
@@ -41,7 +43,7 @@ class Source:
                 f"`f` must be a function of {d} coordinate arrays, a number, or an array of values at the nodes, "
                 f"got {f!r}."
             )
-        values = _checks.finite("f", _checks.real_array("f", f)).astype(np.float64)
+        values = real("f", f)
         if values.ndim != d or min(values.shape) < 4:
             raise InvalidInput(
                 f"`f` must have {d} axes of at least 4 values at the nodes, as `box` has {d} dimensions, "
@@ -107,14 +109,27 @@ def nodes(box, n, *, grid="legendre"):
 def checked_box(box):
     """Pairs of floats, low < high."""
     try:
-        sides = [(float(low), float(high)) for low, high in box]
+        if isinstance(box, str | set | Mapping) or any(isinstance(side, str | set | Mapping) for side in box):
+            raise TypeError
+        sides = [(low, high) for low, high in box]
     except (TypeError, ValueError):
         raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {box!r}.") from None
+    sides = [tuple(_checks.number(f"box[{axis}]", end) for end in side) for axis, side in enumerate(sides)]
     if not 1 <= len(sides) <= 3:
         raise InvalidInput(f"`box` must have 1 to 3 dimensions, got {len(sides)}.")
     for axis, (low, high) in enumerate(sides):
         if not np.isfinite(high - low) or low >= high:
             raise InvalidInput(f"`box` must have finite sides with low < high, got {(low, high)} on axis {axis}.")
+        if not 1.0 / _LONGEST <= high - low <= _LONGEST:
+            raise InvalidInput(
+                f"`box` must have sides from {1 / _LONGEST:g} to {_LONGEST:g} long, got {(low, high)} on axis {axis}; "
+                "take another unit of length."
+            )
+        if max(abs(low), abs(high)) > _FURTHEST * (high - low):
+            raise InvalidInput(
+                f"`box` must lie within {_FURTHEST:g} of its sides' lengths from 0, where coordinates have digits to "
+                f"tell its points apart, got {(low, high)} on axis {axis}; move the origin."
+            )
     return sides
 
 

@@ -9,7 +9,7 @@ __all__ = ["KroneckerSum"]
 
 
 class KroneckerSum:
-    """The sum of matrices M_i (r_i, r_i), each along its own axis, factorised once.
+    """The sum of matrices M_i (r_i, r_i), each along its own axis, and ``shift`` times the identity, factorised once.
 
     Their eigenvectors can be so nearly parallel that a solution by them is lost altogether (in three dimensions it
     was, 1e33), so that the factors are Schur's, whose transformations are unitary. In three dimensions the first axis
@@ -21,17 +21,22 @@ class KroneckerSum:
         The smallest |lambda_1 + ... + lambda_d| over the largest: below rounding, the sum is singular.
     """
 
-    def __init__(self, matrices):
+    def __init__(self, matrices, shift=0.0):
         self._d = len(matrices)
-        factors = [scipy.linalg.schur(M, output="real") for M in matrices]
+        factors = []
+        for k, M in enumerate(matrices):
+            same = (factors[i] for i in range(k) if np.array_equal(matrices[i], M))
+            factors.append(next(same, None) or scipy.linalg.schur(M, output="real"))
+        if shift:
+            T, S = factors[0]
+            factors[0] = T + shift * np.eye(len(T)), S
         if self._d == 3 and np.any(np.diag(factors[0][0], -1)):
             # A row at a time needs a triangle: complex numbers on this axis, and on all with it.
             factors = [scipy.linalg.rsf2csf(*f) for f in factors]
         self._T, self._S = [T for T, _ in factors], [np.ascontiguousarray(S) for _, S in factors]
         sums = np.zeros(1)
         for T in self._T:
-            values = scipy.linalg.eigvals(T) if T.dtype.kind == "f" else np.diag(T)
-            sums = np.add.outer(sums, values).ravel()
+            sums = np.add.outer(sums, _eigenvalues(T)).ravel()
         size = np.abs(sums)
         self.gap = float(size.min() / size.max()) if size.size and size.max() > 0 else 0.0
         self.least = float(size.min(initial=np.inf))
@@ -59,6 +64,16 @@ class KroneckerSum:
                 right = right - (T[i, i + 1 :] @ X[i + 1 :].reshape(r - 1 - i, -1)).reshape(right.shape)
             X[i] = _triangular(self._T[1] + T[i, i] * np.eye(len(self._T[1])), self._T[2], right)
         return X
+
+
+def _eigenvalues(T):
+    """Of Schur's form: LAPACK's real blocks of two have equal diagonals, and off them numbers of opposite signs."""
+    values = np.diag(T).astype(np.complex128)
+    (k,) = np.nonzero(np.diag(T, -1))
+    imaginary = 1j * np.sqrt(np.abs(T[k, k + 1] * T[k + 1, k]))
+    values[k] += imaginary
+    values[k + 1] -= imaginary
+    return values
 
 
 def _triangular(T1, T2, Y):

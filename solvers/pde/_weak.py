@@ -165,7 +165,6 @@ class Weak:
     name, n_matvec, iterations = "weak", 0, 0
     defect, unsolved, free = 0.0, 0.0, False
     lifts = staticmethod(smooth_lifts)
-    free, defect, unsolved = False, 0.0, 0.0
 
     def __init__(self, grid, coefficients):
         self.grid, self.modes = grid, Modes(grid, at_nodes=False)

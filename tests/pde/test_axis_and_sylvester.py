@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
+from solvers import pde
 from solvers.pde._axis import Axis, nodes_of
 from solvers.pde._kernels import Automatic
 from solvers.pde._sylvester import KroneckerSum
@@ -71,6 +73,28 @@ def test_a_sum_of_factors_is_inverted(sizes, symmetric):
     np.testing.assert_allclose(found.ravel(), np.linalg.solve(full, right.ravel()), rtol=1e-9, atol=1e-10)
     values = np.abs(np.linalg.eigvals(full))
     assert np.isclose(solver.gap, values.min() / values.max(), rtol=1e-6)
+
+
+def test_equal_factors_and_a_shift(monkeypatch):
+    schur, calls = scipy.linalg.schur, []
+    monkeypatch.setattr(scipy.linalg, "schur", lambda M, **how: calls.append(M) or schur(M, **how))
+    rng = np.random.default_rng(4)
+    M, right = rng.standard_normal((6, 6)) + 2 * np.eye(6), rng.standard_normal((6, 6))
+    full = np.kron(M, np.eye(6)) + np.kron(np.eye(6), M) + 1.5 * np.eye(36)
+    solver = KroneckerSum([M, M.copy()], 1.5)
+    np.testing.assert_allclose(solver.solve(right).ravel(), np.linalg.solve(full, right.ravel()), rtol=1e-10)
+    assert len(calls) == 1
+    assert np.isclose(solver.least, np.abs(np.linalg.eigvals(full)).min())
+
+
+def test_equal_axes_are_one_and_others_are_not():
+    sol = pde.solve_gp(pde.laplacian(3), lambda x, y, z: np.sin(9 * x) * np.sin(9 * y) * z,
+                       [(0, 1), (0, 1), (0, 2)], 0, n=16)  # fmt: skip
+    first, second, third = sol._grid.axes
+    assert first is second and third is not first
+    one_sided = {(0, 0): 0, (0, 1): 0, (1, 0): 0, (1, 1): ("neumann", 0)}
+    sol = pde.solve_gp(pde.laplacian(2), 1.0, [(0, 1)] * 2, one_sided, n=16)
+    assert sol._grid.axes[0] is not sol._grid.axes[1]
 
 
 def test_a_singular_sum_has_no_gap():

@@ -186,3 +186,24 @@ def test_the_weak_form_agrees_to_its_own_floor():
     solution = solve(call, form="weak", tol=1e-7)
     assert solution.converged and solution.solver == "weak"
     assert relative_error(solution, u, call["box"]) <= 1e-7
+
+
+def test_peaks_of_the_nonlinear_term_alone_cost_no_nodes():
+    call, u = PROBLEMS["Allen-Cahn sin 6x cos 100x"]
+    solution = solve(call)
+    assert solution.converged and solution.u.size < 400
+    assert relative_error(solution, u, call["box"]) < 1e-8
+
+
+def test_strong_nonlinear_terms_have_peaks_that_count():
+    def u(x):
+        return np.sin(40 * x)
+
+    solution = pde.solve_gp({(2,): 1.0}, lambda x: -1600 * u(x) + 1e4 * np.sin(3 * u(x)), [(0, 3)], u,
+                            nonlinear=(lambda v: 1e4 * np.sin(3 * v), lambda v: 3e4 * np.cos(3 * v)))  # fmt: skip
+    assert not solution.converged or np.max(np.abs(solution.predict(solution.axes) - u(solution.axes[0]))) < 1e-6
+
+
+def test_newton_gives_up_early_where_a_grid_cannot_hold_the_solution():
+    call, _ = PROBLEMS["Allen-Cahn on a square"]
+    assert solve(call, n=53).n_matvec < 5000

@@ -57,3 +57,11 @@ def test_nodes_are_copies():
     first = pde.nodes([(-1, 1)], 8)[0]
     first[:] = 0
     assert pde.nodes([(-1, 1)], 8)[0].any()
+
+
+def test_rounding_of_the_data_at_the_sides_shows_no_frequencies():
+    x, y = np.ix_(*pde.nodes([(0, 1)] * 2, 40))
+    f = 1e6 * np.sin(3 * x) * np.sin(3 * y)
+    rounding = lambda x, y: 1e-12 * np.sin(90 * x) * np.sin(90 * y)
+    clean, shaken = (pde.solve_gp(pde.laplacian(2), f, [(0, 1)] * 2, bc) for bc in (0, rounding))
+    assert clean.frequencies[0].max() == shaken.frequencies[0].max()

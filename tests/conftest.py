@@ -1,0 +1,9 @@
+"""What all tests share: one thread of BLAS.
+
+On matrices as small as these more threads take longer than one, many times on a busy machine. BLAS reads their number
+when NumPy is first imported, which is after this file and before any other of the tests.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
