@@ -12,9 +12,6 @@ d = 1. So are the cycles, up to rounding. Different is how they run: the first s
 other is one pass over a level's matrix, on all threads or on the device, and a level on a grid is stored by diagonals.
 """
 
-import contextlib
-import threading
-
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -34,8 +31,9 @@ KINDS = ("smoothed_aggregation", "ruge_stuben", "rootnode")
 SMOOTHERS = ("jacobi", "chebyshev")
 # PyAMG's: the Chebyshev polynomial is small from a thirtieth of the largest eigenvalue to 1.1 times its estimate.
 _INTERVAL = 1 / 30, 1.1
-# PyAMG draws from NumPy's global generator, whose state is put back.
-_drawing = threading.Lock()
+# PyAMG's own prolongation smoother estimates a spectral radius with numbers of NumPy's global generator, which is the
+# caller's. With weights of each row, a bound in its place, nothing is drawn; on a grid's interior both are the same.
+_PROLONGATION = ("jacobi", {"omega": 4.0 / 3.0, "weighting": "local"})
 
 
 class _Level:
@@ -159,7 +157,8 @@ def amg(
         ``pyamg.MultilevelSolver`` serves with the options it was built with: its matrices are copied, its smoothers and
         its coarse solver are not used.
     kind : {"smoothed_aggregation", "ruge_stuben", "rootnode"}
-        PyAMG's function of that name makes the hierarchy, on the host. "ruge_stuben" is for real matrices.
+        PyAMG's function of that name makes the hierarchy, on the host, with its defaults, but interpolation by
+        smoothed aggregation is weighted row by row. "ruge_stuben" is for real matrices.
     smoother : {"chebyshev", "jacobi"}
         With PyAMG's weights, see the module's formula.
     degree : int >= 1, optional
@@ -168,7 +167,7 @@ def amg(
         Near-null-space candidates, columns that A nearly maps to zero: rigid body modes for elasticity. By default the
         constant. Not for "ruge_stuben".
     rng : None, int or numpy.random.Generator, default 0
-        PyAMG starts its estimates of spectral radii at random.
+        Estimates of spectral radii start at random.
 
     Returns
     -------
@@ -209,15 +208,14 @@ def amg(
     _checks.choice("kind", kind, KINDS)
     _checks.choice("smoother", smoother, SMOOTHERS)
     degree = _checks.count("degree", {"jacobi": 1, "chebyshev": 3}[smoother] if degree is None else degree)
-    with _seeded(rng):
-        if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
-            if B is not None:
-                raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
-            kind, made, dtype = "hierarchy of the caller", A.levels, A.levels[0].A.dtype
-        else:
-            host, dtype, hermitian, B = _entered(A, kind, B)
-            made = _levels(host, hermitian, B, kind)
-        return _from_levels(made, dtype, kind, smoother, degree)
+    if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
+        if B is not None:
+            raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
+        kind, made, dtype = "hierarchy of the caller", A.levels, A.levels[0].A.dtype
+    else:
+        host, dtype, hermitian, B = _entered(A, kind, B)
+        made = _levels(host, hermitian, B, kind)
+    return _from_levels(made, dtype, kind, smoother, degree, np.random.default_rng(rng))
 
 
 def _entered(A, kind, B):
@@ -260,9 +258,10 @@ def _levels(A, hermitian, B, kind):
     try:
         if kind == "ruge_stuben":
             return pyamg.ruge_stuben_solver(A, **none).levels
-        make = pyamg.smoothed_aggregation_solver if kind == "smoothed_aggregation" else pyamg.rootnode_solver
-        symmetry = "hermitian" if hermitian else "nonsymmetric"
-        return make(A, B=B, symmetry=symmetry, improve_candidates=None, **none).levels
+        none |= dict(B=B, symmetry="hermitian" if hermitian else "nonsymmetric", improve_candidates=None)
+        if kind == "rootnode":
+            return pyamg.rootnode_solver(A, **none).levels
+        return pyamg.smoothed_aggregation_solver(A, smooth=_PROLONGATION, **none).levels
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError, np.linalg.LinAlgError) as error:
         raise InvalidInput(
             f"`A` must be a matrix that PyAMG can coarsen as {kind!r}, got dtype {A.dtype} and the words "
@@ -270,8 +269,8 @@ def _levels(A, hermitian, B, kind):
         ) from error
 
 
-def _from_levels(made, dtype, kind, smoother, degree):
-    levels = [_level(each, smoother, degree) for each in made[:-1]]
+def _from_levels(made, dtype, kind, smoother, degree, rng):
+    levels = [_level(each, smoother, degree, rng) for each in made[:-1]]
     last = scipy.sparse.csr_array(made[-1].A)
     coarsest = scipy.linalg.pinv(last.toarray())
     hermitian = all(_is_adjoint(level.A, level.A) and _is_adjoint(level.P, level.R) for level in levels)
@@ -287,31 +286,24 @@ def _is_adjoint(A, B):
     return gap.nnz == 0 or bool(gap.max() <= 1e3 * np.finfo(A.dtype).eps * abs(A).max())
 
 
-def _level(made, smoother, degree):
-    from pyamg.relaxation.smoothing import rho_D_inv_A
-    from pyamg.util.linalg import approximate_spectral_radius
-
+def _level(made, smoother, degree, rng):
     A, P, R = (scipy.sparse.csr_array(each, copy=True) for each in (made.A, made.P, made.R))
     d = A.diagonal()
     if np.abs(np.imag(d)).max(initial=0) > 1e3 * np.finfo(A.dtype).eps * np.abs(d).max(initial=0):
         raise InvalidInput("`A` must have a real diagonal on every level for these smoothers, got complex numbers.")
     if smoother == "chebyshev":
-        # Of the matrix as PyAMG holds it, where it keeps the number: its own smoothers get the same.
-        low, high = (share * float(approximate_spectral_radius(made.A)) for share in _INTERVAL)
+        low, high = (share * _radius(made.A, "rho", A, rng) for share in _INTERVAL)
         roots = (high + low) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(degree) + 0.5) / degree)
         return _Level(A, P, R, np.ones(d.size), (1 / roots).tolist())
     inverse = np.divide(1, d.real, out=np.zeros(d.size, d.real.dtype), where=d.real != 0)
-    return _Level(A, P, R, inverse, [1.0 / float(rho_D_inv_A(made.A))] * degree)
+    rho = _radius(made.A, "rho_D_inv", scipy.sparse.diags_array(inverse) @ A, rng)
+    return _Level(A, P, R, inverse, [1.0 / rho] * degree)
 
 
-@contextlib.contextmanager
-def _seeded(rng):
-    """NumPy's global generator, which PyAMG draws from, starts from ours, and is afterwards what it was."""
-    seed = np.random.default_rng(rng).integers(2**32, size=4, dtype=np.uint32)
-    with _drawing:
-        state = np.random.get_state()
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
+def _radius(kept, name, A, rng):
+    """PyAMG's estimate of the spectral radius of A; the one it keeps with its matrix, if its own smoothers use that."""
+    from pyamg.util.linalg import approximate_spectral_radius
+
+    if hasattr(kept, name):
+        return float(getattr(kept, name))
+    return float(approximate_spectral_radius(A, initial_guess=rng.uniform(size=(A.shape[0], 1))))

