@@ -21,6 +21,8 @@ _BANDS, _ROUNDS = (20, 32, 48, 72, 100, 140), 8
 _NOISE = 1e-13
 # With N(u), peaks of f below this part of the highest may be N's own, which balance it and which u does not have.
 _OWN = 1e-3
+# Grids in a row without a solution, after which none is expected on a finer one.
+_FAILURES = 4
 
 
 class Plan:
@@ -55,7 +57,7 @@ class Plan:
         self._all = self._each_axis(0.0)
         self._peaks = self._each_axis(_OWN) if nonlinear and self.fixed is None else self._all
         self._now = self.fixed or tuple(self._first(axis) for axis in range(self._d))
-        self._round, self._done = 0, False
+        self._round, self._failed, self._done = 0, 0, False
 
     def _each_axis(self, lowest):
         """The peaks of each axis; two axes whose peaks differ by rounding have the same ones, and one basis."""
@@ -102,8 +104,13 @@ class Plan:
             # The same grid with another kernel may do; with the user's kernel nothing is left to try.
             self._done = self._kernels is not None or self._round >= 3
             return
+        self._failed = self._failed + 1 if not attempt.solved else 0
         most = _MOST[self._d]
-        if all(size >= most for size in self._now) or attempt.estimate.rounding > 0.5 * attempt.estimate.error:
+        if (
+            self._failed >= _FAILURES
+            or all(size >= most for size in self._now)
+            or attempt.estimate.rounding > 0.5 * attempt.estimate.error
+        ):
             self._done = True
             return
         grown = tuple(min(most, math.ceil(_GROWTH * size)) for size in self._now)

@@ -87,7 +87,7 @@ def solve_gp(
     tol : float, default 1e-8
         On the estimated error of u in the mean square, relative to that of u.
     maxiter : int, default 100, for Adam 1000
-        Most Newton steps, or steps of Adam, of which the published runs take 10^5 to 3 10^6.
+        Most Newton steps on one grid, or steps of Adam, of which the published runs take 10^5 to 3 10^6.
     method : {"auto", "adam"}
         Linear algebra, or, to compare and to reproduce, the published optimisation [1]_: Adam at a rate of 0.01 over
         u at the nodes, the kernels and the precisions of equation and data, which weigh 200 (500 where no derivative

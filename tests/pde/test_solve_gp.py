@@ -199,9 +199,11 @@ def test_strong_nonlinear_terms_have_peaks_that_count():
     def u(x):
         return np.sin(40 * x)
 
-    solution = pde.solve_gp({(2,): 1.0}, lambda x: -1600 * u(x) + 1e4 * np.sin(3 * u(x)), [(0, 3)], u,
-                            nonlinear=(lambda v: 1e4 * np.sin(3 * v), lambda v: 3e4 * np.cos(3 * v)))  # fmt: skip
-    assert not solution.converged or np.max(np.abs(solution.predict(solution.axes) - u(solution.axes[0]))) < 1e-6
+    solution = pde.solve_gp({(2,): 1.0}, lambda x: -1600 * u(x) - 400 * u(x) ** 3, [(0, 3)], u,
+                            nonlinear=(lambda v: -400 * v**3, lambda v: -1200 * v**2))  # fmt: skip
+    assert solution.converged and np.max(np.abs(solution.u - u(solution.axes[0]))) < 1e-7
+    # Three times the frequency of u is in f.
+    assert solution.frequencies[0].max() > 120
 
 
 def test_newton_gives_up_early_where_a_grid_cannot_hold_the_solution():
