@@ -262,7 +262,7 @@ class _Review:
         """None, "restart" or "stalled", for a step along p from the residual r."""
         self.step += 1
         self.best = min(self.best, r_norm)
-        if self.step == 1:
+        if self.step == 2:  # an even number of steps before the review: steepest descent goes to and fro
             self.old[:] = p
             self.old_form = abs(pAp)
         if self.step < self.stretch:

@@ -105,6 +105,7 @@ def test_the_model_gets_unit_residuals_that_it_may_keep_and_overwrite():
     result = linalg.dcdm(A, b, model=model, rtol=1e-8)
     assert result.converged and result.iterations == len(kept)
     assert np.allclose([np.linalg.norm(r) for r in kept], 2, rtol=1e-14)
+    assert not any(np.array_equal(r, s) for r, s in zip(kept, kept[1:]))
     assert result.iterations == linalg.dcdm(A, b, model=None, rtol=1e-8).iterations
 
 
@@ -147,6 +148,12 @@ def test_the_fall_back_uses_the_preconditioner():
     plain, helped = (linalg.dcdm(A, b, model=half, M=each, rtol=1e-8) for each in (None, M))
     assert helped.fell_back_at == plain.fell_back_at
     assert helped.iterations - helped.fell_back_at < 0.7 * (plain.iterations - plain.fell_back_at)
+
+
+def test_steepest_descent_is_a_stall_although_each_step_gains():
+    """Without a window r itself zigzags: an old direction offers as much as the new one."""
+    result = linalg.dcdm(A, b, model=None, n_ortho=0, rtol=1e-8)
+    assert result.converged and result.fell_back_at is not None and result.iterations < 400
 
 
 def test_the_plateaus_of_cg_are_no_stall():
