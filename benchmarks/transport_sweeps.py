@@ -14,7 +14,7 @@ __all__ = ["SIZES", "heading", "line", "measure"]
 
 SIZES = (500, 1000, 2000, 5000)
 # So small that no sweep is the last one, and so large that POT's stored kernel does not underflow.
-_EPS = 1 / 300
+_EPS = 1 / 700
 # CPU seconds that one timing should take, the sweeps of the shorter one, limits for what the longer one has more, and
 # timings of each.
 _SECONDS, _SHORT, _LEAST, _MOST, _ROUNDS, _FEW_ROUNDS = 0.3, 2, 4, 500, 5, 2
