@@ -42,7 +42,7 @@ def memory_of_data(n: int, n_ritz: int, n_samples: int) -> int:
 
     >>> from solvers import deep
     >>> round(deep.memory_of_data(64**3, 10_000, 20_000) / 1e9)
-    44
+    45
     """
     n, m, k = _checks.count("n", n), _checks.count("n_ritz", n_ritz), _checks.count("n_samples", n_samples)
     basis = 8 * n * m + 8 * (2 * m * m + 2 * m * min(n, _COLUMNS))

@@ -240,7 +240,7 @@ BAD_OPTIONS = [
     ("restart=2.5", UnsupportedType, "restart", "2.5", {"restart": 2.5}),
     ("restart='20'", UnsupportedType, "restart", "'20'", {"restart": "20"}),
     ("callback_type='norm'", InvalidInput, "callback_type", "'norm'", {"callback_type": "norm"}),
-    ("callback_type=1", InvalidInput, "callback_type", "got 1", {"callback_type": 1}),
+    ("callback_type=1", InvalidInput, "callback_type", "got int 1", {"callback_type": 1}),
 ]
 
 
