@@ -9,7 +9,7 @@ from .plan import Settings, problem_loader
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 
-__all__ = ["check_outputs", "check_writable", "refuse", "settings"]
+__all__ = ["check_outputs", "check_writable", "one_cpu_thread", "refuse", "settings"]
 
 _DEFAULT = "poisson2d,poisson3d,anisotropic,jump,elasticity,convection_diffusion2d"
 # Problem and size of --quick: real matrices first, then enough points that an iteration costs something.
@@ -54,6 +54,18 @@ def refuse(args, area, names):
     for name in names:
         if getattr(args, name) not in (None, False):
             raise UsageError(f"--{name.replace('_', '-')} does not apply to {area}.")
+
+
+def one_cpu_thread(args, area, refused):
+    """The checks of an area that is measured on one number of CPU threads, and that number."""
+    check_outputs(args)
+    refuse(args, area, refused)
+    if args.backend == "gpu":
+        raise UsageError(f"--backend gpu does not apply to {area}: it is measured on the CPU.")
+    threads = args.threads or [1]
+    if len(threads) > 1:
+        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+    return threads[0]
 
 
 def settings(args):

@@ -4,12 +4,12 @@ import shlex
 import sys
 
 from . import _threads, machine, options, pde_methods, report
-from ._registry import UsageError, present
+from ._registry import present
 from .pde_methods import BASELINE, TOL
 from .pde_problems import PDES
 from .pde_rivals import PDE_METHODS
 from .pde_run import POINTS, REACHED, SHORT, TARGET, WRONG, run_problem, warm_up
-from .report import align, ratio, seconds
+from .report import heading_of, line_of, ratio, seconds
 
 __all__ = ["bench", "heading", "line", "summary"]
 
@@ -61,29 +61,22 @@ def _published(found):
 
 def heading():
     """The line of headings and the rule below it."""
-    text = " ".join(align(name, width) for name, width, _ in _COLUMNS).rstrip()
-    return f"{text}\n{'-' * len(text)}"
+    return heading_of(_COLUMNS)
 
 
 def line(row):
     """One row of the table."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS).rstrip()
+    return line_of(_COLUMNS, row)
 
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    options.check_outputs(args)
     refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps sweeps".split()
-    options.refuse(args, "pde", refused)
-    if args.backend == "gpu":
-        raise UsageError("--backend gpu does not apply to pde: it is measured on the CPU.")
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+    threads = options.one_cpu_thread(args, "pde", refused)
     problems, methods = _problems(args), pde_methods.select(args.methods)
     base = PDE_METHODS[BASELINE]
     methods = methods if base in methods else [*methods, base]
-    with _threads.pinned(threads[0], argv) as said:
+    with _threads.pinned(threads, argv) as said:
         return _run(problems, methods, args, argv, said)
 
 

@@ -4,6 +4,7 @@ Levels are searched outside the clock, for rivals as for ours; answers are judge
 solution at uniform points, whatever the method says of itself.
 """
 
+import contextlib
 import math
 import statistics
 import time
@@ -87,10 +88,9 @@ def warm_up(methods, problems):
     for method in methods:
         for problem in problems:
             if method.handles(problem):
-                try:
+                # It fails in its rows, and only there.
+                with contextlib.suppress(Exception):
                     method.solve(problem, method.levels(problem)[0])
-                except Exception:  # it fails in its rows, and only there
-                    pass
                 break
 
 

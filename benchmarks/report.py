@@ -74,6 +74,17 @@ def align(text, width):
     return text.ljust(-width) if width < 0 else text.rjust(width)
 
 
+def heading_of(columns):
+    """The line of headings and the rule below it; a column is (heading, width, how a row fills it)."""
+    text = " ".join(align(name, width) for name, width, _ in columns).rstrip()
+    return f"{text}\n{'-' * len(text)}"
+
+
+def line_of(columns, row):
+    """One row of the table."""
+    return " ".join(align(fill(row), width) for _, width, fill in columns).rstrip()
+
+
 def shorten(text, width):
     """Cut a name that would push the columns apart."""
     return text if len(text) <= width else text[: width - 1] + "…"

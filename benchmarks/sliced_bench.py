@@ -5,7 +5,7 @@ import sys
 
 from . import _threads, machine, options, report, sliced_speed
 from ._registry import UsageError, need, present
-from .report import align, ratio, seconds
+from .report import heading_of, line_of, ratio, seconds
 from .sliced import SLICED, from_files
 from .sliced_methods import BASELINE, DEFAULT, select
 from .sliced_run import PROJECTIONS, RTOL, memory, pairwise, run_problem, warm_up
@@ -41,28 +41,21 @@ _COLUMNS = (
 
 def heading():
     """The line of headings and the rule below it."""
-    text = " ".join(align(name, width) for name, width, _ in _COLUMNS).rstrip()
-    return f"{text}\n{'-' * len(text)}"
+    return heading_of(_COLUMNS)
 
 
 def line(row):
     """One row of the table."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS).rstrip()
+    return line_of(_COLUMNS, row)
 
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    options.check_outputs(args)
     refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps cap sweeps startup".split()
-    options.refuse(args, "sliced", refused)
-    if args.backend == "gpu":
-        raise UsageError("--backend gpu does not apply to sliced: it is measured on the CPU.")
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here.")
+    threads = options.one_cpu_thread(args, "sliced", refused)
     problems, methods = _problems(args), select(args.methods)
     whole = args.problems is args.methods is args.clouds is None and not args.quick
-    with _threads.pinned(threads[0], argv) as said:
+    with _threads.pinned(threads, argv) as said:
         return _run(problems, methods, args, argv, said, whole)
 
 

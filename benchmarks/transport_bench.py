@@ -6,7 +6,7 @@ import sys
 
 from . import _threads, machine, options, report, transport, transport_methods, transport_sweeps
 from ._registry import UsageError
-from .report import align, ratio, seconds
+from .report import heading_of, line_of, ratio, seconds
 from .transport import TRANSPORTS
 from .transport_methods import BASELINE, CAP, POT_TOL, TOL
 from .transport_rivals import TRANSPORTERS
@@ -44,34 +44,27 @@ _COLUMNS = (
 
 def heading():
     """The line of headings and the rule below it."""
-    text = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{text}\n{'-' * len(text)}"
+    return heading_of(_COLUMNS)
 
 
 def line(row):
     """One row of the table."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS).rstrip()
+    return line_of(_COLUMNS, row)
 
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    options.check_outputs(args)
     refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps".split()
-    options.refuse(args, "transport", refused)
-    if args.backend == "gpu":
-        raise UsageError("--backend gpu does not apply to transport: it is measured on the CPU.")
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+    threads = options.one_cpu_thread(args, "transport", refused)
     if args.images and (args.problems or args.quick or args.sweeps):
         raise UsageError("--images excludes --problems, --quick and --sweeps.")
     if args.sweeps:
-        with _threads.pinned(threads[0], argv) as said:
+        with _threads.pinned(threads, argv) as said:
             return _sweeps(args, argv, said)
     problems, methods = _problems(args), transport_methods.select(args.methods)
     if BASELINE in TRANSPORTERS and transport_methods.available(TRANSPORTERS[BASELINE]):
         methods = list(dict.fromkeys([*methods, TRANSPORTERS[BASELINE]]))
-    with _threads.pinned(threads[0], argv) as said:
+    with _threads.pinned(threads, argv) as said:
         return _run(problems, methods, args, argv, said)
 
 

@@ -1,5 +1,6 @@
 """How much memory a grid takes, said before any of it is allocated."""
 
+import contextlib
 import math
 import os
 
@@ -21,13 +22,11 @@ def needed(sizes, varying, krylov):
 
 def available():
     """Bytes of memory that are free or can be freed; infinity where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return 1024.0 * float(line.split()[1])
-    except (OSError, ValueError):
-        pass
+    # Elsewhere than on Linux there is no such file; what is installed must then do.
+    with contextlib.suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * float(line.split()[1])
     try:
         return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
