@@ -47,6 +47,35 @@ def _matvec(target, n, dtype, storage):
     compare(target, run, [(A.astype(wide(dtype)) @ x, bound_of(dtype, np.diff(A.indptr) + 1, terms))])
 
 
+def _subtract_product(target, n, dtype, storage):
+    A, x, b = general(storage, n, dtype), draw(1, n, dtype), draw(2, n, dtype)
+
+    def run(kernels):
+        y = kernels.empty(n, dtype)
+        given = (kernels.copy_to_device(v, dtype) for v in (x, b))
+        kernels.subtract_product(operand(kernels, storage, A), *given, y)
+        return (kernels.to_host(y),)
+
+    terms = abs(A).astype(float) @ np.abs(x) + np.abs(b)
+    want = b.astype(wide(dtype)) - A.astype(wide(dtype)) @ x
+    compare(target, run, [(want, bound_of(dtype, np.diff(A.indptr) + 2, terms))])
+
+
+def _relax(target, n, dtype, storage):
+    A, b, x = general(storage, n, dtype), draw(1, n, dtype), draw(2, n, dtype)
+    d = np.abs(draw(3, n, dtype)) + 0.5
+
+    def run(kernels):
+        y = kernels.empty(n, dtype)
+        b_, x_ = (kernels.copy_to_device(v, dtype) for v in (b, x))
+        kernels.relax(operand(kernels, storage, A), kernels.copy_to_device(d, d.dtype), 0.7, b_, x_, y)
+        return (kernels.to_host(y),)
+
+    terms = np.abs(x) + 0.7 * d * (abs(A).astype(float) @ np.abs(x) + np.abs(b))
+    want = x + 0.7 * d * (b.astype(wide(dtype)) - A.astype(wide(dtype)) @ x)
+    compare(target, run, [(want, bound_of(dtype, np.diff(A.indptr) + 5, terms))])
+
+
 def _residual(target, n, dtype, storage):
     A, x, b = general(storage, n, dtype), draw(1, n, dtype), draw(2, n, dtype)
 
@@ -241,6 +270,8 @@ _PLAIN = ("",)
 #: The kernel, what of it if there are several, the check, and the storages that it takes.
 CHECKS = (
     ("matvec", "", _matvec, STORAGES),
+    ("relax", "", _relax, STORAGES),
+    ("subtract_product", "", _subtract_product, STORAGES),
     ("residual", "", _residual, STORAGES),
     ("axpy", "", _axpy, _PLAIN),
     ("scale", "", _scale, _PLAIN),

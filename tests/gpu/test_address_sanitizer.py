@@ -59,6 +59,7 @@ def under_sanitizer():
     return run
 
 
+@pytest.mark.slow
 def test_every_source_runs_clean(under_sanitizer):
     done = under_sanitizer(" ".join(CHECKS))
     assert done.returncode == 0 and "all ran" in done.stdout, done.stderr

@@ -118,6 +118,8 @@ def scaled_answer(arguments, answer):
 
 FAULTS = {
     "matvec": scaled_output(2),
+    "relax": scaled_output(5),
+    "subtract_product": scaled_output(3),
     "axpy": scaled_output(2),
     "scale": scaled_output(2),
     "multiply": scaled_output(2),
