@@ -25,7 +25,7 @@ from ._progress import progress  # noqa: E402
 from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
 
-_AREAS = ("linalg", "pde", "transport")
+_AREAS = ("inverse", "linalg", "pde", "transport")
 _ON_FIRST_USE = (*_AREAS, "compat", "deep", "testing")
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "compat",
     "deep",
     "get_threads",
+    "inverse",
     "linalg",
     "pde",
     "progress",

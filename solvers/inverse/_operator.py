@@ -1,0 +1,255 @@
+"""What measures: linear operators between arrays that have shapes of their own, such as images and sinograms."""
+
+import math
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
+
+from .. import _backend, _checks
+from .._arrays import enter, kind_of, kinds, leaving, module_of
+from .._errors import InvalidInput, UnsupportedType
+from .._place import at
+
+__all__ = ["ImagingOperator", "as_imaging_operator", "stack_of"]
+
+
+class ImagingOperator(LinearOperator):
+    """A linear operator from images to data, in SciPy's sense, which takes them shaped, too.
+
+    Parameters
+    ----------
+    dtype : dtype
+        float32, float64, complex64 or complex128. A product is formed in ``np.result_type(dtype, x.dtype)``.
+    image_shape, data_shape : tuple of int
+        What it is applied to, and what comes out.
+
+    Notes
+    -----
+    ``A @ x`` takes one image of ``image_shape``, a stack of shape (k, ``*image_shape``), and SciPy's flat forms (n,)
+    and (n, k); the product is of the same form. ``A.H`` is the adjoint, an operator of this kind with the two shapes
+    exchanged. CuPy's arrays are worked with on their device.
+
+    A subclass says ``forward_stack(X)`` and ``adjoint_stack(Y)``, for C-contiguous stacks (k, ``*image_shape``) and
+    (k, ``*data_shape``) of NumPy or CuPy in the dtype of the product; both return new arrays. Those of a real operator
+    only ever see real stacks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import inverse
+    >>> class Halved(inverse.ImagingOperator):
+    ...     def forward_stack(self, X):
+    ...         return X[:, ::2].copy()
+    ...     def adjoint_stack(self, Y):
+    ...         X = np.zeros((len(Y), *self.image_shape), Y.dtype)
+    ...         X[:, ::2] = Y
+    ...         return X
+    >>> A = Halved(float, (4, 3), (2, 3))
+    >>> (A @ np.arange(12.0).reshape(4, 3)).tolist()
+    [[0.0, 1.0, 2.0], [6.0, 7.0, 8.0]]
+    >>> (A.H @ (A @ np.ones(12))).sum()
+    6.0
+    """
+
+    def __init__(self, dtype, image_shape, data_shape):
+        self.image_shape, self.data_shape = tuple(map(int, image_shape)), tuple(map(int, data_shape))
+        super().__init__(np.dtype(dtype), (math.prod(self.data_shape), math.prod(self.image_shape)))
+
+    def forward_stack(self, X):
+        """The data of each image of a stack."""
+        raise NotImplementedError("each kind has its own product")
+
+    def adjoint_stack(self, Y):
+        """The adjoint applied to each data set of a stack."""
+        raise NotImplementedError("each kind has its own adjoint")
+
+    def dot(self, x):
+        if isinstance(x, LinearOperator) or np.isscalar(x):
+            return super().dot(x)
+        return self._product("x", x, self.image_shape, self.data_shape, self.forward_stack)
+
+    def matvec(self, x):
+        return self.dot(x)
+
+    def matmat(self, X):
+        return self.dot(X)
+
+    def rmatvec(self, y):
+        return self._product("y", y, self.data_shape, self.image_shape, self.adjoint_stack)
+
+    def rmatmat(self, Y):
+        return self.rmatvec(Y)
+
+    # What SciPy's own compositions (A + B, 2 * A, A.T) call.
+    _matvec, _matmat, _rmatvec, _rmatmat = matvec, matmat, rmatvec, rmatmat
+
+    def _adjoint(self):
+        return _Adjoint(self)
+
+    def _product(self, name, x, own, other, apply):
+        backend = _backend.pick(**{name: x})
+        leave, x = leaving(x), _checks.real_array(name, enter(name, x))
+        with at(backend, x):
+            kernels = _backend.kernels(backend)
+            x = kernels.to_device(x, np.result_type(self.dtype, x.dtype))
+            X, form = stack_of(name, x, own)
+            return leave(form(_applied(self, apply, X), other))
+
+    def __repr__(self):
+        return f"<{type(self).__name__} from {self.image_shape} to {self.data_shape}, {self.dtype}>"
+
+
+class _Adjoint(ImagingOperator):
+    """A^H, which is applied to data."""
+
+    def __init__(self, A):
+        super().__init__(A.dtype, A.data_shape, A.image_shape)
+        self._A = A
+
+    def forward_stack(self, X):
+        return self._A.adjoint_stack(X)
+
+    def adjoint_stack(self, Y):
+        return self._A.forward_stack(Y)
+
+    def _adjoint(self):
+        return self._A
+
+    def __repr__(self):
+        return f"<adjoint of {self._A!r}>"
+
+
+class _Wrapped(ImagingOperator):
+    """Somebody else's operator or matrix, between vectors."""
+
+    def __init__(self, A, dtype):
+        super().__init__(dtype, A.shape[1:], A.shape[:1])
+        self._A = A
+
+    def forward_stack(self, X):
+        return self._rows("mat", X, self.shape[0])
+
+    def adjoint_stack(self, Y):
+        return self._rows("rmat", Y, self.shape[1])
+
+    def _rows(self, kind, X, size):
+        of_vector, of_matrix = _products(self._A, kind)
+        if len(X) == 1 or of_matrix is None:
+            rows = [of_vector(x) for x in X]
+            if any(kinds[type(row)] != kinds[type(X)] for row in rows):
+                raise UnsupportedType(
+                    f"A product with `A` must give what it gets, a {type(X).__module__} array; use "
+                    "solvers.backend('cpu') with NumPy arrays for operators written in NumPy."
+                )
+            out = module_of(X).stack([row.reshape(-1) for row in rows])
+        else:
+            out = of_matrix(X.T).T
+        if out.shape != (len(X), size):
+            raise InvalidInput(f"A product with `A` must have {size} entries, got shape {out.shape[1:]}.")
+        return module_of(X).ascontiguousarray(out)
+
+    def __repr__(self):
+        return repr(self._A)
+
+
+def _products(A, kind):
+    """Its product with a vector, and with several at once or None.
+
+    SciPy's own wrappers reshape an answer before anybody can see that it is of a wrong size; what they wrap does not.
+    """
+    plain = isinstance(A, LinearOperator) and getattr(type(A), f"{kind}vec") is getattr(LinearOperator, f"{kind}vec")
+    if not plain:
+        return getattr(A, f"{kind}vec"), getattr(A, f"{kind}mat", None)
+    several = getattr(type(A), f"_{kind}mat") is not getattr(LinearOperator, f"_{kind}mat")
+    return getattr(A, f"_{kind}vec"), getattr(A, f"_{kind}mat") if several else None
+
+
+class _OfMatrix:
+    """A matrix of SciPy's, NumPy's or CuPy's with the methods of an operator."""
+
+    def __init__(self, A):
+        self.shape, self.dtype = A.shape, A.dtype
+        self._A = A
+        self._H = A.conj().T.tocsr() if hasattr(A, "tocsr") else A.conj().T
+
+    def matvec(self, x):
+        return self._A @ x
+
+    def rmatvec(self, y):
+        return self._H @ y
+
+    matmat, rmatmat = matvec, rmatvec
+
+    def __repr__(self):
+        return f"<{self.shape[0]}x{self.shape[1]} {type(self._A).__name__} of dtype {self.dtype}>"
+
+
+def as_imaging_operator(A, name="A"):
+    """An ``ImagingOperator`` of anything a user may pass: ours, a matrix, or what has matvec, rmatvec and shape."""
+    if isinstance(A, ImagingOperator):
+        return A
+    if isinstance(A, np.ndarray) or issparse(A) or kind_of(name, A) == "gpu":
+        if getattr(A, "ndim", 0) != 2:
+            raise InvalidInput(f"`{name}` must be a matrix or an operator, got an array of shape {np.shape(A)}.")
+        if A.dtype.kind not in "biufc":
+            raise UnsupportedType(f"`{name}` must hold numbers, got dtype {A.dtype}.")
+        return _Wrapped(_OfMatrix(A), _working(A.dtype))
+    if not all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
+        raise UnsupportedType(
+            f"`{name}` must be a matrix, a LinearOperator or an object with matvec, rmatvec and shape, got "
+            f"{type(A).__name__}."
+        )
+    dtype = getattr(A, "dtype", None)
+    return _Wrapped(A, _working(np.dtype(np.float64 if dtype is None else dtype)))
+
+
+def stack_of(name, x, shape):
+    """A stack of shape (k, ``*shape``) of an array in any of its forms, and the way back.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls it, for the sentence.
+    x : array
+        Of ``shape``, a stack (k, ``*shape``), or flat: (n,) or (n, k).
+    shape : tuple of int
+
+    Returns
+    -------
+    X : array, shape (k, ``*shape``), C-contiguous
+        It may share memory with x.
+    form : function (stack, shape)
+        Brings a stack of arrays of that shape into the form that x came in.
+    """
+    n = math.prod(shape)
+    if x.shape == shape:
+        return _contiguous(x.reshape(1, *shape)), lambda Y, other: Y.reshape(other if len(shape) > 1 else -1)
+    if x.shape == (n,):
+        return _contiguous(x.reshape(1, *shape)), lambda Y, other: Y.reshape(-1)
+    if len(shape) > 1 and x.ndim == len(shape) + 1 and x.shape[1:] == shape:
+        return _contiguous(x), lambda Y, other: Y
+    if x.ndim == 2 and x.shape[0] == n:
+        columns = x.shape[1]
+        return _contiguous(x.T.reshape(columns, *shape)), lambda Y, other: Y.reshape(columns, math.prod(other)).T
+    forms = dict.fromkeys((str(shape), f"(k, {str(shape)[1:]}" if len(shape) > 1 else "", f"({n},)", f"({n}, k)"))
+    raise InvalidInput(f"`{name}` must have shape {' or '.join(filter(None, forms))}, got {x.shape}.")
+
+
+def _contiguous(X):
+    return module_of(X).ascontiguousarray(X)
+
+
+def _applied(A, apply, X):
+    """The product with a stack; a real operator is applied to the two parts of a complex one."""
+    if X.dtype.kind != "c" or A.dtype.kind == "c" or isinstance(A, _Wrapped):
+        return apply(X)
+    xp, k = module_of(X), len(X)
+    both = apply(xp.concatenate([X.real, X.imag]))
+    return (both[:k] + 1j * both[k:]).astype(X.dtype, copy=False)
+
+
+def _working(dtype):
+    if dtype.char in "fdFD":
+        return dtype
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)

@@ -1,0 +1,37 @@
+"""What a reconstruction is: the image, how it was regularised, and why it stopped there."""
+
+from .._result import Result
+
+__all__ = ["InverseResult"]
+
+
+class InverseResult(Result):
+    """A reconstruction with everything beside it.
+
+    Attributes
+    ----------
+    x : ndarray
+        The reconstruction, in the form that ``b`` came in: an image for data of ``A.data_shape``, a stack of images
+        for a stack, flat for flat. For ``sample`` it is the mean of the samples.
+    regularization : float, ndarray of shape (k,), or None
+        The weight of the regularisation that was used or found.
+    stop_reason : str or tuple of str
+        The rule that ended it, such as "discrepancy", "gcv", "l-curve", "tolerance", "maxiter".
+    samples : ndarray, shape (n_samples, ...), or None
+    std : ndarray, like ``x``, or None
+        The standard deviation of the posterior at each unknown, from the samples.
+    n_denoiser : int or None
+        Calls of the denoiser.
+    residual : float or ndarray, shape (k,)
+        The norm of ``b - A x``, recomputed on exit.
+    """
+
+    _not_in_dict = frozenset(("x", "samples", "std"))
+
+    def __init__(
+        self, x, *, regularization=None, stop_reason="", samples=None, std=None, n_denoiser=None, extra=None, **fields
+    ):
+        super().__init__(**fields)
+        self.x, self.regularization, self.stop_reason = x, regularization, stop_reason
+        self.samples, self.std, self.n_denoiser = samples, std, n_denoiser
+        self.__dict__.update(extra or {})
