@@ -48,7 +48,7 @@ class ImagingOperator(LinearOperator):
     >>> A = Halved(float, (4, 3), (2, 3))
     >>> (A @ np.arange(12.0).reshape(4, 3)).tolist()
     [[0.0, 1.0, 2.0], [6.0, 7.0, 8.0]]
-    >>> (A.H @ (A @ np.ones(12))).sum()
+    >>> float((A.H @ (A @ np.ones(12))).sum())
     6.0
     """
 
@@ -162,6 +162,7 @@ def _products(A, kind):
     if not plain:
         return getattr(A, f"{kind}vec"), getattr(A, f"{kind}mat", None)
     several = getattr(type(A), f"_{kind}mat") is not getattr(LinearOperator, f"_{kind}mat")
+    several = several and getattr(A, f"_CustomLinearOperator__{kind}mat_impl", True) is not None
     return getattr(A, f"_{kind}vec"), getattr(A, f"_{kind}mat") if several else None
 
 
