@@ -1,5 +1,7 @@
 """What a reconstruction is: the image, how it was regularised, and why it stopped there."""
 
+import numpy as np
+
 from .._result import Result
 
 __all__ = ["InverseResult"]
@@ -35,3 +37,20 @@ class InverseResult(Result):
         self.x, self.regularization, self.stop_reason = x, regularization, stop_reason
         self.samples, self.std, self.n_denoiser = samples, std, n_denoiser
         self.__dict__.update(extra or {})
+
+    @property
+    def message(self) -> str:
+        """One line: how it ended and by which rule, with what misfit, and what to do about it."""
+        worst = self._worst
+        status = self._statuses[0 if worst is None else worst]
+        reason = self.stop_reason if isinstance(self.stop_reason, str) else self.stop_reason[worst or 0]
+        column = f" (data set {worst})" if worst is not None and isinstance(self.status, tuple) else ""
+        misfit = float(np.ravel(self.residual)[worst or 0]) if np.size(self.residual) else 0.0
+        by = f" by {reason}" if reason and reason != str(status) else ""
+        return f"{self.method} {status}{column}{by}: misfit |b - A x| = {misfit:.1e}. {status.sentence}"
+
+    def __repr__(self):
+        reasons = (self.stop_reason,) if isinstance(self.stop_reason, str) else self.stop_reason
+        by = ", ".join(dict.fromkeys(r for r in reasons if r and r != str(self._statuses[0])))
+        text = super().__repr__().removeprefix("Result(")
+        return f"{type(self).__name__}({f'by {by}: ' if by else ''}{text}"
