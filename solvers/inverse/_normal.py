@@ -1,0 +1,131 @@
+"""Conjugate gradients on stacks: the regularised normal equations, and any other Hermitian system of images.
+
+Each row of a stack is a system of its own with its own scalars, so that one product with ``A`` serves all of them. The
+inner products are those of float64, the first argument conjugated; on complex data only their real parts matter, since
+the operators are Hermitian.
+"""
+
+import math
+
+import numpy as np
+
+from .._arrays import module_of
+from ._operator import _applied
+
+__all__ = ["conjugate_gradients", "inner_rows", "solve_normal"]
+
+
+def solve_normal(A, rhs, *, shift=0.0, weight=1.0, x0=None, maxiter=20, rtol=0.0, more=None):
+    """Solve (shift I + weight A^H A + more) X = rhs by conjugate gradients.
+
+    Parameters
+    ----------
+    A : ImagingOperator
+    rhs : array, shape (k, *A.image_shape)
+        Of NumPy or CuPy.
+    shift, weight : float or array of shape (k,), >= 0
+    x0 : array like rhs, optional
+        The start; zeros by default. It is not written to.
+    maxiter : int
+        Steps at most.
+    rtol : float
+        A row is done when its residual is at most ``rtol`` times the norm of its right-hand side.
+    more : function, optional
+        Another positive semidefinite Hermitian operator, from a stack to a new stack; it sees all rows at each step.
+
+    Returns
+    -------
+    X : array, shape (k, *A.image_shape)
+        A new array. A row stops at a residual of zero, at a curvature that is not positive, and at a NaN or an
+        infinity, with the iterate before that.
+    iterations : ndarray of int, shape (k,)
+    n_matvec : int
+        Products with A and with A^H, a stack counted once for each of its rows.
+    """
+    xp = module_of(rhs)
+    dtype = np.result_type(A.dtype, rhs.dtype, rhs.dtype if x0 is None else x0.dtype)
+    shift, weight = (_columns(xp, value, rhs.ndim, dtype) for value in (shift, weight))
+
+    def product(P):
+        Q = _applied(A, A.adjoint_stack, _applied(A, A.forward_stack, P))
+        Q = weight * Q + shift * P
+        return Q if more is None else Q + more(P)
+
+    X, iterations, n_products = conjugate_gradients(product, rhs, x0=x0, maxiter=maxiter, rtol=rtol, dtype=dtype)
+    return X, iterations, 2 * n_products * len(rhs)
+
+
+def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=None):
+    """Solve product(X) = rhs, a Hermitian positive definite system for each row; rows that are done are frozen.
+
+    Parameters
+    ----------
+    product : function
+        From a stack like rhs to a new stack, each row of which depends on that row alone.
+    rhs, x0, maxiter, rtol
+        As in `solve_normal`, for a stack of any shape (k, ...).
+    dtype : dtype, optional
+        Of the iterates; that of rhs by default.
+
+    Returns
+    -------
+    X : array like rhs
+    iterations : ndarray of int, shape (k,)
+    n_products : int
+        Calls of ``product``.
+    """
+    xp, column = module_of(rhs), (-1,) + (1,) * (rhs.ndim - 1)
+    r = rhs.astype(dtype or rhs.dtype, order="C", copy=True)
+    x = xp.zeros_like(r) if x0 is None else x0.astype(r.dtype, order="C", copy=True)
+    threshold = (rtol * np.sqrt(inner_rows(r, r))) ** 2
+    iterations, n_products = np.zeros(len(r), int), 0
+    if x0 is not None:
+        r -= product(x)
+        n_products = 1
+    rho = inner_rows(r, r)
+    active = np.isfinite(rho) & (rho > threshold)
+    p = xp.where(xp.asarray(active).reshape(column), r, 0)
+    with np.errstate(all="ignore"):  # a row whose scalars are not finite is stopped below
+        for _ in range(maxiter):
+            if not active.any():
+                break
+            q = product(p)
+            n_products += 1
+            curvature = inner_rows(p, q)
+            alpha = np.divide(rho, curvature, out=np.zeros_like(rho), where=curvature > 0).astype(_real(r.dtype))
+            active &= (curvature > 0) & np.isfinite(alpha)
+            alpha = xp.asarray(np.where(active, alpha, 0)).reshape(column)
+            still = xp.asarray(active).reshape(column)
+            x += alpha * p
+            r -= xp.where(still, alpha * q, 0)
+            last, rho = rho, np.where(active, inner_rows(r, r), rho)
+            iterations += active
+            active &= np.isfinite(rho) & (rho > threshold)
+            beta = np.divide(rho, last, out=np.zeros_like(rho), where=active)
+            p = xp.where(still, r + xp.asarray(beta, _real(r.dtype)).reshape(column) * p, 0)
+    return x, iterations, n_products
+
+
+def inner_rows(x, y):
+    """Re <x, y> of each pair of rows, accumulated in float64, on the host.
+
+    The product is formed in float64 before it is summed: a sum that casts goes through a buffer, whose borders, and so
+    the last bits, depend on how many rows there are.
+    """
+    xp, size = module_of(x), math.prod(x.shape[1:])
+    x, y = (xp.ascontiguousarray(a).reshape(len(a), size) for a in (x, y))
+    if x.dtype.kind == "c":
+        x, y = (a.view(a.real.dtype) for a in (x, y))
+    with np.errstate(all="ignore"):  # what is not finite shows in the sum
+        sums = xp.multiply(x, y, dtype=np.float64).sum(axis=1)
+    return sums.get() if hasattr(sums, "get") else sums
+
+
+def _columns(xp, value, ndim, dtype):
+    """A number or one for each row, so that it multiplies a stack in its own precision."""
+    value = xp.asarray(value, _real(dtype))
+    return value if value.ndim == 0 else value.reshape((-1,) + (1,) * (ndim - 1))
+
+
+def _real(dtype):
+    return np.dtype(dtype.char.lower())
