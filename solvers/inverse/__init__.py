@@ -3,10 +3,12 @@
 ``A`` is any linear operator, ``b`` noisy data; shaped images come back shaped, flat ones flat.
 """
 
+from ._krosbl import krosbl
 from ._operator import ImagingOperator
 from ._result import InverseResult
 
 __all__ = [
     "ImagingOperator",
     "InverseResult",
+    "krosbl",
 ]

@@ -15,7 +15,7 @@ from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
 
-__all__ = ["KroneckerOperator", "kron_matvec", "kron_solve", "mode_products"]
+__all__ = ["KroneckerOperator", "kron_matvec", "kron_solve", "mode_products", "outer"]
 
 
 def mode_products(As, X):
@@ -150,6 +150,11 @@ class KroneckerOperator(LinearOperator):
         self._placed, self._factorised = {}, None
         super().__init__(np.result_type(*self._factors), (rows, columns))
 
+    @property
+    def factors(self):
+        """The matrices A_i, on the host: not to be written to."""
+        return list(self._factors)
+
     def _factors_like(self, x):
         """The factors where x lives."""
         backend = "gpu" if kinds[type(x)] == "gpu" else "cpu"
@@ -230,7 +235,7 @@ class _Triangular:
         schur = [scipy.linalg.schur(A, output="complex") for A in factors]
         self._T, self._S, self._shift = [T for T, _ in schur], [S for _, S in schur], shift
         self._real = all(A.dtype.kind == "f" for A in factors)
-        _refuse_singular(_outer([np.diag(T) for T in self._T]) + shift)
+        _refuse_singular(outer([np.diag(T) for T in self._T]) + shift)
 
     def __call__(self, Y):
         X = _multiplied([S.conj().T for S in self._S], Y.astype(np.complex128))
@@ -253,14 +258,14 @@ class _Triangular:
 def _inverse_of(factors, shift):
     if shift == 0.0:
         singular = [scipy.linalg.svd(A) for A in factors]
-        values = _outer([s for _, s, _ in singular])
+        values = outer([s for _, s, _ in singular])
         for i, (_, s, _) in enumerate(singular):
             if s.size and s[-1] <= s.size * np.finfo(s.dtype).eps * s[0]:
                 raise InvalidInput(f"`As[{i}]` must be nonsingular, got a matrix that is singular to rounding.")
         return _Spectral([V.conj().T for *_, V in singular], values, [U.conj().T for U, *_ in singular])
     if all(np.array_equal(A, A.conj().T) for A in factors):
         pairs = [np.linalg.eigh(A) for A in factors]
-        values = _outer([w for w, _ in pairs]) + shift
+        values = outer([w for w, _ in pairs]) + shift
         _refuse_singular(values)
         return _Spectral([Q for _, Q in pairs], values, [Q.conj().T for _, Q in pairs])
     return _Triangular(factors, shift)
@@ -272,7 +277,8 @@ def _refuse_singular(values):
         raise InvalidInput("`shift` must be no eigenvalue of -(A_1 x ... x A_d): the sum is singular to rounding.")
 
 
-def _outer(vectors):
+def outer(vectors):
+    """The outer product of some vectors."""
     out = vectors[0]
     for v in vectors[1:]:
         out = np.multiply.outer(out, v)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._grid import outer, outer_sum
+from ..linalg._kron import outer
+from ._grid import outer_sum
 
 __all__ = ["Fit", "Rest", "fit"]
 

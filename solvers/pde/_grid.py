@@ -4,10 +4,10 @@ import numpy as np
 
 from .. import _backend
 from .._errors import InvalidInput
-from ..linalg._kron import mode_products
+from ..linalg._kron import mode_products, outer
 from ._axis import Axis
 
-__all__ = ["Grid", "outer", "outer_sum"]
+__all__ = ["Grid", "outer_sum"]
 
 
 class Grid:
@@ -151,14 +151,6 @@ class Grid:
                 data = self.boundary.values(i, side, points)
                 gap, size = max(gap, float(np.max(np.abs(here - data)))), max(size, float(np.max(np.abs(data))))
         return gap, size
-
-
-def outer(vectors):
-    """The outer product of some vectors."""
-    out = vectors[0]
-    for v in vectors[1:]:
-        out = np.multiply.outer(out, v)
-    return out
 
 
 def outer_sum(vectors):

@@ -5,7 +5,7 @@ import scipy.linalg
 
 from .. import _backend
 from ..linalg import LinearOperator, gmres
-from ._grid import outer
+from ..linalg._kron import outer
 from ._sylvester import KroneckerSum
 
 __all__ = ["Linear"]
