@@ -1,11 +1,14 @@
 """Where a call works: on the device of an array, with one name for full memory."""
 
+import math
+
 import numpy as np
 
 from . import _backend
+from ._arrays import module_of
 from ._errors import DeviceMemoryError
 
-__all__ = ["at", "drops_when_full", "inner", "module_at"]
+__all__ = ["at", "drops_when_full", "inner", "inner_rows", "module_at"]
 
 # What is called where the memory of a device is full: each drops something that an area keeps there between calls.
 _drops = []
@@ -61,3 +64,18 @@ def inner(x, y):
     """The sum of x y as a Python float, accumulated in float64; not by BLAS, whose threads stay awake beside ours."""
     with np.errstate(all="ignore"):  # what is not finite shows in the sum
         return float((x * y).sum(dtype=np.float64))
+
+
+def inner_rows(x, y):
+    """Re <x, y> of each pair of rows, accumulated in float64, on the host.
+
+    The product is formed in float64 before it is summed: a sum that casts goes through a buffer, whose borders, and so
+    the last bits, depend on how many rows there are.
+    """
+    xp, size = module_of(x), math.prod(x.shape[1:])
+    x, y = (xp.ascontiguousarray(a).reshape(len(a), size) for a in (x, y))
+    if x.dtype.kind == "c":
+        x, y = (a.view(a.real.dtype) for a in (x, y))
+    with np.errstate(all="ignore"):  # what is not finite shows in the sum
+        sums = xp.multiply(x, y, dtype=np.float64).sum(axis=1)
+    return sums.get() if hasattr(sums, "get") else sums

@@ -5,14 +5,13 @@ inner products are those of float64, the first argument conjugated; on complex d
 the operators are Hermitian.
 """
 
-import math
-
 import numpy as np
 
 from .._arrays import module_of
+from .._place import inner_rows
 from ._operator import _applied
 
-__all__ = ["conjugate_gradients", "inner_rows", "solve_normal"]
+__all__ = ["conjugate_gradients", "solve_normal"]
 
 
 def solve_normal(A, rhs, *, shift=0.0, weight=1.0, x0=None, maxiter=20, rtol=0.0, more=None):
@@ -104,21 +103,6 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
             beta = np.divide(rho, last, out=np.zeros_like(rho), where=active)
             p = xp.where(still, r + xp.asarray(beta, _real(r.dtype)).reshape(column) * p, 0)
     return x, iterations, n_products
-
-
-def inner_rows(x, y):
-    """Re <x, y> of each pair of rows, accumulated in float64, on the host.
-
-    The product is formed in float64 before it is summed: a sum that casts goes through a buffer, whose borders, and so
-    the last bits, depend on how many rows there are.
-    """
-    xp, size = module_of(x), math.prod(x.shape[1:])
-    x, y = (xp.ascontiguousarray(a).reshape(len(a), size) for a in (x, y))
-    if x.dtype.kind == "c":
-        x, y = (a.view(a.real.dtype) for a in (x, y))
-    with np.errstate(all="ignore"):  # what is not finite shows in the sum
-        sums = xp.multiply(x, y, dtype=np.float64).sum(axis=1)
-    return sums.get() if hasattr(sums, "get") else sums
 
 
 def _columns(xp, value, ndim, dtype):
