@@ -15,8 +15,8 @@ from ._result import InverseResult
 
 __all__ = ["krosbl"]
 
-# What is left of the largest variance of an axis before an entry counts as absent: the authors' figures. For "svd" it is
-# lowered to this part of the noise's share of the data: entries that stand out at 25 and 45 dB are below theirs. The
+# What is left of the largest variance of an axis before an entry counts as absent: the authors' figures. For "svd" it
+# is lowered to this part of the noise's share of the data: entries that stand out at 25 and 45 dB are below theirs. The
 # median error then falls from 1.3 and 1.4 to 1.0 and 1.1 times that of least squares on the true support (100 draws).
 _ABSENT, _LEAST, _OF_NOISE = {"svd": 1e-3, "am": 1e-2}, 1e-4, 0.03
 _INNER_TOL, _INNER_MOST = 1e-5, 50
