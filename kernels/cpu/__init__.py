@@ -6,9 +6,18 @@ from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
-from .grids import GridLevel, grid_coarsen, grid_components, grid_faces, grid_level, grid_vector
+from .grids import GridLevel, grid_coarsen, grid_components, grid_faces, grid_level, grid_vector, subtract_means
 from .ilu import ilu0
-from .multigrid import grid_product, grid_prolong, grid_residual, grid_restrict, grid_smooth, grid_start
+from .multigrid import (
+    grid_enter,
+    grid_leave,
+    grid_product,
+    grid_prolong,
+    grid_residual,
+    grid_restrict,
+    grid_smooth,
+    grid_start,
+)
 from .orders import diagonal, order_by_colours, order_by_levels, split_rows
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .point_gradients import point_gradients
@@ -64,7 +73,9 @@ __all__ = [
     "gather",
     "grid_coarsen",
     "grid_components",
+    "grid_enter",
     "grid_faces",
+    "grid_leave",
     "grid_level",
     "grid_product",
     "grid_prolong",
@@ -113,6 +124,7 @@ __all__ = [
     "stencil",
     "step_direction",
     "step_iterate",
+    "subtract_means",
     "subtract_product",
     "sweep",
     "sweep_from",

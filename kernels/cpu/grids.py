@@ -11,7 +11,15 @@ import numpy as np
 
 from ._jit import jit, strict
 
-__all__ = ["GridLevel", "grid_coarsen", "grid_components", "grid_faces", "grid_level", "grid_vector"]
+__all__ = [
+    "GridLevel",
+    "grid_coarsen",
+    "grid_components",
+    "grid_faces",
+    "grid_level",
+    "grid_vector",
+    "subtract_means",
+]
 
 GridLevel = namedtuple("GridLevel", "shape pad diagonal inverse faces weights")
 GridLevel.__doc__ = """A grid operator: shape (nz, ny, nx), the margin, then flat arrays with margins.
@@ -69,6 +77,34 @@ def grid_components(L):
     n = L.inverse.size - 2 * L.pad
     nz, ny, nx = L.shape
     return _components(n, L.pad, np.array([nx * ny, nx, 1]), L.faces)
+
+
+def subtract_means(cells, edges, first, last, v):
+    """Take from v, of shape (n,), its mean on each of several sets of cells.
+
+    Parameters
+    ----------
+    cells : ndarray of int
+        The cells of the first set, of the second, and so on, cut into chunks.
+    edges : ndarray of int, shape (chunks + 1,)
+        Chunk k is cells[edges[k] : edges[k + 1]].
+    first, last : ndarray of int, shape (chunks,)
+        The set that chunk k belongs to is chunks first[k] to last[k] - 1.
+    v : ndarray, shape (n,)
+    """
+    _subtract_means(cells, edges, first, last, v)
+
+
+@jit
+def _subtract_means(cells, edges, first, last, v):
+    sums = np.zeros(first.size)
+    for k in range(first.size):
+        for m in range(edges[k], edges[k + 1]):
+            sums[k] += v[cells[m]]
+    for k in range(first.size):
+        mean = sums[first[k] : last[k]].sum() / (edges[last[k]] - edges[first[k]])
+        for m in range(edges[k], edges[k + 1]):
+            v[cells[m]] -= mean
 
 
 @jit

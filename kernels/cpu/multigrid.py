@@ -8,7 +8,32 @@ from ._jit import jit
 from ._team import BLOCK, block_count, even_shares, launch
 from .vectors import narrow
 
-__all__ = ["grid_product", "grid_prolong", "grid_residual", "grid_restrict", "grid_smooth", "grid_start"]
+__all__ = [
+    "grid_enter",
+    "grid_leave",
+    "grid_product",
+    "grid_prolong",
+    "grid_residual",
+    "grid_restrict",
+    "grid_smooth",
+    "grid_start",
+]
+
+
+def grid_enter(L, factor, r, s):
+    """s = factor r on the cells that take part, whose diagonal is not 0, and 0 on the others; r has no margins."""
+    _over_cells(_enter, L, factor, r, s)
+
+
+def grid_leave(L, factor, s, z):
+    """z = factor s on the cells that take part, and 0 on the others; z has no margins."""
+    _over_cells(_leave, L, factor, s, z)
+
+
+def _over_cells(kernel, L, *arguments):
+    n = L.inverse.size - 2 * L.pad
+    launch(kernel, 2 * n, block_count(n), partial(even_shares, block_count(n)), L.pad, L.inverse, *arguments)
+
 
 def grid_product(L, x, y):
     """y = A x for vectors with margins."""
@@ -117,6 +142,18 @@ def _start(w, inverse, r, y):
     step = narrow(y, w)
     for i in range(y.size):
         y[i] = step * inverse[i] * r[i]
+
+
+@jit
+def _enter(pad, inverse, factor, r, s, flags, share, member, team):
+    for i in range(share[member] * BLOCK, min(share[member + 1] * BLOCK, r.size)):
+        s[pad + i] = factor * r[i] if inverse[pad + i] > 0 else 0
+
+
+@jit
+def _leave(pad, inverse, factor, s, z, flags, share, member, team):
+    for i in range(share[member] * BLOCK, min(share[member + 1] * BLOCK, z.size)):
+        z[i] = factor * s[pad + i] if inverse[pad + i] > 0 else 0
 
 
 @jit

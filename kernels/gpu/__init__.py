@@ -1,6 +1,6 @@
 """CUDA kernels, launched through CuPy. One call does one piece of work on whole arrays; no call changes a bit.
 
-Patterns are sorted, and incomplete factors made, on the host: those functions are the CPU's own.
+Patterns are sorted, connected cells found and incomplete factors made on the host: those functions are the CPU's own.
 """
 
 import importlib
@@ -10,6 +10,17 @@ from .basis import combine, project
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
+from .grids import GridLevel, grid_coarsen, grid_faces, grid_level, grid_vector, subtract_means
+from .multigrid import (
+    grid_enter,
+    grid_leave,
+    grid_product,
+    grid_prolong,
+    grid_residual,
+    grid_restrict,
+    grid_smooth,
+    grid_start,
+)
 from .plans import log_sums, log_sums_columns, marginals, plan, threshold_plan
 from .point_gradients import point_gradients
 from .products import matvec, relax, residual, subtract_product
@@ -38,6 +49,7 @@ __all__ = [
     "CostMatrix",
     "Dense",
     "Diagonals",
+    "GridLevel",
     "LANES",
     "MOST_ENTRIES",
     "PointCosts",
@@ -58,6 +70,19 @@ __all__ = [
     "difference",
     "empty",
     "gather",
+    "grid_coarsen",
+    "grid_components",
+    "grid_enter",
+    "grid_faces",
+    "grid_leave",
+    "grid_level",
+    "grid_product",
+    "grid_prolong",
+    "grid_residual",
+    "grid_restrict",
+    "grid_smooth",
+    "grid_start",
+    "grid_vector",
     "ilu0",
     "inner",
     "is_ready",
@@ -96,6 +121,7 @@ __all__ = [
     "stencil",
     "step_direction",
     "step_iterate",
+    "subtract_means",
     "subtract_product",
     "sweep",
     "sweep_from",
@@ -105,7 +131,7 @@ __all__ = [
     "zeros",
 ]
 
-_OF_THE_CPU = ("ilu0", "order_by_colours", "order_by_levels", "split_rows")
+_OF_THE_CPU = ("grid_components", "ilu0", "order_by_colours", "order_by_levels", "split_rows")
 
 
 def __getattr__(name):

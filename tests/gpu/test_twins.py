@@ -7,20 +7,8 @@ from solvers.kernels import cpu, gpu
 
 # Has no twin: callers refuse blocks of rows before they ask the GPU.
 HOST_ONLY = {"block_sor_chunk"}
-# Have no twin so far: transport and multigrid choose the CPU's kernels themselves: no caller asks the GPU.
+# Have no twin so far: transport chooses the CPU's kernels itself: no caller asks the GPU.
 NOT_YET = {
-    "GridLevel",
-    "grid_coarsen",
-    "grid_components",
-    "grid_faces",
-    "grid_level",
-    "grid_product",
-    "grid_prolong",
-    "grid_residual",
-    "grid_restrict",
-    "grid_smooth",
-    "grid_start",
-    "grid_vector",
     "log_chunk_many",
     "marginals_many",
     "unbalanced_chunk",
@@ -48,7 +36,7 @@ def test_both_backends_have_the_same_names():
 
 
 def test_patterns_are_sorted_on_the_host_by_the_same_functions():
-    for name in ("ilu0", "order_by_colours", "order_by_levels", "split_rows"):
+    for name in ("grid_components", "ilu0", "order_by_colours", "order_by_levels", "split_rows"):
         assert getattr(gpu, name) is getattr(cpu, name)
     with pytest.raises(AttributeError, match="order_by_weight"):
         getattr(gpu, "order_by_" + "weight")

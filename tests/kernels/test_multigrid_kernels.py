@@ -61,6 +61,29 @@ def test_products_residuals_and_smoothing_steps_are_those_of_the_matrix(cpu, rng
     assert not y[: L.pad].any() and not y[L.pad + n :].any()
 
 
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_what_enters_and_leaves_is_scaled_on_the_cells_that_take_part(cpu, rng, real):
+    L, A = level(cpu, rng, (2, 30, 41), real)
+    L.inverse[L.pad + 7] = 0
+    r, inside = rng.standard_normal(A.shape[0]), np.arange(A.shape[0]) != 7
+    (s, si), z = cpu.grid_vector(L.shape, real), np.full(r.size, np.nan)
+    cpu.grid_enter(L, 0.3, r, s)
+    np.testing.assert_allclose(si, 0.3 * r * inside, rtol=np.finfo(real).eps)
+    si[7] = 3.0
+    cpu.grid_leave(L, 5.0, s, z)
+    np.testing.assert_allclose(z, 5.0 * si.astype(float) * inside, rtol=1e-15)
+
+
+def test_means_are_taken_from_sets_of_cells(cpu, rng):
+    cells, v = rng.permutation(50)[:40].astype(np.int32), rng.standard_normal(50)
+    want = v.copy()
+    for one in (cells[:25], cells[25:]):
+        want[one] -= want[one].mean()
+    edges, first, last = (np.array(each, np.int32) for each in ([0, 10, 20, 25, 40], [0, 0, 0, 3], [3, 3, 3, 4]))
+    cpu.subtract_means(cells, edges, first, last, v)
+    np.testing.assert_allclose(v, want, atol=1e-15)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_coarse_operator_is_that_of_sums_over_aggregates(cpu, rng, shape):
     L, A = level(cpu, rng, shape)
