@@ -3,12 +3,21 @@
 ``A`` is any linear operator, ``b`` noisy data; shaped images come back shaped, flat ones flat.
 """
 
+from ._check_adjoint import check_adjoint
+from ._fourier import MRI, Blur
 from ._krosbl import krosbl
 from ._operator import ImagingOperator
+from ._pixels import Downsampling, Gradient, Inpainting
 from ._result import InverseResult
 
 __all__ = [
+    "Blur",
+    "Downsampling",
+    "Gradient",
     "ImagingOperator",
+    "Inpainting",
     "InverseResult",
+    "MRI",
+    "check_adjoint",
     "krosbl",
 ]

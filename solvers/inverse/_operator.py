@@ -28,7 +28,8 @@ class ImagingOperator(LinearOperator):
     -----
     ``A @ x`` takes one image of ``image_shape``, a stack of shape (k, ``*image_shape``), and SciPy's flat forms (n,)
     and (n, k); the product is of the same form. ``A.H`` is the adjoint, an operator of this kind with the two shapes
-    exchanged. CuPy's arrays are worked with on their device.
+    exchanged. ``A @ B`` of two such operators, ``2 * A`` and ``-A`` are operators of this kind, with their shapes.
+    CuPy's arrays are worked with on their device.
 
     A subclass says ``forward_stack(X)`` and ``adjoint_stack(Y)``, for C-contiguous stacks (k, ``*image_shape``) and
     (k, ``*data_shape``) of NumPy or CuPy in the dtype of the product; both return new arrays. Those of a real operator
@@ -65,7 +66,11 @@ class ImagingOperator(LinearOperator):
         raise NotImplementedError("each kind has its own adjoint")
 
     def dot(self, x):
-        if isinstance(x, LinearOperator) or np.isscalar(x):
+        if isinstance(x, ImagingOperator):
+            return _Product(self, x)
+        if np.isscalar(x):
+            return _Multiple(self, x)
+        if isinstance(x, LinearOperator):
             return super().dot(x)
         return self._product("x", x, self.image_shape, self.data_shape, self.forward_stack)
 
@@ -83,6 +88,12 @@ class ImagingOperator(LinearOperator):
 
     # What SciPy's own compositions (A + B, 2 * A, A.T) call.
     _matvec, _matmat, _rmatvec, _rmatmat = matvec, matmat, rmatvec, rmatmat
+
+    def __rmul__(self, x):
+        return _Multiple(self, x) if np.isscalar(x) else super().__rmul__(x)
+
+    def __neg__(self):
+        return _Multiple(self, -1.0)
 
     def _adjoint(self):
         return _Adjoint(self)
@@ -118,6 +129,47 @@ class _Adjoint(ImagingOperator):
 
     def __repr__(self):
         return f"<adjoint of {self._A!r}>"
+
+
+class _Product(ImagingOperator):
+    """A B, where what comes out of B is what A is applied to, or has its number of entries."""
+
+    def __init__(self, A, B):
+        if A.shape[1] != B.shape[0]:
+            raise InvalidInput(f"`A` @ `B` must be of equal sizes in the middle, got {A!r} and {B!r}.")
+        super().__init__(np.result_type(A.dtype, B.dtype), B.image_shape, A.data_shape)
+        self._A, self._B = A, B
+
+    def forward_stack(self, X):
+        A, B = self._A, self._B
+        between = _applied(B, B.forward_stack, X).reshape(len(X), *A.image_shape)
+        return _applied(A, A.forward_stack, between)
+
+    def adjoint_stack(self, Y):
+        A, B = self._A, self._B
+        between = _applied(A, A.adjoint_stack, Y).reshape(len(Y), *B.data_shape)
+        return _applied(B, B.adjoint_stack, between)
+
+    def __repr__(self):
+        return f"<{self._A!r} @ {self._B!r}>"
+
+
+class _Multiple(ImagingOperator):
+    """c A for a number c."""
+
+    def __init__(self, A, c):
+        kind = np.complex64 if np.iscomplexobj(c) else np.float32
+        super().__init__(np.result_type(A.dtype, kind), A.image_shape, A.data_shape)
+        self._A, self._c = A, c
+
+    def forward_stack(self, X):
+        return _applied(self._A, self._A.forward_stack, X) * X.dtype.type(self._c)
+
+    def adjoint_stack(self, Y):
+        return _applied(self._A, self._A.adjoint_stack, Y) * Y.dtype.type(np.conj(self._c))
+
+    def __repr__(self):
+        return f"<{self._c} * {self._A!r}>"
 
 
 class _Wrapped(ImagingOperator):

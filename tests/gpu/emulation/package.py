@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+from scipy import fft
 
 from . import memory, sparse
 from .arrays import ndarray, on_device
@@ -153,7 +154,8 @@ def _joined(function):
 _LIFTED = (
     "abs absolute add all allclose any arange argmax argsort array_equal conj count_nonzero diag diff dot exp eye "
     "flatnonzero full_like hypot imag isfinite isinf isnan linspace log matmul max maximum min minimum multiply "
-    "ones_like outer partition real repeat searchsorted sign sqrt subtract sum tile tril triu vdot where zeros_like"
+    "ones_like outer partition real repeat roll searchsorted sign sqrt subtract sum take tile tril triu vdot where "
+    "zeros_like"
 ).split()
 
 
@@ -238,7 +240,8 @@ def modules():
         "cupy.cuda.runtime": _runtime(),
         "cupy.cuda.nvrtc": {"getVersion": lambda: (13, 0)},
     }
-    contents |= {"cupyx": {}, "cupyx.scipy": {}} | sparse.contents()
+    transforms = {name: _lifted(getattr(fft, name)) for name in ("fftn", "ifftn", "rfftn", "irfftn")}
+    contents |= {"cupyx": {}, "cupyx.scipy": {}, "cupyx.scipy.fft": transforms} | sparse.contents()
     made = {}
     for name, values in contents.items():
         module = made[name] = ModuleType(name)
