@@ -8,7 +8,19 @@ import numpy as np
 from ._arrays import kinds, module_of
 from ._errors import InvalidInput, UnsupportedType
 
-__all__ = ["choice", "count", "finite", "flag", "function", "number", "positive", "real_array", "shape_is", "tolerance"]
+__all__ = [
+    "choice",
+    "count",
+    "finite",
+    "flag",
+    "function",
+    "generator",
+    "number",
+    "positive",
+    "real_array",
+    "shape_is",
+    "tolerance",
+]
 
 
 def number(name, value, least=None):
@@ -84,6 +96,14 @@ def function(name, value):
     if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
         raise _wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value
+
+
+def generator(rng):
+    """A ``numpy.random.Generator`` of None, a seed or a Generator."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {rng!r}.") from None
 
 
 def real_array(name, value):

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ... import _checks
 from ..._errors import InvalidInput
 
-__all__ = ["Policy", "from_state", "generator"]
+__all__ = ["Policy", "from_state"]
 
 # Beyond these a count or a context is a mistake, and sums of them would overflow.
 _LARGEST_COUNT, _LARGEST_CONTEXT = 1e15, 1e100
@@ -39,7 +39,7 @@ class Policy:
 
     def __init__(self, grid: ArrayLike, rng=None):
         self.grid = _grid(grid)
-        self._rng = generator(rng)
+        self._rng = _checks.generator(rng)
 
     def choose(self, context: float | None = None) -> float:
         """Return the value to solve with; ``context`` is a number that describes the system."""
@@ -106,14 +106,6 @@ def _grid(grid):
     if np.any(np.diff(grid) <= 0):
         raise InvalidInput(f"`grid` must increase, got {grid.tolist() if grid.size < 9 else 'one that does not'}.")
     return grid.astype(np.float64)
-
-
-def generator(rng):
-    """A Generator of None, a seed or a Generator."""
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {rng!r}.") from None
 
 
 def _restored_generator(state):
