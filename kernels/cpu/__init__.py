@@ -6,6 +6,7 @@ from .blocks import block_sor_chunk
 from .cg import cg_chunk, judge
 from .cg_many import LANES, cg_chunk_many
 from .clouds import CostMatrix, PointCosts
+from .factors import fit_rows, improve_rows
 from .grids import GridLevel, grid_coarsen, grid_components, grid_faces, grid_level, grid_vector, subtract_means
 from .ilu import ilu0
 from .multigrid import (
@@ -70,6 +71,7 @@ __all__ = [
     "diagonals",
     "difference",
     "empty",
+    "fit_rows",
     "gather",
     "grid_coarsen",
     "grid_components",
@@ -85,6 +87,7 @@ __all__ = [
     "grid_start",
     "grid_vector",
     "ilu0",
+    "improve_rows",
     "inner",
     "is_ready",
     "is_valid_csr",

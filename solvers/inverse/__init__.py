@@ -4,8 +4,10 @@
 """
 
 from ._check_adjoint import check_adjoint
+from ._completion import complete
 from ._fourier import MRI, Blur
 from ._krosbl import krosbl
+from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
 from ._result import InverseResult
@@ -17,7 +19,9 @@ __all__ = [
     "ImagingOperator",
     "Inpainting",
     "InverseResult",
+    "LowRank",
     "MRI",
     "check_adjoint",
+    "complete",
     "krosbl",
 ]

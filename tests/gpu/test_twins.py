@@ -9,6 +9,8 @@ from solvers.kernels import cpu, gpu
 HOST_ONLY = {"block_sor_chunk"}
 # Have no twin so far: transport chooses the CPU's kernels itself: no caller asks the GPU.
 NOT_YET = {
+    "fit_rows",
+    "improve_rows",
     "log_chunk_many",
     "marginals_many",
     "unbalanced_chunk",

@@ -269,6 +269,8 @@ SIGNATURES = {
     "order_by_colours": "(indptr, indices, transposed_indptr, transposed_indices)",
     "order_by_levels": "(indptr, indices)",
     "plan": "(cost, inv_eps, u, v, P)",
+    "fit_rows": "(known, V, ridge, U, misfits)",
+    "improve_rows": "(known, V, ridge, steps, U, misfits)",
     "point_gradients": "(cost, inv_eps, u, v, dX, dY)",
     "project": "(V, w)",
     "reciprocal": "(x, y)",
