@@ -11,6 +11,7 @@ from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
 from ._result import InverseResult
+from ._robust import recover
 
 __all__ = [
     "Blur",
@@ -24,4 +25,5 @@ __all__ = [
     "check_adjoint",
     "complete",
     "krosbl",
+    "recover",
 ]
