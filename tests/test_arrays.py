@@ -63,7 +63,10 @@ def test_another_device_is_refused_with_one_sentence(device):
         assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
 
 
-@pytest.mark.parametrize("value", [[1.0], 1.0, None, "Mb", np.float32(1), len, object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [[1.0], 1.0, None, "Mb", np.float32(1), len, object()],
+    ids=lambda value: type(value).__name__,
+)
 def test_what_is_no_array_has_no_place(value):
     assert kind_of("b", value) is None
 
