@@ -52,6 +52,16 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible", (
         "The permitted pairs cannot carry the weights from `a` to `b`; allow more pairs, or use other weights."
     )
+    ILL_CONDITIONED = "ill_conditioned", (
+        "The estimated condition of `A` has reached `conlim`; use `damp` or another regularisation, or raise `conlim`."
+    )
+    NOT_ADJOINT = "not_adjoint", (
+        "The products with the adjoint of `A` do not fit those with `A`, so that the steps mislead; look for the error "
+        "in its rmatvec, which `inverse.check_adjoint` measures."
+    )
+    UNATTAINABLE = "unattainable", (
+        "No x brings the misfit down to `tau * noise_norm`; raise `noise_norm`, or look for an error in `A` or `b`."
+    )
     STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
 
     def __new__(cls, name, sentence):
@@ -74,6 +84,7 @@ _INFO = {
     Status.INCONSISTENT: -13,
     Status.DIVERGED: -14,
     Status.INFEASIBLE: -15,
+    Status.NOT_ADJOINT: -16,
 }
 
 

@@ -17,13 +17,15 @@ from ._coarse_space import CoarseSpace
 from ._dcdm import dcdm
 from ._gmres import gmres
 from ._kron import KroneckerOperator, kron_matvec, kron_solve
+from ._lsmr import lsmr
+from ._lsqr import lsqr
 from ._minres import minres
 from ._multigrid import MultigridPreconditioner
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
 from ._polynomial import ChebyshevPreconditioner, chebyshev
 from ._prepare import StencilOperator, prepare, stencil
-from ._result import LinearResult
+from ._result import LeastSquaresResult, LinearResult
 from ._sor import gauss_seidel, jacobi, sor
 from ._ssor import ssor_cg
 from ._triangular import IncompleteCholesky, SSORPreconditioner, ic, incomplete_cholesky, ssor
@@ -37,6 +39,7 @@ OURS = (
     "CoarseSpace",
     "IncompleteCholesky",
     "KroneckerOperator",
+    "LeastSquaresResult",
     "LinearResult",
     "MultigridPreconditioner",
     "PreparedOperator",
@@ -60,6 +63,8 @@ OURS = (
     "jacobi",
     "kron_matvec",
     "kron_solve",
+    "lsmr",
+    "lsqr",
     "minres",
     "omega_optimal",
     "prepare",

@@ -13,7 +13,7 @@ from .._place import at
 from ._operator import source
 from ._sweeps import entries
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "sent"]
 
 # A setting of SciPy's, without arrays.
 _AS_THEY_ARE = ("use_solver",)
@@ -51,7 +51,7 @@ def _elsewhere(function, args, kwargs):
         )
     decisive = arrays.get("b", next(iter(arrays.values())))
     with at("gpu", decisive):
-        given.update({each: _sent(each, entries(given[each])) for each in arrays})
+        given.update({each: sent(each, entries(given[each])) for each in arrays})
         if kinds[type(decisive)] == "gpu":
             return _called(function, twin, given)
         leave = leaving(decisive)
@@ -96,7 +96,7 @@ def _is_default(value, default):
     return value is default or (isinstance(value, bool | int | float | str) and value == default)
 
 
-def _sent(name, value):
+def sent(name, value):
     """An argument, on the GPU."""
     value = enter(name, value)
     if value is None or kinds[type(value)] == "gpu":
@@ -125,7 +125,7 @@ def _brought(answer, leave):
     if isinstance(answer, tuple | list):
         return type(answer)([_brought(each, leave) for each in answer])
     if inspect.isroutine(answer):
-        return lambda b: _brought(answer(_sent("b", b)), leave)
+        return lambda b: _brought(answer(sent("b", b)), leave)
     if kinds[type(answer)] != "gpu" or not hasattr(answer, "get"):
         return answer
     answer = leave(answer)

@@ -2,7 +2,7 @@
 
 from .._result import Result
 
-__all__ = ["LinearResult"]
+__all__ = ["LeastSquaresResult", "LinearResult"]
 
 
 class LinearResult(Result, tuple):
@@ -14,7 +14,11 @@ class LinearResult(Result, tuple):
     info : int
         0 if converged; the number of iterations for a limit; -10 breakdown, -11 indefinite or not
         Hermitian, -12 not finite, -13 inconsistent, -14 diverged. For several right-hand sides, that of the worst.
+    choice, reason, tried : str, str, list of (str, Status)
+        From ``solve``: the method that it chose, why, and what failed before; None from all others.
     """
+
+    choice = reason = tried = None
 
     def __new__(cls, values, **fields):
         return tuple.__new__(cls, values)
@@ -32,12 +36,51 @@ class LinearResult(Result, tuple):
         """SciPy's integer."""
         return self[1]
 
+    @property
+    def message(self) -> str:
+        """One line: how it ended, with what residual, and what to do about it; from ``solve``, also by what and why."""
+        return super().message + (f" {self.reason}" if self.reason else "")
+
+    def __repr__(self):
+        text = super().__repr__()
+        return text if self.choice is None else f"{text[:-1]}, {self.choice})"
+
     def __reduce__(self):
         return _rebuild, (tuple(self), self.__dict__)
 
 
+class LeastSquaresResult(Result, tuple):
+    """The ten that SciPy's ``lsqr`` returns or the eight of its ``lsmr``, with the attributes of ``solvers.Result``.
 
-def _rebuild(values, fields):
-    result = tuple.__new__(LinearResult, values)
+    Attributes
+    ----------
+    x : ndarray, shape (n,) or (n, k)
+    istop : int or ndarray of int, shape (k,)
+        0: x0 is a solution. 1: ``A x = b`` is solved. 2: the least-squares problem is. 3: the condition of A reached
+        ``conlim``. 4, 5, 6: as 1, 2, 3, as far as the precision goes. 7: neither.
+    """
+
+    def __new__(cls, values, **fields):
+        return tuple.__new__(cls, values)
+
+    def __init__(self, values, **fields):
+        Result.__init__(self, **fields)
+
+    @property
+    def x(self):
+        """The solution; where the solve failed, the last finite iterate."""
+        return self[0]
+
+    @property
+    def istop(self):
+        """SciPy's integer."""
+        return self[1]
+
+    def __reduce__(self):
+        return _rebuild, (tuple(self), self.__dict__, type(self))
+
+
+def _rebuild(values, fields, kind=LinearResult):
+    result = tuple.__new__(kind, values)
     result.__dict__.update(fields)
     return result

@@ -8,7 +8,7 @@ import scipy.sparse.linalg._isolve
 
 from solvers import linalg
 
-NAMES = ("cg", "minres", "bicgstab", "gmres")
+NAMES = ("cg", "minres", "bicgstab", "gmres", "lsqr", "lsmr")
 
 calls = Counter()
 

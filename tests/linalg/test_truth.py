@@ -485,8 +485,9 @@ def test_every_failure_has_its_own_code():
 
 
 def test_every_failure_of_the_table_is_made_by_some_call():
-    """INFEASIBLE is for transport."""
-    assert {status for status, _ in failures()} == set(Status) - {Status.CONVERGED, Status.INFEASIBLE}
+    """INFEASIBLE is for transport, the others of these are for least squares."""
+    elsewhere = {Status.INFEASIBLE, Status.ILL_CONDITIONED, Status.NOT_ADJOINT, Status.UNATTAINABLE}
+    assert {status for status, _ in failures()} == set(Status) - {Status.CONVERGED} - elsewhere
 
 
 @every_method

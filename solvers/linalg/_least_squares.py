@@ -1,0 +1,235 @@
+"""The way through of lsqr and lsmr: validate, iterate, recompute, and say SciPy's tuple."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _backend, _checks
+from .._arrays import enter, leaving, module_of
+from .._errors import InvalidInput
+from .._place import at
+from .._progress import progress
+from .._result import Status
+from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, taken_rows
+from ._operator import source
+from ._rectangular import Rectangular
+from ._result import LeastSquaresResult
+
+__all__ = ["SLIGHT", "Demands", "least_squares"]
+
+#: A mismatch of the adjoint from here on is named where the estimates turn out wrong.
+SLIGHT = 1e-3
+# The code of a row whose start is the solution.
+_EXACT = 8
+# Norms outside of these are scaled before anything is squared.
+_SAFE = {"d": (1e-100, 1e100), "f": (1e-10, 1e10)}
+
+
+@dataclass(slots=True)
+class Demands:
+    """What the user asks for, as it was passed."""
+
+    damp: object
+    atol: object
+    btol: object
+    conlim: object
+    maxiter: object
+    name_of_maxiter: str
+    times_n: int | None
+    show: object
+    calc_var: object = False
+
+    def check(self, shape):
+        """The same with numbers in the place of None, checked."""
+        most = self.times_n * shape[1] if self.times_n else min(shape)
+        maxiter = max(1, most) if self.maxiter is None else _checks.count(self.name_of_maxiter, self.maxiter)
+        damp = _checks.number("damp", 0.0 if self.damp is None else self.damp)
+        if math.isinf(damp):
+            raise InvalidInput("`damp` must be finite, got inf.")
+        defaults = {"atol": 1e-6, "btol": 1e-6, "conlim": 1e8}
+        given = [(name, getattr(self, name)) for name in defaults]
+        read = [_checks.tolerance(name, defaults[name] if value is None else value) for name, value in given]
+        flags = bool(self.show), bool(self.calc_var)
+        return Demands(abs(damp), *read, maxiter, self.name_of_maxiter, self.times_n, *flags)
+
+
+def least_squares(name, method, A, b, x0, demands):
+    """Everything between a user's call and SciPy's tuple; ``method`` is LSQR or LSMR."""
+    backend, leave = _backend.pick(A=source(A), b=b, x0=x0), leaving(b)
+    A, b, x0 = enter("A", A), enter("b", b), enter("x0", x0)
+    with at(backend, b):
+        A, b = Rectangular(A, backend), _checks.real_array("b", b)
+        problem = _Problem(A, b, x0, demands.check(A.shape), backend)
+        result = problem.solve(name, method, leave)
+    if problem.observer is not None:
+        problem.observer.on_end(result)
+    return result
+
+
+class _Problem:
+    """The right-hand sides as rows, in a scale where nothing overflows."""
+
+    def __init__(self, A, b, x0, demands, backend):
+        kernels = _backend.kernels(backend)
+        self.A, self.demands, self.backend = A, demands, backend
+        self.observer = progress() if demands.show else None
+        B, self._many = _rows(b, A.shape[0])
+        X0 = None if x0 is None else _start(x0, A.shape[1], len(B), self._many)
+        dtype = np.result_type(A.dtype, B.dtype, B.dtype if X0 is None else X0.dtype)
+        self.B = kernels.copy_to_device(B, dtype)
+        self.X0 = kernels.zeros((len(B), A.shape[1]), dtype) if X0 is None else kernels.copy_to_device(X0, dtype)
+        self._given = X0 is not None
+        self.bnorm = norms(self.B)
+        if not np.isfinite(self.bnorm).all():
+            _checks.finite("b", kernels.to_host(b))
+        if self._given and not np.isfinite(norms(self.X0)).all():
+            _checks.finite("x0", kernels.to_host(_checks.real_array("x0", x0)))
+        self.scale = self._scale()
+        self.eps = float(np.finfo(dtype).eps)
+        self._trivial = (self.bnorm == 0) & (demands.damp == 0)  # SciPy's answer is 0 whatever x0 is
+        self._anorm, self._acond = np.zeros((2, len(B)))
+
+    def _scale(self):
+        """Powers of two, one a row: scaling is exact."""
+        smallest, largest = _SAFE[self.B.dtype.char.lower()]
+        scale = np.ones(len(self.bnorm))
+        reach = 1000 if self.B.dtype.char in "dD" else 120
+        for j, norm in enumerate(self.bnorm):
+            if norm and not smallest < norm < largest:
+                scale[j] = 2.0 ** -max(-reach, min(reach, math.frexp(norm)[1]))
+        if (scale != 1).any():
+            self.B *= columns(scale, self.B)
+            self.X0 *= columns(scale, self.X0)
+            self.bnorm = norms(self.B)
+        return scale
+
+    def solve(self, name, method, leave):
+        began, A, demands = time.perf_counter(), self.A, self.demands
+        X, R = self.X0.copy(), self.B.copy()
+        X *= columns(~self._trivial, X)
+        with np.errstate(all="ignore"):  # what is not finite ends its row
+            if self._given:
+                R -= A.forward(X)
+            options = {"calc_var": True} if demands.calc_var else {}
+            steps = method(Bidiagonalisation(A.forward, A.adjoint, R), X.copy(), demands.damp, **options)
+            codes, taken, history, mismatch = drive(steps, self._judge, X, demands.maxiter, self._report())
+            statuses, (r1, r2, gradient, size) = self._recomputed(X, codes, history[-1, 0], mismatch)
+            X *= columns(1 / self.scale, X)
+        istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
+        r1, r2, gradient, size = (value / self.scale for value in (r1, r2, gradient, size))
+        if name == "lsqr":
+            var = steps.var if demands.calc_var else abs(X) * 0
+            values = [X, istop, taken, r1, r2, self._anorm, self._acond, gradient, size, var]
+        else:
+            values = [X, istop, taken, r2, gradient, self._anorm, self._acond, size]
+        fields = dict(
+            status=tuple(statuses),
+            iterations=taken,
+            residuals=history[:, 0] / self.scale,
+            residual=r1,
+            threshold=demands.btol * self.bnorm / self.scale + demands.atol * self._anorm * size,
+            n_matvec=A.n_matvec,
+            seconds=time.perf_counter() - began,
+        )
+        return self._result(leave, values, fields | {"backend": self.backend, "method": name})
+
+    def _judge(self, method, live, taken):
+        """SciPy's codes; 1 rules over 2, and so on."""
+        met = ~method.failed
+        self._anorm[live[met]], self._acond[live[met]] = method.anorm[met], method.acond[met]
+        if taken == 0:
+            ends = np.where(method.failed, NONFINITE, np.where(method.arnorm == 0, _EXACT, 0))
+            return np.where(self._trivial[live], _EXACT, ends)
+        demands, bnorm = self.demands, self.bnorm[live]
+        r, Ar, a, x = method.rnorm, method.arnorm, method.anorm, method.xnorm
+        tests = (
+            (r <= demands.btol * bnorm + demands.atol * a * x, 1),
+            (Ar <= demands.atol * a * r, 2),
+            ((demands.conlim > 0) & (method.acond >= demands.conlim), 3),
+            (r <= self.eps / 2 * (bnorm + a * x), 4),
+            (Ar <= self.eps / 2 * a * r, 5),
+            (method.acond >= 2 / self.eps, 6),
+        )
+        return np.select([test for test, _ in tests], [code for _, code in tests], 0)
+
+    def _report(self):
+        if self.observer is None:
+            return None
+
+        def report(taken, rnorm):
+            self.observer.on_chunk(taken, float((rnorm / self.scale).max()))
+            return False
+
+        return report
+
+    def _recomputed(self, X, codes, claimed, mismatch):
+        """The status of each row, and the norms of its residual, of the damped one, of the gradient and of x."""
+        A, damp = self.A, self.demands.damp
+        lost = np.flatnonzero(~np.isfinite(norms(X)))
+        if lost.size:
+            X[module_of(X).asarray(lost)] = taken_rows(self.X0, lost)
+            codes[lost] = NONFINITE
+        R, D = self.B - A.forward(X), X - self.X0
+        G = A.adjoint(R)
+        G -= G.dtype.type(damp**2) * D
+        size = norms(X)
+        r1 = np.where(size == 0, self.bnorm, norms(R))  # also where A is not finite
+        r2, gradient = np.hypot(r1, damp * norms(D)), norms(G)
+        r1, r2, gradient = (np.where(np.isnan(value), np.inf, value) for value in (r1, r2, gradient))
+        statuses = [
+            self._status(*row)
+            for row in zip(codes, r2, gradient, self.bnorm, self._anorm, size, claimed, mismatch, strict=True)
+        ]
+        return statuses, (r1, r2, gradient, size)
+
+    def _status(self, code, r, Ar, bnorm, anorm, xnorm, claimed, mismatch):
+        """What the recomputed norms leave of the code."""
+        if code in _SURE:
+            return _SURE[code]
+        whole = bnorm + anorm * xnorm
+        atol, btol = (self.demands.atol, self.demands.btol) if code in (1, 2) else (self.eps, self.eps)
+        rounding = 16 * self.eps * whole
+        solved = r <= 1.01 * (btol * bnorm + atol * anorm * xnorm) + rounding
+        if code != _LIMIT and (solved or Ar <= 1.01 * atol * anorm * r + anorm * rounding):
+            return Status.CONVERGED
+        if not (math.isfinite(r) and math.isfinite(Ar)):
+            return Status.NONFINITE
+        if mismatch > SLIGHT or r - claimed > math.sqrt(self.eps) * whole:
+            return Status.NOT_ADJOINT
+        return Status.MAXITER if code == _LIMIT else Status.STAGNATED
+
+    def _result(self, leave, values, fields):
+        if self._many:
+            values = [leave(value.T) if np.ndim(value) == 2 else value for value in values]
+        else:
+            values = [leave(value[0]) if np.ndim(value) == 2 else value[0].item() for value in values]
+            fields["status"], fields["residuals"] = fields["status"][0], fields["residuals"][:, 0]
+            fields |= {name: fields[name][0].item() for name in ("iterations", "residual", "threshold")}
+        return LeastSquaresResult(values, **fields)
+
+
+_LIMIT = 7
+_SURE = {
+    _EXACT: Status.CONVERGED,
+    3: Status.ILL_CONDITIONED,
+    6: Status.ILL_CONDITIONED,
+    NONFINITE: Status.NONFINITE,
+    NOT_ADJOINT: Status.NOT_ADJOINT,
+}
+
+
+def _rows(b, m):
+    """b as rows, and whether it has several columns; SciPy takes (m, 1), (1, m), and a number for m = 1."""
+    if b.ndim == 2 and b.shape[0] == m and b.shape[1] != 1:
+        return b.T, True
+    if b.size != m or b.ndim > 2:
+        raise InvalidInput(f"`b` must have shape ({m},) or ({m}, k) to go with `A` of {m} rows, got {b.shape}.")
+    return b.reshape(1, m), False
+
+
+def _start(x0, n, k, many):
+    x0 = _checks.real_array("x0", x0)
+    _checks.shape_is("x0", x0, [(n, k)] if many else [(n,), (n, 1)], "to go with `A` and `b`")
+    return x0.T if many else x0.reshape(1, n)

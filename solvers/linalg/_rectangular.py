@@ -1,0 +1,109 @@
+"""A matrix of any shape or an operator with an adjoint, applied to stacks of vectors."""
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .._arrays import kinds, module_of
+from .._errors import InvalidInput, UnsupportedType
+from ._elsewhere import sent
+from ._operator import is_matrix
+from ._sweeps import entries
+
+__all__ = ["Rectangular"]
+
+
+class Rectangular:
+    """What least-squares methods need of A.
+
+    Parameters
+    ----------
+    A : ndarray, sparse array or LinearOperator, shape (m, n)
+        Or any object with matvec, rmatvec, shape and dtype.
+    backend : str
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+        One of float32, float64, complex64, complex128.
+    n_matvec : int
+        Products so far, those with the adjoint included, one a row.
+    """
+
+    def __init__(self, A, backend):
+        A = entries(A) if backend == "gpu" else A
+        A = A if backend == "cpu" else sent("A", A)
+        self.n_matvec = 0
+        if is_matrix(A):
+            if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
+                raise UnsupportedType("`A` must have no masked entries; fill them with A.filled(...).")
+            A = np.asarray(A) if isinstance(A, np.ndarray) else A
+            if getattr(A, "format", "csr") not in ("csr", "csc"):
+                A = A.tocsr()
+            if A.ndim != 2:
+                raise InvalidInput(f"`A` must be a matrix, got an array of shape {A.shape}.")
+            H = A.conj().T if A.dtype.kind == "c" else A.T
+            self._forward, self._adjoint = A.__matmul__, H.__matmul__
+        elif all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
+            self._forward, self._adjoint = _by_rows(A, "matvec"), _by_rows(A, "rmatvec")
+        else:
+            raise UnsupportedType(
+                "`A` must be a NumPy or CuPy array, a sparse array or an operator with matvec, rmatvec and shape, got "
+                f"{type(A).__name__}; use numpy.asarray(A) for nested lists."
+            )
+        self.shape, self.dtype = tuple(map(int, A.shape)), _working(getattr(A, "dtype", None))
+
+    def forward(self, X):
+        """A x of each row of X."""
+        return self._rows(self._forward, X, self.shape[0])
+
+    def adjoint(self, Y):
+        """A^H y of each row of Y."""
+        return self._rows(self._adjoint, Y, self.shape[1])
+
+    def _rows(self, product, X, size):
+        self.n_matvec += len(X)
+        columns = product(X[0] if len(X) == 1 else X.T)
+        if kinds[type(columns)] != kinds[type(X)]:
+            raise UnsupportedType(
+                f"A product with `A` must give what it gets, a {type(X).__module__} array, got a "
+                f"{type(columns).__name__}; use solvers.backend('cpu') for operators written in NumPy."
+            )
+        rows = columns.reshape(1, -1) if len(X) == 1 else columns.T
+        if rows.shape != (len(X), size):
+            raise InvalidInput(f"A product with `A` must have {size} entries, got {rows.size // len(X)}.")
+        if rows.dtype.kind == "c" and X.dtype.kind != "c":
+            raise InvalidInput(
+                "`A` must give real products where its dtype is real, got complex ones; declare dtype=complex, or pass "
+                "a complex `b`."
+            )
+        return module_of(X).ascontiguousarray(rows)
+
+
+def _by_rows(A, name):
+    """The product with each column by the user's own code."""
+    # LinearOperator.matvec reshapes a wrong answer until it fits; the hook below it does not.
+    plain = isinstance(A, LinearOperator) and getattr(type(A), name) is getattr(LinearOperator, name)
+    apply = getattr(A, f"_{name}" if plain else name)
+
+    def product(X):
+        try:
+            if X.ndim == 1:
+                return apply(X)
+            return module_of(X).stack([apply(x).reshape(-1) for x in module_of(X).ascontiguousarray(X.T)]).T
+        except NotImplementedError:
+            raise UnsupportedType(
+                f"`A` must have a {name} for least squares, got an operator without; pass LinearOperator(shape, matvec="
+                "..., rmatvec=...)."
+            ) from None
+
+    return product
+
+
+def _working(dtype):
+    dtype = np.dtype(np.float64 if dtype is None else dtype)
+    if dtype.char in "fdFD":
+        return dtype
+    if dtype.kind not in "biufc":
+        raise UnsupportedType(f"`A` must hold numbers, got dtype {dtype}; use A.astype(float).")
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
