@@ -9,6 +9,8 @@ import textwrap
 
 from . import parity
 from ._registry import UsageError
+from .learned import LEARNED
+from .learned_methods import LEARNERS
 from .methods import METHODS
 from .pde_problems import PDES
 from .pde_rivals import PDE_METHODS
@@ -25,6 +27,7 @@ __all__ = ["main"]
 
 # Areas that are no product of problems and methods, and the modules that measure them.
 _ON_THEIR_OWN = {
+    "learned": "learned_bench",
     "pde": "pde_bench",
     "sequences": "sequences_bench",
     "sliced": "sliced_bench",
@@ -104,10 +107,11 @@ def _add_bench(parser):
     what.add_argument("--rhs", metavar="FILE", help="its right-hand side, .mtx or .npy")
     what.add_argument("--quick", action="store_true", help="real and model problems in under a minute")
     what.add_argument("--per-iteration", action="store_true", help="cg against SciPy's, microseconds per iteration")
-    what.add_argument("--seeds", type=_positive, default=1, help="sequences: how many draws of them; default 1")
+    what.add_argument("--seeds", type=_positive, default=1, help="sequences, learned: how many draws; default 1")
     what.add_argument("--steps", type=_positive, help="sequences: how many systems; default 5000, with --quick fewer")
-    what.add_argument("--cap", type=_tolerance, help="transport, pde: most CPU seconds of a row, or of its search")
+    what.add_argument("--cap", type=_tolerance, help="transport, pde, learned: most CPU seconds of a row or search")
     what.add_argument("--clouds", metavar="FILE,FILE", help="sliced: two clouds: .off .obj .ply .npy, or pictures")
+    what.add_argument("--model", metavar="FILE.npz", help="learned: dcdm's network; written where it is not there yet")
     what.add_argument("--images", metavar="FILE,FILE", help="transport: two image files as problems")
     what.add_argument("--sweeps", action="store_true", help="transport: milliseconds of one sweep, ours and POT's")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
@@ -170,6 +174,8 @@ def _bench(args, argv):
         raise UsageError(f"--clouds does not apply to {args.area}.")
     if args.images and args.area != "transport":
         raise UsageError(f"--images does not apply to {args.area}.")
+    if args.model and args.area != "learned":
+        raise UsageError(f"--model does not apply to {args.area}.")
     if args.area in _ON_THEIR_OWN:
         return importlib.import_module(f".{_ON_THEIR_OWN[args.area]}", __package__).bench(args, argv)
     return bench(args, argv)
@@ -180,6 +186,7 @@ def _list(args, argv):
     registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
     registries |= {"transport problems": TRANSPORTS, "transport methods": TRANSPORTERS}
     registries |= {"differential equations": PDES, "PDE methods": PDE_METHODS}
+    registries |= {"learned problems": LEARNED, "learned methods": LEARNERS}
     registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
     if args.json:
         print(

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FAMILIES", "FamilyMatrix", "family"]
+__all__ = ["FAMILIES", "SIDES", "FamilyMatrix", "family"]
+
+#: What holds around the box, by its dimension: the open top is the far side of the first axis, the others are walls.
+SIDES = {2: (("neumann", "dirichlet"), "neumann"), 3: (("neumann", "dirichlet"), "neumann", "neumann")}
 
 
 @dataclass(frozen=True)

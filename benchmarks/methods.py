@@ -149,6 +149,19 @@ def cg(task):
     return _ours(task, "cg", maxiter=task.maxiter)
 
 
+@method(
+    "dcdm",
+    "linalg",
+    "solvers",
+    "our deep conjugate directions along M r, or r alone: what a network would have to beat",
+    read=_read_ours,
+    needs="spd",
+)
+def dcdm(task):
+    model = None if task.M is None else lambda r: task.M @ r
+    return _ours(task, "dcdm", maxiter=task.maxiter, model=model)
+
+
 @method("minres", "linalg", "solvers", "our minimal residuals", read=_read_ours, needs="symmetric")
 def minres(task):
     return _ours(task, "minres", maxiter=task.maxiter)

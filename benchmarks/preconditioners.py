@@ -22,19 +22,22 @@ class Preconditioner:
     package: str
     dense: bool
     ours: bool = False
+    on_grid: bool = False
 
     def unsuitable(self, problem):
         """Say why it cannot be built for this problem, or return an empty string."""
         from scipy import sparse
 
+        if self.on_grid and problem.grid is None:
+            return "needs a problem on a grid"
         return "" if self.dense or sparse.issparse(problem.A) else "needs a sparse matrix"
 
 
-def preconditioner(name, summary, *, package="", dense=False, ours=False):
-    """Register a function that makes M from a problem; ``dense``: it takes dense matrices too."""
+def preconditioner(name, summary, *, package="", dense=False, ours=False, on_grid=False):
+    """Register a function that makes M from a problem; ``dense``: of dense matrices too; ``on_grid``: of cells only."""
 
     def register(build):
-        PRECONDITIONERS.add(Preconditioner(name, summary, build, package, dense, ours))
+        PRECONDITIONERS.add(Preconditioner(name, summary, build, package, dense, ours, on_grid))
         return build
 
     return register
@@ -46,7 +49,16 @@ def prepare_package(entry, problem):
         need(entry.package, f"{entry.name!r}")
         __import__(entry.package)
     if entry.ours:
-        entry.build(replace(problem, A=problem.A[:8, :8], b=problem.b[:8], near_nullspace=None))
+        entry.build(_corner(problem))
+
+
+def _corner(problem):
+    """The same problem on a few rows, or on a corner of the grid large enough for coarser ones."""
+    if problem.grid is None:
+        return replace(problem, A=problem.A[:8, :8], b=problem.b[:8], near_nullspace=None)
+    grid = tuple(min(size, 16) for size in problem.grid)
+    rows = np.arange(problem.n).reshape(problem.grid)[tuple(map(slice, grid))].ravel()
+    return replace(problem, A=problem.A[rows][:, rows], b=problem.b[rows], grid=grid, near_nullspace=None)
 
 
 @preconditioner("none", "no preconditioner", dense=True)
@@ -79,8 +91,43 @@ def _register_ours(name, summary, function, **options):
 
 _register_ours("ssor", "our SSOR, omega estimated by Lanczos steps", "ssor")
 _register_ours("ic", "our incomplete Cholesky", "incomplete_cholesky")
+_register_ours("ic-auto", "our incomplete Cholesky, relaxed where it can be, shifted where it must be", "ic")
 _register_ours("mic", "our modified incomplete Cholesky, relaxation 0.97", "incomplete_cholesky", relaxation=0.97)
 _register_ours("chebyshev", "our Chebyshev polynomial of degree 4", "chebyshev", degree=4)
+
+
+@preconditioner("amg", "our cycle on PyAMG's smoothed aggregation", package="pyamg", ours=True)
+def amg(problem):
+    from solvers import linalg
+
+    return linalg.amg(problem.A, B=problem.near_nullspace)
+
+
+@preconditioner("mg", "our multigrid with learned parameters", ours=True, on_grid=True)
+def mg(problem):
+    from scipy import sparse
+
+    from solvers import linalg
+
+    entries = problem.A - sparse.diags_array(problem.A.diagonal())
+    varies = entries.nnz > 0 and np.ptp(entries.data[entries.data != 0]) > 0
+    name = f"mg{len(problem.grid)}d-{'variable' if varies else 'poisson'}"
+    return linalg.MultigridPreconditioner.pretrained(name).setup(problem.A, grid=problem.grid)
+
+
+@preconditioner("box", "the inverse on the empty box, by cosine or sine transforms", ours=True, on_grid=True)
+def box(problem):
+    from solvers import linalg
+
+    solid = (np.diff(problem.A.indptr) == 1).reshape(problem.grid)
+    return linalg.box_poisson(problem.grid, sides=problem.sides, solid=solid)
+
+
+@preconditioner("coarse", "16 learned directions on ic-auto; its set-up is the fit", dense=True, ours=True)
+def coarse(problem):
+    from solvers import linalg
+
+    return linalg.CoarseSpace(k=16, rng=0).fit(problem.A)
 
 
 @preconditioner("sa", "PyAMG's smoothed aggregation, one V-cycle", package="pyamg")

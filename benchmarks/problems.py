@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from ._registry import Registry, need
-from .families import FAMILIES, family
+from .families import FAMILIES, SIDES, family
 
 __all__ = ["PROBLEMS", "Problem", "ProblemEntry", "make_problem", "problem", "right_hand_side"]
 
@@ -20,7 +20,11 @@ PROBLEMS = Registry("problem")
 
 @dataclass(frozen=True)
 class Problem:
-    """A linear system ``A x = b`` with what is known about it."""
+    """A linear system ``A x = b`` with what is known about it.
+
+    ``grid``: the cells whose C order the rows have, None if they are no cells; ``sides``: what holds around the box, as
+    ``box_poisson`` takes it.
+    """
 
     name: str
     A: object
@@ -29,6 +33,8 @@ class Problem:
     symmetric: bool
     size: int | None = None
     near_nullspace: np.ndarray | None = field(default=None, repr=False)
+    grid: tuple | None = None
+    sides: object = None
 
     @property
     def n(self):
@@ -112,7 +118,7 @@ def poisson2d(size):
     from scipy import sparse
 
     T = _second_difference(size)
-    return sparse.csr_array(sparse.kronsum(T, T, format="csr"))
+    return sparse.csr_array(sparse.kronsum(T, T, format="csr")), {"grid": (size,) * 2, "sides": "beyond"}
 
 
 @problem("poisson3d", "linalg", "7-point Laplacian on size^3 points", size=40, spd=True)
@@ -120,7 +126,8 @@ def poisson3d(size):
     from scipy import sparse
 
     T = _second_difference(size)
-    return sparse.csr_array(sparse.kronsum(sparse.kronsum(T, T), T, format="csr"))
+    A = sparse.csr_array(sparse.kronsum(sparse.kronsum(T, T), T, format="csr"))
+    return A, {"grid": (size,) * 3, "sides": "beyond"}
 
 
 @problem(
@@ -156,7 +163,7 @@ def jump(size):
     one = sparse.eye_array(size)
     Gy, Gx = sparse.kron(grad, one, format="csr"), sparse.kron(one, grad, format="csr")
     Ky, Kx = sparse.diags_array(_faces(k).ravel()), sparse.diags_array(_faces(k.T).T.ravel())
-    return sparse.csr_array(Gy.T @ Ky @ Gy + Gx.T @ Kx @ Gx)
+    return sparse.csr_array(Gy.T @ Ky @ Gy + Gx.T @ Kx @ Gx), {"grid": (size,) * 2, "sides": "dirichlet"}
 
 
 def _faces(k):
@@ -236,7 +243,7 @@ def dense(size):
 
 def _family_member(name, dim, size):
     member = family(name, size, dim)
-    return member.A, {"b": member.b}
+    return member.A, {"b": member.b, "grid": member.grid, "sides": SIDES[dim]}
 
 
 _FAMILY_SUMMARIES = {

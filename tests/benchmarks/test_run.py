@@ -37,8 +37,9 @@ def fake(solve, name="fake"):
 def test_the_promised_methods_and_preconditioners_are_registered():
     ours = {"cg", "minres", "bicgstab", "gmres"}
     assert ours | {f"scipy:{name}" for name in ours} | {"pyamg:cg", "pyamg:sa", "pyamg:rs"} <= set(METHODS)
-    assert {"sor", "ssor_cg", "gauss_seidel", "jacobi"} <= set(METHODS)
-    assert list(PRECONDITIONERS) == ["none", "jacobi", "ilu", "ssor", "ic", "mic", "chebyshev", "sa", "rs"]
+    assert {"sor", "ssor_cg", "gauss_seidel", "jacobi", "dcdm"} <= set(METHODS)
+    names = "none jacobi ilu ssor ic ic-auto mic chebyshev amg mg box coarse sa rs"
+    assert list(PRECONDITIONERS) == names.split()
 
 
 @pytest.mark.parametrize("name", list(METHODS))
@@ -198,3 +199,12 @@ def test_our_preconditioners_need_fewer_iterations_than_none(name, problem):
     chosen = [PRECONDITIONERS[each] for each in ("none", name)]
     without, with_it = run(Settings([lambda: made], [METHODS["cg"]], chosen, repeats=1, baseline="none"))
     assert with_it.status == "converged" and with_it.iterations < without.iterations
+
+
+def test_a_preconditioner_of_grids_is_left_out_elsewhere_and_sees_varying_coefficients():
+    plain, varied, none = (make_problem(PROBLEMS[n], 12) for n in ("obstacles3d", "lognormal", "random60"))
+    assert plain.grid == (12, 12, 12) and varied.grid == (12, 12) and none.grid is None
+    for name in ("mg", "box"):
+        assert PRECONDITIONERS[name].unsuitable(plain) == "" and "grid" in PRECONDITIONERS[name].unsuitable(none)
+    families = [PRECONDITIONERS["mg"].build(each).header["family"] for each in (plain, varied)]
+    assert families == ["mg3d-poisson", "mg2d-variable"]
