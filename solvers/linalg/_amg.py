@@ -21,6 +21,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from ._null_space import null_space_of_sparse
 from ._operator import Matrix, analyse, place, source
 from ._products import Operator
 from ._sweeps import sparse_of, without_duplicates
@@ -31,6 +32,8 @@ KINDS = ("smoothed_aggregation", "ruge_stuben", "rootnode")
 SMOOTHERS = ("jacobi", "chebyshev")
 # PyAMG's: the Chebyshev polynomial is small from a thirtieth of the largest eigenvalue to 1.1 times its estimate.
 _INTERVAL = 1 / 30, 1.1
+# An eigenvalue of the coarsest matrix, as a share of the largest, that is zero where a null space is known.
+_NULL = 1e-10
 # PyAMG's own prolongation smoother estimates a spectral radius with numbers of NumPy's global generator, which is the
 # caller's. With weights of each row, a bound in its place, nothing is drawn; on a grid's interior both are the same.
 _PROLONGATION = ("jacobi", {"omega": 4.0 / 3.0, "weighting": "local"})
@@ -73,6 +76,8 @@ class AMGPreconditioner(Operator):
         The stored entries of all levels' matrices, as a multiple of those of A.
     hermitian : bool
         Whether the cycle is its own adjoint, so that it may precondition conjugate gradients.
+    null_space : object or None
+        The constants that a Hermitian A maps to zero, for solvers, which then need not look for them.
     """
 
     def __init__(self, dtype, levels, coarsest, coarse_nnz, kind, smoother, hermitian):
@@ -83,7 +88,7 @@ class AMGPreconditioner(Operator):
         stored = [level.A.nnz for level in levels] + [coarse_nnz]
         self.complexity = sum(stored) / max(1, stored[0])
         self._levels, self._coarsest, self._coarse_nnz = levels, coarsest, coarse_nnz
-        self._elsewhere = {}
+        self.null_space, self._elsewhere = None, {}
 
     def on_backend(self, r, backend):
         """One V-cycle with a vector in the memory of that backend."""
@@ -272,12 +277,25 @@ def _levels(A, hermitian, B, kind):
 def _from_levels(made, dtype, kind, smoother, degree, rng):
     levels = [_level(each, smoother, degree, rng) for each in made[:-1]]
     last = scipy.sparse.csr_array(made[-1].A)
-    coarsest = scipy.linalg.pinv(last.toarray())
     hermitian = all(_is_adjoint(level.A, level.A) and _is_adjoint(level.P, level.R) for level in levels)
     hermitian = hermitian and _is_adjoint(last, last)
+    null = null_space_of_sparse(levels[0].A if levels else last, dtype) if hermitian else None
+    coarsest = scipy.linalg.pinv(last.toarray()) if null is None else _pseudo_inverse(last.toarray(), null.sizes.size)
     if hermitian:
         coarsest = (coarsest + coarsest.conj().T) / 2
-    return AMGPreconditioner(dtype, levels, np.ascontiguousarray(coarsest), last.nnz, kind, smoother, hermitian)
+    M = AMGPreconditioner(dtype, levels, np.ascontiguousarray(coarsest), last.nnz, kind, smoother, hermitian)
+    M.null_space = null
+    return M
+
+
+def _pseudo_inverse(A, most):
+    """That of a Hermitian matrix with at most so many null vectors, whose eigenvalues rounding has made small."""
+    values, vectors = scipy.linalg.eigh(A)
+    size = np.abs(values)
+    small = np.zeros(size.size, bool)
+    small[np.argsort(size)[:most]] = True
+    kept = ~(small & (size <= _NULL * size.max(initial=0)))
+    return vectors[:, kept] / values[kept] @ vectors[:, kept].conj().T
 
 
 def _is_adjoint(A, B):

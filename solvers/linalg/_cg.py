@@ -71,6 +71,14 @@ def cg(
     An iteration costs one product with A, one with M, and reads or writes 8 vectors; memory is 4 vectors.
     Use minres where A may be indefinite, gmres or bicgstab where it is not Hermitian.
 
+    Where the solve fails, A is looked at for connected components whose rows sum to zero, as those of diffusion between
+    walls do: there the constant is in the null space. The solve is then done again without what b, and rounding, have
+    in it. It ends as CONVERGED if b was consistent within the tolerance, else as INCONSISTENT: x is then the
+    least-squares solution with the mean of ``x0``, zero by default, on each such component, which makes it the
+    shortest; ``residual`` is that of the whole b; ``iterations`` and ``residuals`` are those of the second solve. Of an
+    operator only the constant on all unknowns is tried, and what an M made by ``amg`` or ``MultigridPreconditioner``
+    knows. On a consistent system that is solved at once, the means are what M makes of them.
+
     References
     ----------
     .. [1] M. R. Hestenes, E. Stiefel, Methods of conjugate gradients for solving linear systems, J. Res.
@@ -87,7 +95,7 @@ def cg(
     >>> linalg.cg(A, np.ones(3), rtol=1e-10).iterations
     3
     """
-    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, many=_many, hermitian=True)
+    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, many=_many, hermitian=True, finds_null=True)
 
 
 def _steps(system, control):

@@ -126,7 +126,8 @@ def dcdm(
         system.settings = _Settings(model, n_ortho, falls_back)
         told.append(system.settings)
 
-    result = solve(_steps, "dcdm", A, b, x0, M, rtol, atol, maxiter, callback, adjust=adjust, hermitian=True)
+    options = dict(adjust=adjust, hermitian=True, finds_null=True)
+    result = solve(_steps, "dcdm", A, b, x0, M, rtol, atol, maxiter, callback, **options)
     for name in ("restarts", "fell_back_at", "reason"):
         values = tuple(getattr(each, name) for each in told)
         setattr(result, name, values if isinstance(result.status, tuple) else values[0])
@@ -138,6 +139,10 @@ class _Settings:
 
     def __init__(self, model, n_ortho, falls_back):
         self.model, self.n_ortho, self.falls_back = model, n_ortho, falls_back
+        self.begin()
+
+    def begin(self):
+        """Forget what happened."""
         self.taken = self.restarts = 0
         self.fell_back_at = self.reason = None
 
@@ -209,6 +214,8 @@ def _propose(system, r, r_norm, p):
     system.kernels.scale(scalar(1.0 / r_norm), r, unit)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
         p[:] = unit if system.settings.model is None else _answer(system, unit)
+    if system.null_space is not None and math.isfinite(system.norm(p)):
+        system.null_space.project_there(p, system.kernels)
     size = system.norm(p)
     if not math.isfinite(size):
         return "it gave a NaN or an infinity", Status.NONFINITE

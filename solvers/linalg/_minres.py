@@ -63,7 +63,8 @@ def minres(
     -------
     x, info : LinearResult
         SciPy's pair with the attributes of ``solvers.Result``. For a singular system with b outside the
-        range of A, x is a least-squares solution and the status INCONSISTENT.
+        range of A, x is a least-squares solution and the status INCONSISTENT; where the null space is the constants
+        of ``cg``'s notes, it is the one with their mean at that of x0.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def minres(
         if prepare is not None:
             prepare(system)
 
-    options = dict(default_maxiter=5, adjust=with_shift, hermitian=True)
+    options = dict(default_maxiter=5, adjust=with_shift, hermitian=True, finds_null=True)
     return solve(_steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, **options)
 
 

@@ -29,14 +29,16 @@ class Matrix:
         What it came as; None for the others.
     sweeps : dict
         What ``sweep_of`` made of it.
+    null_space : None or tuple
+        What ``null_space_of`` found, if it was asked for.
     """
 
-    __slots__ = ("n", "dtype", "_name", "csr", "dense", "stencil", "_apply", "_operands", "sweeps")
+    __slots__ = ("n", "dtype", "_name", "csr", "dense", "stencil", "_apply", "_operands", "sweeps", "null_space")
 
     def __init__(self, n, dtype, name="A", csr=None, dense=None, stencil=None, apply=None):
         self.n, self.dtype, self._name = n, dtype, name
         self.csr, self.dense, self.stencil, self._apply = csr, dense, stencil, apply
-        self._operands, self.sweeps = {}, {}
+        self._operands, self.sweeps, self.null_space = {}, {}, None
 
     @property
     def explicit(self):

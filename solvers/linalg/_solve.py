@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from .. import _checks
 from .._loop import Observers, run
 from .._place import at
 from .._result import Status
+from ._null_space import NullSpace
 from ._result import LinearResult
 from ._setup import linear_system
+from ._singular import once_more, run_or_project
 from ._system import trivial
 
 __all__ = ["solve"]
@@ -21,7 +24,7 @@ _SUSPECT = Status.INDEFINITE, Status.STAGNATED, Status.STALLED, Status.BREAKDOWN
 
 def solve(
     steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None,
-    counts_own=False, hermitian=False, few_products=False,
+    counts_own=False, hermitian=False, few_products=False, finds_null=False,
 ):
     """Validate, solve and wrap up.
 
@@ -42,6 +45,8 @@ def solve(
         Whether the work is not in products with A.
     hermitian : bool
         Whether the method needs a Hermitian A: where it fails, A is looked at, for the better name of the failure.
+    finds_null : bool
+        Whether what failed is solved again with b projected, where the null space of A is spanned by constants.
     """
     if not isinstance(callback, Observers):
         _checks.function("callback", callback)
@@ -55,9 +60,12 @@ def solve(
                 adjust(system)
             if counts_own:
                 system.maxiter, each.maxiter = each.maxiter, sys.maxsize
+        alone = partial(run_or_project, known=_known_null_space(M, A)) if finds_null else run
         records = many(systems, limits) if many is not None and len(systems) > 1 else None
         if records is None:
-            records = [trivial(s) or run(steps, s, each) for s, each in zip(systems, limits)]
+            records = [trivial(s) or alone(steps, s, each) for s, each in zip(systems, limits)]
+        elif finds_null:
+            records = [once_more(steps, *each, None) for each in zip(systems, limits, records)]
         if hermitian:
             for system, record in zip(systems, records):
                 _name_the_cause(system, record)
@@ -68,6 +76,12 @@ def solve(
     if hasattr(callback, "on_end"):
         callback.on_end(result)
     return result
+
+
+def _known_null_space(*operators):
+    """The NullSpace that one of them says the matrix has, or None; entries at hand are not looked at."""
+    found = (getattr(each, "null_space", None) for each in operators)
+    return next((each for each in found if isinstance(each, NullSpace)), None)
 
 
 def _in_the_users_scale(system, record, limits):

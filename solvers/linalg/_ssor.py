@@ -92,7 +92,7 @@ def ssor_cg(
             shared.extend([sweep_of(*known, "natural"), omega_for_ssor(omega, *known)])
         system.sweep, system.settings = shared
 
-    options = dict(adjust=adjust, few_products=True, hermitian=True)
+    options = dict(adjust=adjust, few_products=True, hermitian=True, finds_null=True)
     result = solve(_steps, "ssor_cg", A, b, x0, None, rtol, atol, maxiter, callback, **options)
     result.omega = shared[1] if shared else None  # of an empty b
     return result

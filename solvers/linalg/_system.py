@@ -33,6 +33,8 @@ class System:
         Turns an array of this backend into the kind that the user sent.
     sweep : (Sweep, order)
         The sorted matrix of methods that sweep over its rows.
+    null_space : None or NullSpace
+        What residuals and preconditioned residuals are freed from, after ``project_on_range``.
     settings, maxiter, outer : objects that a method keeps here; ``outer`` is what SciPy's ``info`` counts
         where that is not the iterations.
     """
@@ -54,8 +56,8 @@ class System:
         self.scale = 1.0
         self.shift = 0.0
         self.n_matvec = 0
-        self.certified = None
-        self.outer = self.settings = self.maxiter = self.sweep = None
+        self.certified = self._hermitian = None
+        self.outer = self.settings = self.maxiter = self.sweep = self.null_space = None
         self.eps = float(np.finfo(self.dtype).eps)
 
     @property
@@ -98,6 +100,8 @@ class System:
 
     def psolve(self, r, out):
         """Return M r: r itself without a preconditioner, else ``out``, filled."""
+        if self.null_space is not None:
+            return self._psolve_in_range(r, out)
         if self._apply_M is not None:
             _store(self._apply_M(r), out, "M")
         elif self.diagonal is not None:
@@ -108,12 +112,44 @@ class System:
 
     def preconditioned_residual(self, r, buffer):
         """Return M r, to be read before the next one: ``buffer``, filled, or the array of the user's function."""
-        if self._apply_M is not None:
+        if self._apply_M is not None and self.null_space is None:
             return self._to_read(self._apply_M(r), buffer, "M")
         return self.psolve(r, buffer)
 
+    def _psolve_in_range(self, r, out):
+        """M r without what of it, and of r, has come into the null space by rounding: M may enlarge that at will."""
+        null, self.null_space = self.null_space, None
+        null.project_there(r, self.kernels)
+        z = self.psolve(r, out)
+        if z is not r:
+            null.project_there(z, self.kernels)
+        self.null_space = null
+        return z
+
+    def project_on_range(self, null):
+        """Start anew with the b that has nothing in the null space, and keep it so in every step."""
+        self.b = self.b.copy()
+        null.project_there(self.b, self.kernels)
+        self.size, self.null_space, self.fused = self.norm(self.b), null, False
+        self.x[:] = 0 if self.x0 is None else self.x0
+        self.x_is_zero, self.certified = self.x0 is None, None
+        if hasattr(self.settings, "begin"):
+            self.settings.begin()
+
+    def back_to(self, b):
+        """Return to that right-hand side, and the norm of its residual."""
+        self.b, self.size, self.null_space, self.certified = b, self.norm(b), None, None
+        return self.true_norm()
+
     def residual(self, out):
         """out = b - A x; returns its norm."""
+        size = self._residual(out)
+        if self.null_space is not None:
+            self.null_space.project_there(out, self.kernels)
+            return self.norm(out)
+        return size
+
+    def _residual(self, out):
         if self.x_is_zero:
             self.x_is_zero = False
             out[:] = self.b
@@ -131,9 +167,11 @@ class System:
 
     def is_hermitian(self):
         """Whether A = A^H up to rounding; asking an operator costs two products."""
-        if not self.matrix.explicit:
-            self.n_matvec += 2
-        return self.matrix.is_hermitian(self.dtype, self.backend)
+        if self._hermitian is None:
+            if not self.matrix.explicit:
+                self.n_matvec += 2
+            self._hermitian = self.matrix.is_hermitian(self.dtype, self.backend)
+        return self._hermitian
 
     def _to_read(self, y, buffer, name):
         """y where the kernels can read it as it is, else the buffer with its numbers."""

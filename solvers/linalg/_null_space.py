@@ -1,0 +1,107 @@
+"""Null spaces that constants span: those of diffusion in which a connected component has walls all around.
+
+The rows of such a component sum to zero, so that A maps the constant on it to zero and nothing of it is in the range
+of a Hermitian A. Rows of zeros are components of their own. Null spaces of another kind (rigid motions, constants
+that a diagonal scales) are not looked for.
+"""
+
+import math
+
+import numpy as np
+import scipy.sparse
+from scipy.sparse.csgraph import connected_components
+
+from ._sweeps import sparse_of
+
+__all__ = ["NullSpace", "null_space_of", "null_space_of_sparse"]
+
+# Roundings of the sum of a row's absolute values that its sum may be off zero: those of coefficients that were
+# rounded one by one before they were added up for the diagonal.
+_ROUNDINGS = 64
+
+
+class NullSpace:
+    """The constants on some connected components of the unknowns.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        For each unknown the number of its component; 0 for those on which A is regular.
+    """
+
+    def __init__(self, labels):
+        self.labels, self.sizes = labels, np.bincount(labels).clip(1)
+
+    def _means(self, v):
+        parts = (v.real, v.imag) if v.dtype.kind == "c" else (v,)
+        means = [np.bincount(self.labels, part, self.sizes.size) / self.sizes for part in parts]
+        mean = means[0] if len(means) == 1 else means[0] + 1j * means[1]
+        mean[0] = 0
+        return mean
+
+    def part(self, v):
+        """What of v, of shape (n,) and on the host, is in the null space."""
+        return self._means(v)[self.labels]
+
+    def size(self, v):
+        """The norm of that, of a finite v."""
+        return math.sqrt(float(self.sizes @ np.abs(self._means(v)) ** 2))
+
+    def project(self, v):
+        """Take from v, on the host, its part in the null space."""
+        v -= self.part(v).astype(v.dtype, copy=False)
+
+    def project_there(self, v, kernels):
+        """The same for a vector of these kernels; one on a device makes the way to the host and back."""
+        if isinstance(v, np.ndarray):
+            self.project(v)
+        else:
+            host = kernels.to_host(v)
+            self.project(host)
+            v[:] = kernels.to_device(host, v.dtype)
+
+
+def null_space_of(system, known):
+    """The null space of the matrix of a system that failed, or None.
+
+    Entries at hand are read once. An operator is asked, by two products, whether it has what ``known`` (a NullSpace or
+    None) says, and else whether it has the constant on all unknowns.
+    """
+    matrix = system.matrix
+    if matrix.explicit:
+        if matrix.null_space is None:
+            found = null_space_of_sparse(sparse_of(matrix), matrix.dtype)
+            matrix.null_space = (found,)  # one that is not there was looked for too
+        return matrix.null_space[0]
+    everywhere = NullSpace(np.ones(matrix.n, np.intp))
+    return next((each for each in (known, everywhere) if each is not None and has_null_space(system, each)), None)
+
+
+def has_null_space(system, null):
+    """Whether A maps a random vector of it to zero, up to rounding; costs two products."""
+    rng, kernels = np.random.default_rng(0), system.kernels
+    constants = rng.uniform(1, 2, null.sizes.size)
+    constants[0] = 0
+    sizes = []
+    for v in (constants[null.labels], rng.choice([-1.0, 1.0], system.n)):
+        y = system.product(kernels.copy_to_device(v, system.dtype), system.empty())
+        sizes.append(system.norm(y))
+    return sizes[0] <= _ROUNDINGS * system.eps * sizes[1] < math.inf
+
+
+def null_space_of_sparse(A, dtype):
+    """That of a Hermitian CSR array whose entries were rounded to that dtype, or None."""
+    wide = scipy.sparse.csr_array(A, dtype=np.result_type(A.dtype, np.float64))
+    if not np.isfinite(wide.data).all():
+        return None
+    flat = np.abs(wide.sum(axis=1)) <= _ROUNDINGS * np.finfo(dtype).eps * abs(wide).sum(axis=1)
+    if not flat.any():
+        return None
+    there = wide.data != 0
+    rows = np.repeat(np.arange(wide.shape[0]), np.diff(wide.indptr))[there]
+    pattern = scipy.sparse.coo_array((np.ones(rows.size, np.float64), (rows, wide.indices[there])), wide.shape)
+    count, number = connected_components(pattern.tocsr(), connection="weak")
+    free = np.bincount(number, ~flat, count) == 0
+    if not free.any():
+        return None
+    return NullSpace(np.where(free, np.cumsum(free), 0)[number])
