@@ -121,7 +121,7 @@ class Hierarchy:
         b = rng.standard_normal(L.diagonal.size - 2 * L.pad) * (L.inverse[L.pad : -L.pad] > 0)
         if begin == 0:
             self.grid.project(b)
-        elif self.grid.floating is not None:
+        elif self.grid.null_space is not None:
             b -= b.mean()
         return b.astype(self.dtype)
 

@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from ._null_space import NullSpace
 from ._products import Operator
 
 __all__ = ["Grid", "GridOperator"]
@@ -31,8 +32,8 @@ class Grid:
         The indices of those with a diagonal, and its inverse.
     solid : ndarray
         The indices of all that are connected with no other.
-    floating : None or (ndarray, ndarray)
-        For each cell the number of its component without a Dirichlet term (0: it has one), and the components' sizes.
+    null_space : None or NullSpace
+        The constants on the components without a Dirichlet term, cells with rows of zeros among them.
     """
 
     def __init__(self, shape, faces, diagonal, dtype):
@@ -54,31 +55,25 @@ class Grid:
             diagonal[inside][self.alone] = 0
         self.level = _backend.kernels("cpu").grid_level(shape, faces, diagonal)
         term = d - sums
-        self.floating = self._floating(term > 1e3 * np.finfo(dtype).eps * d, sums > 0)
+        self.null_space = self._null_space(term > 1e3 * np.finfo(dtype).eps * d, sums > 0, d == 0)
 
-    def _floating(self, anchored, fluid):
-        """Components of cells without any Dirichlet term: there A is singular, with the constants as null space."""
-        if not fluid.any():
-            return None
-        first = _backend.kernels("cpu").grid_components(self.level)
+    def _null_space(self, anchored, fluid, empty):
+        """The components of cells without any Dirichlet term."""
         held = np.zeros(self.n, bool)
+        first = _backend.kernels("cpu").grid_components(self.level) if fluid.any() else np.arange(self.n)
         held[first[anchored]] = True
-        free = fluid & ~held[first]
+        free = (fluid & ~held[first]) | (empty & ~fluid)
         if not free.any():
             return None
         _, number = np.unique(first[free], return_inverse=True)
         labels = np.zeros(self.n, np.intp)
         labels[free] = number + 1
-        return labels, np.bincount(labels).clip(1)
+        return NullSpace(labels)
 
     def project(self, v):
         """Take from v, of shape (n,), its mean on each component that has the constants as null space."""
-        if self.floating is None:
-            return
-        labels, sizes = self.floating
-        means = np.bincount(labels, v, sizes.size) / sizes
-        means[0] = 0
-        v -= means[labels]
+        if self.null_space is not None:
+            self.null_space.project(v)
 
     @classmethod
     def of_matrix(cls, A, grid):
@@ -127,6 +122,7 @@ class GridOperator(Operator):
 
     def __init__(self, grid):
         super().__init__(np.dtype(np.float64), (grid.n, grid.n))
+        self.null_space = grid.null_space
         # With the cells that are connected with no other.
         self._whole = grid.level._replace(diagonal=grid.diagonal)
 

@@ -82,6 +82,7 @@ class MultigridPreconditioner(Operator):
         self._learned = parameters is not None
         self.parameters = textbook(K) if parameters is None else _valid(parameters)
         self.header, self.choice, self._hierarchy, self.operator = {}, "given", None, None
+        self.null_space = None  # for ``cg``, which then needs not look for it
 
     @classmethod
     def pretrained(cls, name: str, *, dtype=np.float64):
@@ -211,7 +212,7 @@ class MultigridPreconditioner(Operator):
         if gate and self._learned:
             ready.parameters, ready.choice = _better(hierarchy, self.parameters)
         ready.header, ready._hierarchy, ready.operator = self.header, hierarchy, GridOperator(system)
-        ready.shape = (system.n, system.n)
+        ready.shape, ready.null_space = (system.n, system.n), system.null_space
         return ready
 
     def _matvec(self, v):
