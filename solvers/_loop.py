@@ -17,7 +17,7 @@ import numpy as np
 
 from ._result import Status
 
-__all__ = ["Control", "Limits", "Observers", "Record", "run"]
+__all__ = ["Control", "Limits", "Observers", "Record", "run", "told"]
 
 
 class Observers(tuple):
@@ -151,17 +151,28 @@ def _reporter(callback, problem):
     """A function (iteration, norm) -> stop?, or None."""
     if callback is None:
         return None
-    callbacks = callback if isinstance(callback, Observers) else (callback,)
+    return lambda iteration, norm: told(callback, iteration, norm, problem.iterate)
 
-    def report(iteration, norm):
-        try:
-            for each in callbacks:
-                if hasattr(each, "on_chunk"):
-                    each.on_chunk(iteration, float(norm))
-                else:
-                    each(problem.iterate())
-        except StopIteration:
-            return True
+
+def told(callback, iteration, norm, iterate):
+    """Tell the user's callback how far it is; True if it asks to stop.
+
+    Parameters
+    ----------
+    callback : callable, object with ``on_chunk(iteration, norm)``, Observers, or None
+    iteration : int
+    norm : float
+    iterate : function ()
+        Makes what a callable is called with: a copy, of no use to the caller any more.
+    """
+    if callback is None:
         return False
-
-    return report
+    try:
+        for each in callback if isinstance(callback, Observers) else (callback,):
+            if hasattr(each, "on_chunk"):
+                each.on_chunk(iteration, float(norm))
+            else:
+                each(iterate())
+    except StopIteration:
+        return True
+    return False

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import svds
 from .. import _backend, _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import told
 from .._result import Status
 from ._low_rank import LowRank
 from ._result import InverseResult
@@ -156,7 +157,7 @@ class _Sweeps:
                 self.misfits.pop()
                 return self._end(Status.NONFINITE, "nonfinite")
             self._judge_apart()
-            if callback is not None and self._report(callback, scale):
+            if told(callback, len(self.misfits) - 1, self.misfits[-1] / scale, lambda: self._copy(scale)):
                 return self._end(Status.STOPPED, "callback")
 
     def _half(self, known, standing, moving):
@@ -180,20 +181,13 @@ class _Sweeps:
         if error < self.best_apart:
             self.best_apart, self._best, self._since = error, (self.U, self.V), 0
 
+    def _copy(self, scale):
+        return LowRank(self.U.copy(), self.V / scale)
+
     def _end(self, status, reason):
         if self._best is not None:
             self.U, self.V = self._best
         return status, reason
-
-    def _report(self, callback, scale):
-        try:
-            if hasattr(callback, "on_chunk"):
-                callback.on_chunk(len(self.misfits) - 1, self.misfits[-1] / scale)
-            else:
-                callback(LowRank(self.U.copy(), self.V / scale))
-        except StopIteration:
-            return True
-        return False
 
 
 def _first_guess(fit, rank, rng):

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import told
 from .._result import Status
 from ..linalg import KroneckerOperator
 from ..linalg._kron import mode_products, outer
@@ -151,7 +152,7 @@ class _Learner:
             if not math.isfinite(changes[-1]):
                 changes.pop()
                 return Status.NONFINITE, changes
-            if callback is not None and _report(callback, iteration, changes[-1], x):
+            if told(callback, iteration, changes[-1], x):
                 return Status.STOPPED, changes
             if changes[-1] <= tol:
                 return Status.CONVERGED, changes
@@ -256,14 +257,3 @@ def _entered(A, b):
     _checks.finite("b", b)
     wide = np.complex128 if any(each.dtype.kind == "c" for each in (b, *factors)) else np.float64
     return [each.astype(wide) for each in factors], b.reshape(sizes).astype(wide), b.ndim == 1 and len(sizes) > 1
-
-
-def _report(callback, iteration, change, x):
-    try:
-        if hasattr(callback, "on_chunk"):
-            callback.on_chunk(iteration, change)
-        else:
-            callback(x())
-    except StopIteration:
-        return True
-    return False

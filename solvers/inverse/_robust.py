@@ -8,6 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, kind_of
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import told
 from .._result import Status
 from ._low_rank import LowRank
 from ._operator import as_imaging_operator
@@ -137,7 +138,7 @@ class _Descent:
             self.sums.append(gap)
             if gap < self.best[0]:
                 self.best = gap, self.L, self.R
-            if callback is not None and len(self.sums) > 1 and self._report(callback, scale):
+            if len(self.sums) > 1 and told(callback, len(self.sums) - 1, gap / scale, lambda: self._copy(scale)):
                 return Status.STOPPED, "callback"
             if gap <= self.threshold:
                 return Status.CONVERGED, "tolerance"
@@ -168,6 +169,9 @@ class _Descent:
         self.L, self.R = self.L - gap / slope * left, self.R - gap / slope * right
         return True
 
+    def _copy(self, scale):
+        return LowRank(self.L.copy(), self.R / scale)
+
     def _fit_scale(self):
         """The start times the number for which half of the data fit best: the median of ratios."""
         data = self._data()
@@ -184,16 +188,6 @@ class _Descent:
 
     def _smallest(self, r):
         return float(np.partition(np.abs(r), self._kept - 1)[: self._kept].sum())
-
-    def _report(self, callback, scale):
-        try:
-            if hasattr(callback, "on_chunk"):
-                callback.on_chunk(len(self.sums) - 1, self.sums[-1] / scale)
-            else:
-                callback(LowRank(self.L.copy(), self.R / scale))
-        except StopIteration:
-            return True
-        return False
 
 
 def _solved(F, g):
