@@ -30,6 +30,7 @@ from .sinkhorn_many import log_chunk_many, marginals_many
 from .slices import sliced_gradients, sliced_powers, sorted_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
+from .tomography import back_projection, line_integrals
 from .unbalanced import unbalanced_chunk
 from .vectors import (
     axpy,
@@ -58,6 +59,7 @@ __all__ = [
     "Stencil",
     "Sweep",
     "axpy",
+    "back_projection",
     "block_sor_chunk",
     "cg_chunk",
     "cg_chunk_many",
@@ -94,6 +96,7 @@ __all__ = [
     "jacobi_chunk",
     "judge",
     "largest",
+    "line_integrals",
     "log_chunk",
     "log_chunk_many",
     "log_sums",

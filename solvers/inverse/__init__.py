@@ -12,16 +12,19 @@ from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
 from ._result import InverseResult
 from ._robust import recover
+from ._tomography import FanBeam, ParallelBeam
 
 __all__ = [
     "Blur",
     "Downsampling",
+    "FanBeam",
     "Gradient",
     "ImagingOperator",
     "Inpainting",
     "InverseResult",
     "LowRank",
     "MRI",
+    "ParallelBeam",
     "check_adjoint",
     "complete",
     "krosbl",
