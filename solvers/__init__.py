@@ -21,6 +21,7 @@ from ._errors import (  # noqa: E402
     InvalidInput,
     UnsupportedType,
 )
+from ._maxtime import maxtime  # noqa: E402
 from ._progress import progress  # noqa: E402
 from ._result import Result, Status  # noqa: E402
 from ._version import __version__  # noqa: E402
@@ -44,6 +45,7 @@ __all__ = [
     "get_threads",
     "inverse",
     "linalg",
+    "maxtime",
     "pde",
     "progress",
     "set_backend",

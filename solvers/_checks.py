@@ -20,6 +20,7 @@ __all__ = [
     "real_array",
     "shape_is",
     "tolerance",
+    "wrong_kind",
 ]
 
 
@@ -27,7 +28,7 @@ def number(name, value, least=None):
     """A real number, not NaN, at least ``least``."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         if not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
-            raise _wrong_kind(name, "a real number", value)
+            raise wrong_kind(name, "a real number", value)
     value = float(value)
     if math.isnan(value):
         raise InvalidInput(f"`{name}` must be a number, got nan.")
@@ -67,7 +68,7 @@ def count(name, value, least=1):
         if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
             value = int(value)  # SciPy takes maxiter=1e3
         else:
-            raise _wrong_kind(name, f"an integer >= {least}", value)
+            raise wrong_kind(name, f"an integer >= {least}", value)
     value = int(value)
     if value < least:
         raise InvalidInput(f"`{name}` must be >= {least}, got {value}.")
@@ -77,7 +78,7 @@ def count(name, value, least=1):
 def flag(name, value):
     """True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise _wrong_kind(name, "True or False", value)
+        raise wrong_kind(name, "True or False", value)
     return bool(value)
 
 
@@ -94,7 +95,7 @@ def choice(name, value, among):
 def function(name, value):
     """None, a callable, or an object with ``on_chunk``."""
     if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
-        raise _wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
+        raise wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value
 
 
@@ -131,7 +132,7 @@ def _as_array(name, value):
     if hasattr(value, "tocsr"):
         raise UnsupportedType(f"`{name}` must be a dense array, got a sparse one; pass {name}.toarray().")
     if value is None or isinstance(value, str | bytes | dict | set):
-        raise _wrong_kind(name, "an array of numbers", value)
+        raise wrong_kind(name, "an array of numbers", value)
     if kinds[type(value)] == "gpu" and hasattr(value, "flags"):
         return value
     try:
@@ -179,7 +180,8 @@ def finite(name, array):
     return array
 
 
-def _wrong_kind(name, demand, value):
+def wrong_kind(name, demand, value):
+    """The error for a value of another type, to be raised."""
     return UnsupportedType(f"`{name}` must be {demand}, got {_brief(value)}.")
 
 
