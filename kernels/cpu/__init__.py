@@ -32,6 +32,7 @@ from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
 from .tomography import back_projection, line_integrals
 from .unbalanced import unbalanced_chunk
+from .variation import variation_gap, variation_step
 from .vectors import (
     axpy,
     difference,
@@ -138,5 +139,7 @@ __all__ = [
     "to_device",
     "to_host",
     "unbalanced_chunk",
+    "variation_gap",
+    "variation_step",
     "zeros",
 ]

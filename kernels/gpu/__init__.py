@@ -30,6 +30,7 @@ from .sinkhorn import log_chunk
 from .slices import sliced_gradients, sliced_powers, sorted_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
+from .variation import variation_gap, variation_step
 from .vectors import (
     axpy,
     difference,
@@ -128,6 +129,8 @@ __all__ = [
     "threshold_plan",
     "to_device",
     "to_host",
+    "variation_gap",
+    "variation_step",
     "zeros",
 ]
 

@@ -19,6 +19,7 @@ from . import (
     _parity_transport,
     _parity_transport_methods,
     _parity_transport_sweeps,
+    _parity_variation,
 )
 from ._target import Target
 
@@ -30,6 +31,7 @@ _MODULES = (
     _parity_transport,
     _parity_transport_sweeps,
     _parity_slices,
+    _parity_variation,
     _parity_methods,
     _parity_transport_methods,
 )

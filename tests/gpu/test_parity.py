@@ -195,6 +195,10 @@ FAULTS = {
     "sorted_powers": scaled_output(7),
     "sorted_projections": scaled_output(2),
     "threshold_plan": lambda arguments, answer: (answer[0], answer[1], answer[2] * 1.001),
+    "variation_gap": lambda arguments, answer: answer * 1.001,
+    "variation_gap ": scaled_output(4),
+    "variation_step": scaled_column(5),
+    "variation_step ": scaled_column(7),
     "threshold_plan ": lambda arguments, answer: (answer[0], answer[1][::-1], answer[2]),
 }
 

@@ -305,6 +305,8 @@ SIGNATURES = {
     "unbalanced_chunk": (
         "(cost, inv_eps, log_a, log_b, row_give, column_give, log_slack, u, v, slack, errors, threshold, steps)"
     ),
+    "variation_gap": "(V, weights, which, P, X)",
+    "variation_step": "(V, weights, steps, momentum, which, P, R, S)",
     "zeros": "(shape, dtype)",
 }
 
