@@ -9,6 +9,7 @@ roundoff of its dtype; ``is_finite()``; ``save()`` and ``restore(saved)`` for it
 a copy of x for a user's callback.
 """
 
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ import numpy as np
 
 from ._result import Status
 
-__all__ = ["Control", "Limits", "Observers", "Record", "run", "told"]
+__all__ = ["Control", "Limits", "Observers", "Record", "ended", "run", "told"]
+
+# Silent unless the user configures logging.
+_log = logging.getLogger(__package__)
+_log.addHandler(logging.NullHandler())
 
 
 class Observers(tuple):
@@ -176,3 +181,16 @@ def told(callback, iteration, norm, iterate):
     except StopIteration:
         return True
     return False
+
+
+def ended(callback, result):
+    """Tell the user's callback, and the log, how a solve ended; returns the result.
+
+    The logger is ``solvers``: DEBUG for a solve that converged, WARNING for one that did not.
+    """
+    level = logging.DEBUG if result.converged else logging.WARNING
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s", result.message)
+    if hasattr(callback, "on_end"):
+        callback.on_end(result)
+    return result

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import svds
 from .. import _backend, _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import told
+from .._loop import ended, told
 from .._result import Status
 from ._low_rank import LowRank
 from ._result import InverseResult
@@ -124,9 +124,7 @@ def complete(
         backend="cpu",
         method="complete",
     )
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)
 
 
 class _Sweeps:

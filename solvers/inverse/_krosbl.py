@@ -8,7 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import told
+from .._loop import ended, told
 from .._result import Status
 from ..linalg import KroneckerOperator
 from ..linalg._kron import mode_products, outer
@@ -121,9 +121,7 @@ def krosbl(A, b, *, noise_level, method="svd", prune=None, tol=1e-4, maxiter=150
         backend="cpu",
         method="krosbl",
     )
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)
 
 
 class _Learner:

@@ -8,7 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, kind_of
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import told
+from .._loop import ended, told
 from .._result import Status
 from ._low_rank import LowRank
 from ._operator import as_imaging_operator
@@ -106,9 +106,7 @@ def recover(A, b, shape, rank, *, outliers=0.35, method="scaled", tol=1e-8, maxi
         backend="cpu",
         method="recover",
     )
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)
 
 
 class _Descent:

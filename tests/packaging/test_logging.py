@@ -1,0 +1,34 @@
+"""Standard logging: silent by default, one line a solve where it is asked for."""
+
+import logging
+import pathlib
+
+import numpy as np
+
+from solvers import inverse
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(maxiter):
+    M = np.outer([1.0, 2.0, 3.0], [1.0, 2.0])
+    return inverse.krosbl([np.eye(3), np.eye(2)], M, noise_level=0.1, maxiter=maxiter)
+
+
+def test_nothing_is_printed_by_default(python):
+    script = """
+import numpy as np
+from solvers import inverse
+inverse.krosbl([np.eye(3)], np.ones(3), noise_level=0.1, maxiter=1)
+"""
+    done = python("-c", script, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_failures_are_warnings_and_successes_debug(caplog):
+    with caplog.at_level(logging.DEBUG, logger="solvers"):
+        good, bad = run(100), run(1)
+    assert good.converged and not bad.converged
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("DEBUG", good.message), ("WARNING", bad.message)
+    ]
