@@ -6,9 +6,14 @@ and S' = 2 S - S A S. The eigenvalues of D^-1 A lie in [0, 2] (Gershgorin), so S
 symmetric positive definite whatever c and the interpolation weight g are. B is the same cycle one level down.
 """
 
+import copy
+import math
+
 import numpy as np
 
 from .. import _backend
+from .._errors import InvalidInput
+from ._operator import place
 
 __all__ = ["Hierarchy", "certificate", "chebyshev_roots", "textbook"]
 
@@ -46,50 +51,130 @@ def certificate(roots):
 
 
 class Hierarchy:
-    """The levels of one grid, from the finest to one that is solved directly; used by any parameters."""
+    """The levels of one grid, from the finest to one that is solved directly; used by any parameters.
+
+    Attributes
+    ----------
+    backend : str
+        In whose memory they are; ``on`` gives those of another one.
+    """
 
     def __init__(self, grid, dtype=np.float64):
-        cpu = self._kernels = _backend.kernels("cpu")
-        self.grid, self.dtype = grid, np.dtype(dtype)
-        level = grid.level
-        self.levels = [level]
-        while level.shape[0] * level.shape[1] * level.shape[2] > _COARSEST:
-            level = cpu.grid_coarsen(level)
-            self.levels.append(level)
-        self.inverse = _inverse(level).astype(self.dtype)
-        if self.dtype != np.float64:
-            self.levels = [_cast(each, self.dtype) for each in self.levels]
-        # Sets of vectors, one for each cycle that runs at the same time.
-        self._free = []
+        self.backend, self.grid, self.dtype = "cpu", grid, np.dtype(dtype)
+        levels = _coarsened(grid.level, self._kernels)
+        self.inverse = _inverse(levels[-1]).astype(self.dtype)
+        self.levels = [_cast(each, self.dtype, self._kernels) for each in levels]
+        # Sets of vectors, one for each cycle that runs at the same time; and what was made for other places.
+        self._free, self._elsewhere, self._alone = [], {}, {}
+
+    @property
+    def _kernels(self):
+        return _backend.kernels(self.backend)
+
+    def on(self, backend):
+        """The same levels in the memory of that backend, made there once for each device."""
+        if backend == "cpu":
+            return self
+        key = place(self.dtype, backend)
+        if key not in self._elsewhere:
+            self._elsewhere[key] = self._made_there(backend)
+        return self._elsewhere[key]
+
+    def _made_there(self, backend):
+        there, kernels, level = copy.copy(self), _backend.kernels(backend), self.grid.level
+        if self.grid.n > kernels.MOST_ENTRIES:
+            raise InvalidInput(
+                f"`M` must have at most {kernels.MOST_ENTRIES} cells on this backend, got {self.grid.n}; use "
+                "solvers.backend('cpu')."
+            )
+        faces, diagonal = (kernels.to_device(each, np.float64) for each in (level.faces, level.diagonal))
+        levels = _coarsened(kernels.grid_level(level.shape, faces, diagonal), kernels)
+        there.backend, there._alone = backend, {}
+        there.levels = [_cast(each, self.dtype, kernels) for each in levels]
+        there.inverse = kernels.dense(kernels.to_device(self.inverse, self.dtype))
+        return there
+
+    def __getstate__(self):
+        return {**self.__dict__, "_free": [], "_elsewhere": {}, "_alone": {}}
 
     def _vectors(self):
-        try:
-            return self._free.pop()
-        except IndexError:
-            return [[self._kernels.grid_vector(L.shape, self.dtype) for _ in range(4)] for L in self.levels]
+        """For each level four vectors, each with the part of it that holds the cells."""
+        if self.backend == "cpu":
+            try:
+                return self._free.pop()
+            except IndexError:
+                return [[self._kernels.grid_vector(L.shape, self.dtype) for _ in range(4)] for L in self.levels]
+        # Fresh ones: the device may still work with those of the last cycle, on another stream.
+        blocks = [self._kernels.empty((4, L.diagonal.size), self.dtype) for L in self.levels]
+        *most, last = [[(each, None) for each in block] for block in blocks]
+        pad = self.levels[-1].pad
+        return [*most, [(each, each[pad:-pad]) for each, _ in last]]
+
+    def _give_back(self, vectors):
+        if self.backend == "cpu":
+            self._free.append(vectors)
+
+    def precondition(self, parameters, r):
+        """M r as a new vector, for r of shape (n,) in single or double precision, in the memory of this backend."""
+        kernels, null = self._kernels, self.grid.null_space
+        if null is not None:
+            r = r.copy()
+            null.project_there(r, kernels)
+        factor = _power(kernels.largest(r)) if self.dtype == np.float32 else 1.0
+        vectors, z = self._vectors(), kernels.empty(r.shape, r.dtype)
+        kernels.grid_enter(self.levels[0], factor, r, vectors[0][0][0])
+        kernels.grid_leave(self.levels[0], 1 / factor, self._cycle(parameters, vectors, 0, 0)[0], z)
+        self._give_back(vectors)
+        self._solve_alone(r, z)
+        if null is not None:
+            null.project_there(z, kernels)
+        return z
+
+    def _solve_alone(self, r, z):
+        """The equations of the cells that are connected with no other."""
+        kernels, grid = self._kernels, self.grid
+        if not grid.alone.size:
+            return
+        if r.dtype not in self._alone:
+            index = np.int32 if grid.n <= np.iinfo(np.int32).max else np.int64
+            with np.errstate(over="ignore"):
+                inverse = grid.inverse_alone.astype(r.dtype)
+            self._alone[r.dtype] = kernels.to_device(grid.alone, index), kernels.to_device(inverse, r.dtype)
+        cells, inverse = self._alone[r.dtype]
+        part = kernels.empty(cells.shape, r.dtype)
+        kernels.gather(r, cells, part)
+        kernels.multiply(inverse, part, part)
+        kernels.scatter(part, cells, z)
 
     def apply(self, parameters, r, z, begin=0):
-        """z = M r for vectors of shape (n,) on the level ``begin``."""
+        """z = B r for vectors of shape (n,) on the level ``begin``, where every cell takes part; on the CPU."""
         vectors = self._vectors()
         vectors[begin][0][1][:] = r
         z[:] = self._cycle(parameters, vectors, begin, 0)[1]
-        self._free.append(vectors)
+        self._give_back(vectors)
 
     def _cycle(self, parameters, vectors, number, depth):
         """The cycle from a level down; its right-hand side lies in the first vector, the answer is returned."""
-        L, (r, x, y, t), cpu = self.levels[number], vectors[number], self._kernels
+        L, (r, x, y, t), kernels = self.levels[number], vectors[number], self._kernels
         if number == len(self.levels) - 1:
-            np.dot(self.inverse, r[1], out=x[1])
+            self._solve(r[1], x[1])
             return x
         *roots, c, g = parameters[min(depth, len(parameters) - 1)].tolist()
-        cpu.grid_start(L, roots[0], r[0], x[0])
+        kernels.grid_start(L, roots[0], r[0], x[0])
         x, y = self._smooth(L, roots[1:], r, x, y)
-        cpu.grid_residual(L, r[0], x[0], t[0])
+        kernels.grid_residual(L, r[0], x[0], t[0])
         C = self.levels[number + 1]
-        cpu.grid_restrict(L, C, g, t[0], vectors[number + 1][0][0])
+        kernels.grid_restrict(L, C, g, t[0], vectors[number + 1][0][0])
         below = self._cycle(parameters, vectors, number + 1, depth + 1)
-        cpu.grid_prolong(L, C, g, c, below[0], x[0])
+        kernels.grid_prolong(L, C, g, c, below[0], x[0])
         return self._smooth(L, roots[::-1], r, x, y)[0]
+
+    def _solve(self, r, x):
+        """The coarsest level's system, for vectors without margins."""
+        if self.backend == "cpu":
+            np.dot(self.inverse, r, out=x)
+        else:
+            self._kernels.matvec(self.inverse, r, x)
 
     def _smooth(self, L, roots, r, x, y):
         """The steps with these roots; returns the vector with the answer and the other one."""
@@ -126,8 +211,22 @@ class Hierarchy:
         return b.astype(self.dtype)
 
 
-def _cast(L, dtype):
-    return L._replace(**{name: getattr(L, name).astype(dtype) for name in ("diagonal", "inverse", "faces", "weights")})
+def _power(largest):
+    """A power of two that brings this number near 1, for the range of float32 is small."""
+    return 2.0 ** max(-1000, min(1000, -math.frexp(largest)[1])) if math.isfinite(largest) else 1.0
+
+
+def _coarsened(level, kernels):
+    """This level and all below."""
+    levels = [level]
+    while levels[-1].shape[0] * levels[-1].shape[1] * levels[-1].shape[2] > _COARSEST:
+        levels.append(kernels.grid_coarsen(levels[-1]))
+    return levels
+
+
+def _cast(L, dtype, kernels):
+    arrays = {name: kernels.to_device(getattr(L, name), dtype) for name in ("diagonal", "inverse", "faces", "weights")}
+    return L._replace(**arrays)
 
 
 def _inverse(L):

@@ -11,8 +11,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .. import _backend, _checks
+from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
+from .._place import at
 from ._null_space import NullSpace
+from ._operator import analyse, is_matrix, place
 from ._products import Operator
 
 __all__ = ["Grid", "GridOperator"]
@@ -77,35 +80,45 @@ class Grid:
 
     @classmethod
     def of_matrix(cls, A, grid):
-        """Read a sparse matrix whose rows are the cells of the grid in C order."""
-        if not issparse(A):
+        """Read a sparse matrix whose rows are the cells of the grid in C order, where it lives."""
+        A = enter("A", A)
+        with at(_backend.pick(A=A), A):
+            return cls._of_matrix(A, grid)
+
+    @classmethod
+    def _of_matrix(cls, A, grid):
+        there = is_matrix(A) and kinds[type(A)] == "gpu"
+        if not (issparse(A) or (there and hasattr(A, "tocsr"))):
             raise UnsupportedType(
-                f"`A` must be a SciPy sparse matrix, got {type(A).__name__}; without a matrix pass faces=."
+                f"`A` must be a SciPy or CuPy sparse matrix, got {type(A).__name__}; without a matrix pass faces=."
             )
         A = A.tocsr()
         if A.dtype.kind not in "fiu":
             raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {A.dtype}; use chebyshev.")
         if A.shape[0] != A.shape[1] or A.shape[0] == 0:
             raise InvalidInput(f"`A` must be square and not empty, got shape {A.shape}.")
-        shape = grid_shape(grid_of(A) if grid is None else grid)
+        shape = grid_shape(grid_of(_on_host(A)) if grid is None else grid)
         if math.prod(shape) != A.shape[0]:
             raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {A.shape[0]}, got {grid!r}.")
         dtype = A.dtype if A.dtype in _WORKING else np.dtype(np.float64)
-        diagonal, _ = _backend.kernels("cpu").grid_vector(shape, np.float64)
-        faces = np.zeros((3, diagonal.size))
-        data = A.data if A.dtype in _WORKING else A.data.astype(np.float64)
-        row, column = _backend.kernels("cpu").grid_faces(
-            A.indptr, A.indices, data, shape, 64 * float(np.finfo(dtype).eps), faces, diagonal
-        )
+        if there:
+            kernels, parts = _backend.kernels("gpu"), analyse(A).csr_operand(dtype, "gpu")
+        else:
+            kernels, data = _backend.kernels("cpu"), A.data if A.dtype in _WORKING else A.data.astype(np.float64)
+            parts = A.indptr, A.indices, data
+        diagonal, _ = kernels.grid_vector(shape, np.float64)
+        faces = kernels.zeros((3, diagonal.size), np.float64)
+        row, column = kernels.grid_faces(*parts, shape, 64 * float(np.finfo(dtype).eps), faces, diagonal)
         if row >= 0:
-            raise InvalidInput(_why(A, int(row), int(column), shape))
-        return cls(shape, faces, diagonal, dtype)
+            raise InvalidInput(_why(_on_host(A), int(row), int(column), shape))
+        return cls(shape, kernels.to_host(faces), kernels.to_host(diagonal), dtype)
 
     @classmethod
     def of_faces(cls, faces, boundary, mask, grid):
         """Make the operator of face coefficients, one array an axis, and of a Dirichlet term for each cell."""
         if not isinstance(faces, tuple | list) or len(faces) not in (2, 3):
             raise InvalidInput("`faces` must be 2 or 3 arrays, one for the faces across each axis of the grid.")
+        faces, boundary, mask = [_on_host(f) for f in faces], _on_host(boundary), _on_host(mask)
         arrays = [_checks.finite("faces", _real("faces", f)) for f in faces]
         if grid is None:
             if any(f.ndim != len(arrays) for f in arrays):
@@ -125,6 +138,7 @@ class GridOperator(Operator):
         self.null_space = grid.null_space
         # With the cells that are connected with no other.
         self._whole = grid.level._replace(diagonal=grid.diagonal)
+        self._elsewhere = {}
 
     def _matvec(self, v):
         x, inside = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
@@ -134,7 +148,24 @@ class GridOperator(Operator):
         return out
 
     def product_on_gpu(self, v):
-        raise UnsupportedType("`A` made of faces has no products on the GPU; pass NumPy arrays.")
+        if v.dtype.kind == "c":
+            raise UnsupportedType(f"`v` must be real for a grid operator, got dtype {v.dtype}.")
+        L, kernels = self._level_there(), _backend.kernels("gpu")
+        x, y = (kernels.empty(L.diagonal.shape, np.float64) for _ in range(2))  # margins are not read there
+        x[L.pad : -L.pad] = v
+        kernels.grid_product(L, x, y)
+        return y[L.pad : -L.pad]
+
+    def _level_there(self):
+        key = place(np.float64, "gpu")
+        if key not in self._elsewhere:
+            kernels, L = _backend.kernels("gpu"), self._whole
+            faces, diagonal = (kernels.to_device(each, np.float64) for each in (L.faces, L.diagonal))
+            self._elsewhere[key] = kernels.grid_level(L.shape, faces, diagonal)._replace(weights=None)
+        return self._elsewhere[key]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_elsewhere": {}}
 
     def _adjoint(self):
         return self
@@ -142,6 +173,10 @@ class GridOperator(Operator):
     def __repr__(self):
         shape = "x".join(str(s) for s in self._whole.shape if s > 1)
         return f"<grid operator on {shape or 1} cells>"
+
+
+def _on_host(value):
+    return value.get() if kinds[type(value)] == "gpu" else value
 
 
 def grid_shape(grid):

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _checks
+from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._cycle import Hierarchy, certificate, textbook
 from ._grid_operator import Grid, GridOperator
@@ -41,7 +41,8 @@ class MultigridPreconditioner(Operator):
     K : int >= 1, default 2
         Smoothing steps before and after the correction, where no parameters are given.
     dtype : numpy.float32 or numpy.float64, default float64
-        The precision of the cycle; float32 reads half the bytes, and serves solves in float64 too.
+        The precision of the cycle; float32 reads half the bytes, and serves solves in float64 too: best on a GPU, which
+        waits for memory.
     rng : None, int or numpy.random.Generator
         For ``fit``.
 
@@ -175,7 +176,7 @@ class MultigridPreconditioner(Operator):
 
         Parameters
         ----------
-        A : sparse array, shape (n, n), optional
+        A : sparse array of SciPy or CuPy, shape (n, n), optional
             A 5- or 7-point operator: symmetric, no positive entry off the diagonal, no negative row sum. Rows of zeros
             and rows with a diagonal alone are solid cells.
         grid : (ny, nx) or (nz, ny, nx), optional
@@ -193,8 +194,9 @@ class MultigridPreconditioner(Operator):
         Returns
         -------
         MultigridPreconditioner
-            A new one, a LinearOperator of shape (n, n) for ``M=`` of any solver. Where A has the constants on a
-            component as null space, it leaves their mean at zero.
+            A new one, a LinearOperator of shape (n, n) for ``M=`` of any solver, on the CPU and on the GPU: what it
+            needs there is sent with the first product. Where A has the constants on a component as null space, it
+            leaves their mean at zero.
 
         Raises
         ------
@@ -215,34 +217,31 @@ class MultigridPreconditioner(Operator):
         ready.shape, ready.null_space = (system.n, system.n), system.null_space
         return ready
 
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
+    def on_backend(self, r, backend):
+        """The product with a vector in the memory of that backend."""
         if self._hierarchy is None:
             raise InvalidInput("`M` must be set up before it is used: M.setup(A, grid=...).")
-        if v.dtype.kind == "c":
-            return self._matvec(v.real) + 1j * self._matvec(v.imag)
-        return self._apply(np.array(v, dtype=np.float64)).astype(v.dtype, copy=False)
-
-    def _apply(self, r):
-        """M r for a vector of our own."""
-        grid, scale = self._hierarchy.grid, 1.0
-        grid.project(r)
-        if self.precision == np.float32:  # the range of float32 is small
-            scale = float(np.abs(r).max(initial=0.0)) or 1.0
-            scale = scale if np.isfinite(scale) else 1.0
-            r /= scale
-        z, alone = np.empty_like(r), r[grid.alone] * grid.inverse_alone
-        r[grid.solid] = 0
-        self._hierarchy.apply(self.parameters, r, z)
-        z[grid.solid] = 0  # interpolation has filled them
-        z[grid.alone] = alone
-        grid.project(z)
-        if scale != 1.0:
-            z *= scale
-        return z
+        kernels = _backend.kernels(backend)
+        if r.dtype.kind == "c":
+            z = kernels.empty(r.shape, r.dtype)
+            for half, out in ((r.real, z.real), (r.imag, z.imag)):
+                out[:] = self.on_backend(kernels.to_device(half, half.dtype), backend)
+            return z
+        if backend == "gpu":
+            return self._hierarchy.on(backend).precondition(self.parameters, r)
+        # Of one dtype: each takes half a second of compilation.
+        z = self._hierarchy.precondition(self.parameters, np.ascontiguousarray(r, np.float64))
+        return z.astype(r.dtype, copy=False)
 
     def product_on_gpu(self, v):
-        raise UnsupportedType("`M` is a multigrid cycle, which runs on the CPU; pass NumPy arrays, or use chebyshev.")
+        return self.on_backend(v, "gpu")
+
+    def _dtype_of_products(self, x):
+        return np.result_type(x.dtype, np.float32)
+
+    def _matvec(self, v):
+        v = _checks.real_array("v", np.ravel(v))
+        return self.on_backend(v.astype(self._dtype_of_products(v), copy=False), "cpu")
 
     def _adjoint(self):
         return self

@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
+from .. import _backend
+from ._means import Means
 from ._sweeps import sparse_of
 
 __all__ = ["NullSpace", "null_space_of", "null_space_of_sparse"]
@@ -30,7 +32,7 @@ class NullSpace:
     """
 
     def __init__(self, labels):
-        self.labels, self.sizes = labels, np.bincount(labels).clip(1)
+        self.labels, self.sizes, self._sets = labels, np.bincount(labels).clip(1), Means(labels)
 
     def _means(self, v):
         parts = (v.real, v.imag) if v.dtype.kind == "c" else (v,)
@@ -49,16 +51,11 @@ class NullSpace:
 
     def project(self, v):
         """Take from v, on the host, its part in the null space."""
-        v -= self.part(v).astype(v.dtype, copy=False)
+        self.project_there(v, _backend.kernels("cpu"))
 
     def project_there(self, v, kernels):
-        """The same for a vector of these kernels; one on a device makes the way to the host and back."""
-        if isinstance(v, np.ndarray):
-            self.project(v)
-        else:
-            host = kernels.to_host(v)
-            self.project(host)
-            v[:] = kernels.to_device(host, v.dtype)
+        """The same for a vector in the memory of these kernels."""
+        self._sets.subtract(v, kernels)
 
 
 def null_space_of(system, known):

@@ -43,12 +43,15 @@ class Operator(LinearOperator):
             n = self.shape[1]
             if x.ndim not in (1, 2) or x.shape[0] != n:
                 raise InvalidInput(f"`{name}` must have shape ({n},) or ({n}, k) for this operator, got {x.shape}.")
-            dtype = np.result_type(self.dtype, x.dtype)
+            dtype = self._dtype_of_products(x)
             y = kernels.empty(x.shape, dtype)
             columns = [(x, y)] if x.ndim == 1 else [(x[:, j], y[:, j]) for j in range(x.shape[1])]
             for each, out in columns:
                 out[:] = self.product_on_gpu(kernels.to_device(each, dtype))
             return leave(y)
+
+    def _dtype_of_products(self, x):
+        return np.result_type(self.dtype, x.dtype)
 
     def _refuse_mixtures(self, name, x):
         _backend.pick(**{name: x})
