@@ -12,10 +12,12 @@ import numpy as np
 
 from .._version import __version__
 from . import (
+    _parity_grids,
     _parity_kernels,
     _parity_methods,
     _parity_slices,
     _parity_sweeps,
+    _parity_tomography,
     _parity_transport,
     _parity_transport_methods,
     _parity_transport_sweeps,
@@ -27,10 +29,12 @@ __all__ = ["Case", "Target", "gpu_parity_cases", "run_gpu_parity"]
 
 _MODULES = (
     _parity_kernels,
+    _parity_grids,
     _parity_sweeps,
     _parity_transport,
     _parity_transport_sweeps,
     _parity_slices,
+    _parity_tomography,
     _parity_variation,
     _parity_methods,
     _parity_transport_methods,
