@@ -5,19 +5,25 @@
 
 from ._check_adjoint import check_adjoint
 from ._completion import complete
+from ._diffusion import from_torch
 from ._fourier import MRI, Blur
 from ._krosbl import krosbl
 from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
+from ._priors import Gaussian, GaussianMixture
 from ._result import InverseResult
 from ._robust import recover
+from ._sample import sample
+from ._smoothness import Smoothness
 from ._tomography import FanBeam, ParallelBeam
 
 __all__ = [
     "Blur",
     "Downsampling",
     "FanBeam",
+    "Gaussian",
+    "GaussianMixture",
     "Gradient",
     "ImagingOperator",
     "Inpainting",
@@ -25,8 +31,11 @@ __all__ = [
     "LowRank",
     "MRI",
     "ParallelBeam",
+    "Smoothness",
     "check_adjoint",
     "complete",
+    "from_torch",
     "krosbl",
     "recover",
+    "sample",
 ]

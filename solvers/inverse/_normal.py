@@ -28,7 +28,8 @@ def solve_normal(A, rhs, *, shift=0.0, weight=1.0, x0=None, maxiter=20, rtol=0.0
     maxiter : int
         Steps at most.
     rtol : float
-        A row is done when its residual is at most ``rtol`` times the norm of its right-hand side.
+        A row is done when its residual is at most ``rtol``, or ten units of rounding if that is more, times the norm
+        of its right-hand side.
     more : function, optional
         Another positive semidefinite Hermitian operator, from a stack to a new stack; it sees all rows at each step.
 
@@ -76,7 +77,8 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
     xp, column = module_of(rhs), (-1,) + (1,) * (rhs.ndim - 1)
     r = rhs.astype(dtype or rhs.dtype, order="C", copy=True)
     x = xp.zeros_like(r) if x0 is None else x0.astype(r.dtype, order="C", copy=True)
-    threshold = (rtol * np.sqrt(inner_rows(r, r))) ** 2
+    # Below the rounding of the right-hand side there is only noise, which a singular system would blow up.
+    threshold = (max(rtol, 10 * np.finfo(r.dtype).eps) * np.sqrt(inner_rows(r, r))) ** 2
     iterations, n_products = np.zeros(len(r), int), 0
     if x0 is not None:
         r -= product(x)

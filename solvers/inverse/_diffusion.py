@@ -1,0 +1,162 @@
+"""The walk of a diffusion sampler down the levels of noise, for a stack of samples at once."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._arrays import enter, kind_of, module_of
+from .._errors import InvalidInput, UnsupportedType
+from .._place import inner_rows
+from .._result import Status
+from ._schedules import injected
+from ._tweedie import normals
+
+__all__ = ["Denoiser", "Known", "Outcome", "from_torch", "walk"]
+
+
+def from_torch(function, *, device=None):
+    """A denoiser of NumPy or CuPy arrays from one of torch tensors.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(x, sigma)`` for a tensor x of shape (k, *image_shape), on the device that the data are on or on
+        ``device``; it returns a tensor of the same shape. Gradients are not recorded.
+    device : str or torch.device, optional
+        Where the tensors are sent.
+
+    Returns
+    -------
+    callable
+
+    Examples
+    --------
+    >>> from solvers import inverse
+    >>> denoiser = inverse.from_torch(lambda x, sigma: x / (1 + sigma**2))
+    """
+
+    def denoiser(x, sigma):
+        import torch
+
+        with torch.no_grad():
+            tensor = torch.from_dlpack(x)
+            answer = function(tensor if device is None else tensor.to(device), sigma)
+            answer = answer.detach().to(tensor.device).contiguous()
+        return enter("denoiser", answer)
+
+    return denoiser
+
+
+class Denoiser:
+    """A callable in the role of a prior: its answers are checked, and its Jacobian is a difference of two."""
+
+    def __init__(self, function):
+        self._function = function
+        self.calls = 0
+
+    def __call__(self, X, sigma):
+        self.calls += 1
+        # Copies both ways: it may write to what it gets, and use one buffer for all its answers.
+        found = enter("denoiser", self._function(X.copy(), float(sigma)))
+        if not hasattr(found, "dtype") or not hasattr(found, "shape") or found.dtype.kind not in "biufc":
+            raise UnsupportedType(f"`denoiser` must return an array, got {type(found).__name__}.")
+        if found.shape != X.shape:
+            raise InvalidInput(
+                f"`denoiser` must return an array of the shape of its first argument, a stack {X.shape}, got "
+                f"{found.shape}."
+            )
+        if kind_of("denoiser", found) != kind_of("x", X):
+            raise UnsupportedType(f"`denoiser` must return the kind of array it gets, of {type(X).__module__}.")
+        if found.dtype.kind == "c" and X.dtype.kind != "c":
+            raise UnsupportedType("`denoiser` must return real images for real ones, got complex ones.")
+        return found.astype(X.dtype, copy=True)
+
+    def tweedie(self, X, sigma):
+        """The mean of x0 given x, and a function for the products with its covariance."""
+        mean = self(X, sigma)
+        return mean, lambda V: self._covariance_product(X, sigma, mean, V)
+
+    def _covariance_product(self, X, sigma, mean, V):
+        """sigma^2 J v, with a step that is small beside sigma, on the scale of which the denoiser bends."""
+        xp, column = module_of(X), (-1,) + (1,) * (X.ndim - 1)
+        small = np.finfo(X.dtype).eps ** 0.25 * sigma
+        sizes = np.sqrt(inner_rows(V, V) / (V.size // len(V)))
+        steps = np.divide(small, sizes, out=np.zeros_like(sizes), where=np.isfinite(sizes) & (sizes > 0))
+        real = np.dtype(X.dtype.char.lower())
+        slopes = (self(X + xp.asarray(steps, real).reshape(column) * V, sigma) - mean) * float(sigma) ** 2
+        return slopes * xp.asarray(np.divide(1, steps, out=np.zeros_like(steps), where=steps > 0), real).reshape(column)
+
+
+class Known:
+    """A prior in closed form in the same role."""
+
+    def __init__(self, prior):
+        self._prior = prior
+        self.calls = 0
+
+    def tweedie(self, X, sigma):
+        """See ``Denoiser``."""
+        self.calls += 1
+        return self._prior.tweedie(X, sigma)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a sampler ended: the steps taken, norms of misfits for each row after each, calls of the denoiser."""
+
+    status: Status
+    reason: str
+    steps: int = 0
+    norms: list = field(default_factory=list)
+    calls: int | None = None
+    posterior: tuple = ()
+
+
+def walk(problem, batch, source, step, schedule, start, report):
+    """Take every sample from noise to an image.
+
+    Parameters
+    ----------
+    problem : Measurement
+    batch : with ``B``, the data of each row, and ``generators``, one for each
+    source : Denoiser or Known
+    step : function (mean, covariance_product, sigma, residual) -> X, anchor
+        The data step, for residual = B - A mean; the noise at hand is (x - anchor) / sigma.
+    schedule : sigmas, rule, eta
+        See ``levels`` and ``injected``.
+    start : image, scale
+        What the first noise is added to; the process begins at the variance of the images and the noise together.
+    report : function (step, norms, X) -> stop?, or None
+
+    Returns
+    -------
+    X : array, shape (k, *image_shape)
+        Finite whatever the denoiser says.
+    outcome : Outcome
+    """
+    (sigmas, rule, eta), (image, scale), B = schedule, start, batch.B
+    xp = module_of(B)
+    draw = lambda: xp.asarray(normals(batch.generators, problem.A.image_shape, problem.dtype))
+    X = (image + math.hypot(sigmas[0], scale) * draw()).astype(problem.dtype, copy=False)
+    best, norms = xp.zeros_like(X), [np.sqrt(inner_rows(B, B))]
+    end = lambda status, reason: (best, Outcome(status, reason, len(norms) - 1, norms, source.calls))
+    for i, sigma in enumerate(map(float, sigmas)):
+        mean, covariance_product = source.tweedie(X, sigma)
+        if not xp.isfinite(mean).all():
+            return end(Status.NONFINITE, "denoiser")
+        residual = B - problem.forward(mean)
+        misfits = np.sqrt(inner_rows(residual, residual))
+        found, anchor = step(mean, covariance_product, sigma, residual)
+        if not (np.isfinite(misfits).all() and xp.isfinite(found).all()):
+            return end(Status.NONFINITE, "data step")
+        best = found
+        norms.append(misfits)
+        if report is not None and report(i + 1, misfits, best):
+            return end(Status.STOPPED, "callback")
+        if i + 1 < len(sigmas):
+            kept, fresh = injected(rule, eta, sigma, float(sigmas[i + 1]))
+            X = best + (kept / sigma) * (X - anchor)
+            # No new noise at the lowest level: the image found there is the answer.
+            X = X + fresh * draw() if fresh > 0 and i + 2 < len(sigmas) else X
+    return end(Status.CONVERGED, "schedule")

@@ -1,0 +1,324 @@
+"""Samples of the posterior of an image: diffusion samplers, perturb and optimise, and exact draws.
+
+Diffusion samplers walk from noise to an image; at each level a denoiser says what the image may be (Tweedie), a data
+step brings that nearer to the data (DDS: ``_dds``; MMPS: ``_mmps``), and the DDIM update goes on to the next level.
+"""
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _backend, _checks
+from .._arrays import enter, module_of
+from .._errors import InvalidInput, UnsupportedType
+from .._place import at, inner_rows
+from .._result import Status
+from ._dds import admm_tv_step, cg_step, own_step
+from ._diffusion import Denoiser, Known, Outcome, walk
+from ._measurement import Measurement
+from ._mmps import moment_matching_step
+from ._operator import stack_of
+from ._perturb import perturbed_solutions
+from ._priors import GaussianMixture
+from ._result import InverseResult
+from ._schedules import levels
+from ._smoothness import Smoothness
+
+__all__ = ["sample"]
+
+
+def sample(
+    A,
+    b: ArrayLike,
+    *,
+    prior=None,
+    denoiser=None,
+    noise_level: float | None = None,
+    method: str = "dds",
+    n_samples: int = 1,
+    n_steps: int = 50,
+    n_cg: int | None = None,
+    rtol: float | None = None,
+    gamma=None,
+    data_step="cg",
+    rho: float = 10.0,
+    tv_weight: float = 0.04,
+    schedule="vp",
+    spacing: str | None = None,
+    scale: float = 1.0,
+    rule: str = "ddim",
+    eta: float | None = None,
+    x0: ArrayLike | None = None,
+    rng=None,
+    callback=None,
+) -> InverseResult:
+    """Sample images x from their posterior given b = A x + e.
+
+    Parameters
+    ----------
+    A : ImagingOperator, LinearOperator or matrix
+        Anything with matvec, rmatvec and shape.
+    b : array_like
+        One data set, of ``A.data_shape`` or flat, or a stack of them.
+    prior : GaussianMixture, Gaussian or Smoothness, optional
+        A real one makes the images real, whatever the data are.
+    denoiser : callable, optional
+        ``denoiser(x, sigma)`` estimates x0 from x = x0 + sigma n, for a stack of samples (k, *A.image_shape) in the
+        kind of array that b is. One of the two is given. See ``from_torch`` for networks.
+    noise_level : float, optional
+        Standard deviation of each entry of e (the root of E|e_i|^2 for complex ones). All but ``"dds"`` need it.
+    method : {"dds", "mmps", "gaussian", "exact"}, default "dds"
+        The Decomposed Diffusion Sampler; moment matching posterior sampling, which takes one Jacobian product of the
+        denoiser a CG step and is closer to the posterior; perturb and optimise, for a ``Gaussian`` or ``Smoothness``;
+        draws from the closed form, for a mixture of small images.
+    n_samples : int, default 1
+    n_steps : int, default 50
+        Levels of noise; each takes one call of the denoiser, for "mmps" n_cg + 2 of them without a prior.
+    n_cg : int, optional
+        Conjugate gradient steps at each level, 5 by default; for "gaussian" at most so many, 500 by default.
+    rtol : float, optional
+        The residual of conjugate gradients that is small enough: 1e-6, and 1e-4 for "gaussian".
+    gamma : None, float or function of sigma
+        DDS: None takes the data as exact; a number is the weight of |A x - b|^2 / 2 beside |x - x0|^2 / 2. Without
+        it many CG steps fit the noise. ``lambda sigma: (sigma / noise_level) ** 2`` trusts both alike.
+    data_step : {"cg", "admm-tv"} or function (denoised stack, sigma) -> stack
+        DDS: "admm-tv" is for volumes (slices, height, width), with the total variation across slices, which are taken
+        as periodic; its state is kept from level to level.
+    rho, tv_weight : float
+        Of "admm-tv". Those of the released code belong to an adjoint that was several times too small.
+    schedule : {"vp", "ve"} or array_like of decreasing sigma, default "vp"
+        The levels of noise: of a thousand linear betas from 1e-4 to 0.02, or from 50 to 0.01.
+    spacing : {"time", "log", "karras"}, optional
+        How ``n_steps`` levels are spaced: evenly in time for "vp", geometrically for "ve".
+    scale : float, default 1
+        The size of the entries of the images, which the levels of "vp" and "ve" are multiples of.
+    rule : {"ddim", "dds"}, default "ddim"
+        What eta means: DDIM's share of the noise that one step takes away, or DDS's share of all of the noise at the
+        next level. With few steps DDS's is ruinous from 0.8 on; its authors take 0.15, 0.5 and 0.8 for 19, 49 and 99.
+    eta : float in [0, 1], optional
+        0.5, and 1 for "mmps".
+    x0 : array_like, optional
+        An image that the first noise is added to; zeros by default. For schedules that begin at little noise.
+    rng : None, int or numpy.random.Generator
+        Each sample has its own generator spawned from it, so that it does not depend on how many there are.
+    callback : callable or object with on_chunk, optional
+        Called after each level: ``callback(samples)`` with a copy of the stack, or ``on_chunk(step, norm)``. Raising
+        StopIteration ends the walk.
+
+    Returns
+    -------
+    InverseResult
+        ``samples`` of shape (n_samples, ...), each in the form of an image for b's; ``x`` their mean, ``std`` their
+        standard deviation (None for one sample); ``n_denoiser``, the calls of the denoiser, each for all samples;
+        ``residual`` = \\|b - A x\\|; ``residuals``, the root mean square over the samples of \\|b - A x0\\| for the
+        denoised images of each level; ``posterior`` for "exact", a tuple of them for stacks.
+
+    Raises
+    ------
+    InvalidInput, UnsupportedType
+
+    Notes
+    -----
+    DDS is a reconstruction, not a posterior sampler: it fits the data more closely than the noise warrants, and its
+    spread depends on eta (on mixtures with a known posterior its mean is some seven times further off than that of
+    "mmps" at equal steps). "mmps" and "gaussian" answer for the spread as well. A denoiser of least mean square error
+    is assumed throughout; with classical ones, ``pnp`` reconstructs better.
+
+    "vp" and "ve" differ in their levels only: the variance-preserving process is the other one after a division.
+
+    References
+    ----------
+    H. Chung, S. Lee, J. C. Ye, ICLR 2024 (DDS). F. Rozet et al., NeurIPS 2024 (MMPS). J. Song, C. Meng, S. Ermon, ICLR
+    2021 (DDIM). G. Papandreou, A. Yuille, NIPS 2010 (perturb and optimise).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import inverse
+    >>> prior = inverse.GaussianMixture([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], [0.01, 0.01])
+    >>> res = inverse.sample([[0.0, 1.0]] @ np.eye(2), [0.1], prior=prior, noise_level=0.1, method="mmps",
+    ...                      n_samples=100, rng=0)
+    >>> np.sort(np.round(res.samples[:, 0]))[[0, 20, 80, 99]].tolist()  # two modes
+    [-1.0, -1.0, 1.0, 1.0]
+    >>> res.x.shape, res.n_denoiser
+    ((2,), 50)
+    """
+    began = time.perf_counter()
+    _checks.choice("method", method, ("dds", "mmps", "gaussian", "exact"))
+    noise_level = _noise_level(noise_level, method)
+    _prior_fits(prior, denoiser, method)
+    exact = method in ("gaussian", "exact")
+    n_cg = _checks.count("n_cg", (500 if exact else 5) if n_cg is None else n_cg)
+    rtol = _checks.tolerance("rtol", (1e-4 if exact else 1e-6) if rtol is None else rtol)
+    rule, eta = (
+        _checks.choice("rule", rule, ("ddim", "dds")),
+        _fraction("eta", (1.0 if method == "mmps" else 0.5) if eta is None else eta),
+    )
+    sigmas = levels(schedule, n_steps, spacing, scale)
+    n_samples, generator = _checks.count("n_samples", n_samples), _checks.generator(rng)
+    _checks.function("callback", callback)
+    backend = _backend.pick(A=A, b=b, x0=x0)
+    kernels = _backend.kernels(backend)
+    with at(backend, b):
+        problem = Measurement(A, b, noise_level, kernels, prior)
+        batch = _Batch(problem, n_samples, generator)
+        if method == "exact":
+            X, outcome = _exact(problem, prior, batch)
+        elif method == "gaussian":
+            X, outcome = _gaussian(problem, prior, batch, n_cg, rtol)
+        else:
+            if method == "mmps":
+                step = moment_matching_step(problem, n_cg, rtol)
+            else:
+                step = _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol)
+            source = Denoiser(denoiser) if prior is None else Known(prior)
+            start = (_start(problem, x0, kernels), _checks.positive("scale", scale))
+            report = _reporter(callback, batch)
+            X, outcome = walk(problem, batch, source, step, (sigmas, rule, eta), start, report)
+        return batch.result(X, outcome, method=method, backend=backend, seconds=time.perf_counter() - began)
+
+
+class _Batch:
+    """The samples of all data sets as one stack: that of data set j in sample i is row i k + j."""
+
+    def __init__(self, problem, n_samples, generator):
+        self.problem, self.n_samples, self.k = problem, n_samples, len(problem.B)
+        # Two levels of spawning: a sample depends neither on how many there are nor on the other data sets.
+        self.generators = [each for one in generator.spawn(n_samples) for each in one.spawn(self.k)]
+        xp = module_of(problem.B)
+        self.B = xp.concatenate([problem.B] * n_samples)
+
+    def split(self, X):
+        """Rows as (n_samples, k, ...)."""
+        return X.reshape(self.n_samples, self.k, *X.shape[1:])
+
+    def samples(self, X):
+        return self.problem.samples_of(self.split(X))
+
+    def spread(self, norms):
+        """The root mean square over the samples, shape (k,), of norms of rows."""
+        return np.sqrt(np.mean(self.split(norms) ** 2, axis=0))
+
+    def result(self, X, outcome, **fields):
+        """The InverseResult; for one data set with numbers in the place of arrays of one."""
+        problem, S = self.problem, self.split(X)
+        mean = S.mean(axis=0)
+        residual = problem.B - problem.forward(mean)
+        residual = np.sqrt(inner_rows(residual, residual))
+        norms = np.array([self.spread(each) for each in outcome.norms] or [np.sqrt(inner_rows(problem.B, problem.B))])
+        norms = norms if outcome.norms else np.concatenate([norms, residual[None]])
+        one = (lambda values: values[0]) if problem.is_single else (lambda values: values)
+        return InverseResult(
+            problem.image_of(mean),
+            samples=self.samples(X),
+            std=problem.image_of(S.std(axis=0, ddof=1)) if self.n_samples > 1 else None,
+            n_denoiser=outcome.calls,
+            stop_reason=outcome.reason,
+            status=one((outcome.status,) * self.k),
+            iterations=one(np.full(self.k, outcome.steps)),
+            residuals=norms[:, 0] if problem.is_single else norms,
+            residual=one(residual),
+            threshold=one(np.full(self.k, math.inf)),
+            n_matvec=problem.n_matvec,
+            extra={"posterior": one(outcome.posterior)} if outcome.posterior else {},
+            **fields,
+        )
+
+
+def _exact(problem, prior, batch):
+    """Draws from the closed form of each data set."""
+    xp = module_of(problem.B)
+    posterior = tuple(prior.given(problem, j) for j in range(batch.k))
+    draws = [each.draws(batch.generators[j :: batch.k]) for j, each in enumerate(posterior)]
+    X = np.stack(draws, axis=1).reshape(-1, *problem.A.image_shape).astype(problem.dtype)
+    return xp.asarray(X), Outcome(Status.CONVERGED, "closed form", posterior=posterior)
+
+
+def _gaussian(problem, prior, batch, n_cg, rtol):
+    X, iterations = perturbed_solutions(problem, batch.B, prior, batch.generators, n_cg, rtol)
+    if not module_of(X).isfinite(X).all():
+        return module_of(X).zeros_like(X), Outcome(Status.NONFINITE, "", steps=int(iterations.max()))
+    done = iterations.max() < n_cg
+    return X, Outcome(
+        Status.CONVERGED if done else Status.MAXITER, "tolerance" if done else "maxiter", int(iterations.max())
+    )
+
+
+def _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol):
+    if callable(data_step):
+        return own_step(data_step)
+    if _checks.choice("data_step", data_step, ("cg", "admm-tv")) == "admm-tv":
+        return admm_tv_step(
+            problem, _checks.positive("rho", rho), _checks.tolerance("tv_weight", tv_weight), n_cg, rtol
+        )
+    if not (gamma is None or callable(gamma)):
+        gamma = _checks.positive("gamma", gamma)
+    return cg_step(problem, gamma, n_cg, rtol)
+
+
+def _start(problem, x0, kernels):
+    """The images that the first noise is added to: one, or one for each data set of every sample."""
+    if x0 is None:
+        return 0.0
+    x0 = _checks.finite("x0", _checks.real_array("x0", enter("x0", x0)))
+    if x0.dtype.kind == "c" and problem.dtype.kind != "c":
+        raise InvalidInput("`x0` must be real where the images are, got complex entries; pass x0.real.")
+    X0, _ = stack_of("x0", kernels.to_device(x0, problem.dtype), problem.A.image_shape)
+    if len(X0) != 1:
+        raise InvalidInput(f"`x0` must be one image, got {len(X0)}.")
+    return X0
+
+
+def _noise_level(noise_level, method):
+    if noise_level is not None:
+        return _checks.positive("noise_level", noise_level)
+    if method == "dds":
+        return None
+    raise InvalidInput(f"`noise_level` must be given for method={method!r}: the standard deviation of an entry of e.")
+
+
+def _fraction(name, value):
+    value = _checks.number(name, value, 0)
+    if value > 1:
+        raise InvalidInput(f"`{name}` must be between 0 and 1, got {value}.")
+    return value
+
+
+def _prior_fits(prior, denoiser, method):
+    if (prior is None) == (denoiser is None):
+        raise InvalidInput("One of `prior` and `denoiser` must be given, and not both.")
+    if prior is None:
+        if not callable(denoiser):
+            raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
+        if method in ("gaussian", "exact"):
+            raise InvalidInput(f"`prior` must be given for method={method!r}; with a denoiser use 'dds' or 'mmps'.")
+    elif not isinstance(prior, GaussianMixture | Smoothness):
+        raise UnsupportedType(
+            f"`prior` must be a GaussianMixture, a Gaussian or a Smoothness, got {type(prior).__name__}; pass a "
+            "function as `denoiser`."
+        )
+    elif method == "gaussian" and isinstance(prior, GaussianMixture) and len(prior.weights) > 1:
+        raise InvalidInput(
+            f"`prior` must be one Gaussian for method='gaussian', got {len(prior.weights)} components; use 'exact' or "
+            "'mmps'."
+        )
+
+
+def _reporter(callback, batch):
+    """A function (step, norms, X) -> stop?, or None."""
+    if callback is None:
+        return None
+
+    def report(step, norms, X):
+        try:
+            if hasattr(callback, "on_chunk"):
+                callback.on_chunk(step, float(batch.spread(norms).max()))
+            else:
+                callback(batch.samples(X.copy()))
+        except StopIteration:
+            return True
+        return False
+
+    return report
