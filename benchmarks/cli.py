@@ -1,4 +1,4 @@
-"""The command line: ``solvers bench``, ``solvers test-gpu``, ``solvers list``, ``solvers info``."""
+"""The command line: ``solvers bench``, ``solvers test-gpu``, ``solvers list``, ``solvers info``, ``solvers cache``."""
 
 import argparse
 import importlib
@@ -7,7 +7,7 @@ import os
 import sys
 import textwrap
 
-from . import parity
+from . import cache, parity
 from ._registry import UsageError
 from .learned import LEARNED
 from .learned_methods import LEARNERS
@@ -92,6 +92,7 @@ def _parser():
     commands.add_parser("info", help="versions, threads, backends, cache, and how to choose a method").set_defaults(
         run=_info
     )
+    cache.add_arguments(commands.add_parser("cache", help="compiled kernels: where, how large; clear, warm"))
     return parser
 
 
