@@ -5,19 +5,19 @@ half the resolution, and on the grid again. Weights start as Glorot and Bengio (
 paper: any size of the grid, odd ones too, and two dimensions.
 """
 
-import json
 import math
 import os
-import zipfile
 
 import numpy as np
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._model_file import read_model, write_model
 from ._torch import torch_or_sentence
 
 __all__ = ["GridModel", "Network", "load", "network"]
 
+_KIND = "network"
 #: Dimensions, and residual pairs before, on and after the coarse grid.
 _NAMED = {"2d": (2, (1, 3, 2)), "paper64": (3, (1, 3, 2)), "paper128": (3, (2, 5, 3))}
 
@@ -131,11 +131,8 @@ class Network:
 
     def save(self, path):
         """Write the weights and what the network is to an .npz file without pickled objects."""
-        header = {"schema": 1, "dims": self.dims, "pairs": self.pairs, "channels": self.channels}
-        text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        arrays = {f"w{i}": each.detach().cpu().numpy() for i, each in enumerate(self.weights)}
-        with open(path, "wb") as file:
-            np.savez(file, header=text, **arrays)
+        header = {"dims": self.dims, "pairs": self.pairs, "channels": self.channels}
+        write_model(path, _KIND, {f"w{i}": each.detach().cpu().numpy() for i, each in enumerate(self.weights)}, header)
 
     def __repr__(self):
         return f"<network on {self.dims}D grids, {self.n_parameters} parameters>"
@@ -180,7 +177,7 @@ class GridModel:
 
 
 def load(path):
-    """Read a network that ``Network.save`` wrote; pickled ones are refused.
+    """Read a network that ``Network.save`` wrote; a pickle, or a file that was changed since, is refused.
 
     Parameters
     ----------
@@ -193,22 +190,22 @@ def load(path):
     Raises
     ------
     InvalidInput
-        A ValueError: not such a file, or weights that do not fit or are not finite.
+        A ValueError: not such a file, a checksum that does not agree, or weights that do not fit or are not finite.
     """
-    torch, name = torch_or_sentence(), os.fspath(path)
+    torch = torch_or_sentence()
+    arrays, header = read_model(path, _KIND)
     try:
-        with np.load(name, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes().decode())
-            made = Network(header["dims"], header["pairs"], header["channels"], rng=0)
-            arrays = [file[f"w{i}"] for i in range(len(made.weights))]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise InvalidInput(
-            f"`path` must be an .npz file that Network.save wrote, got {name!r}; pickled models are not read."
-        ) from error
-    for array, weight in zip(arrays, made.weights):
-        if array.dtype != np.float32 or array.shape != tuple(weight.shape) or not np.isfinite(array).all():
-            raise InvalidInput(f"`path` must hold finite float32 weights that fit its header, unlike {name!r}.")
-    made.weights = [torch.from_numpy(array) for array in arrays]
+        made = Network(header["dims"], header["pairs"], header["channels"], rng=0)
+    except (ValueError, KeyError, TypeError, MemoryError) as error:
+        raise InvalidInput(f"`path` must say what network it holds, unlike {os.fspath(path)!r}.") from error
+    weights = [arrays.get(f"w{i}") for i in range(len(made.weights))]
+    if len(arrays) != len(weights) or not all(map(_fits, weights, made.weights)):
+        raise InvalidInput(f"`path` must hold finite float32 weights that fit its header, unlike {os.fspath(path)!r}.")
+    made.weights = [torch.from_numpy(array) for array in weights]
     return made
+
+
+def _fits(array, weight):
+    if array is None or array.dtype != np.float32 or array.shape != tuple(weight.shape):
+        return False
+    return bool(np.isfinite(array).all())

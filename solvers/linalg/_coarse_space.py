@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
+from .._model_file import read_model, write_model
 from .._place import at
 from .._version import __version__
 from ._cg import cg
-from ._model_file import read_model, write_model
 from ._operator import analyse, place, source
 from ._products import Operator
 from ._sweeps import sparse_of, without_duplicates
@@ -148,7 +148,7 @@ class CoarseSpace(Operator):
         """Write the directions to an .npz file, which holds no pickled objects; ``base`` is not in it."""
         if self.V is None:
             raise InvalidInput("`save` must come after fit(A): no directions are known yet.")
-        write_model(path, _KIND, self.V, self.header)
+        write_model(path, _KIND, {"V": self.V}, self.header)
 
     @classmethod
     def load(cls, path, *, base="ic"):
@@ -159,8 +159,9 @@ class CoarseSpace(Operator):
         InvalidInput
             If the file is no such file, or its checksum, shapes or numbers do not agree.
         """
-        V, header = read_model(path, _KIND)
-        if V.ndim != 2 or V.dtype.char not in "dD" or not 1 <= V.shape[1] <= V.shape[0] or not np.isfinite(V).all():
+        arrays, header = read_model(path, _KIND)
+        V = arrays.get("V", np.empty(0))
+        if len(arrays) != 1 or V.ndim != 2 or V.dtype.char not in "dD" or not 1 <= V.shape[1] <= V.shape[0] or not np.isfinite(V).all():
             raise InvalidInput(f"`path` must hold finite directions of shape (n, k), unlike {str(path)!r}.")
         model = cls(V.shape[1], base=base)
         model.V, model.header = V, header

@@ -1,68 +1,49 @@
-"""Files of multigrid parameters: .npz without pickled objects, a header in JSON, a checksum over both."""
+"""Files of multigrid parameters: what such a file holds, and the certificate that its cycle is positive definite."""
 
-import hashlib
-import json
 import os
-import zipfile
 
 import numpy as np
 
 from .._errors import InvalidInput
-from .._version import __version__
+from .._model_file import read_model, write_model
 from ._cycle import certificate
 
 __all__ = ["read", "write"]
 
-_SCHEMA = 1
-# More than a file of parameters can have: a header that says otherwise is not read into memory.
+_KIND = "set of multigrid parameters"
+# More than parameters can have.
 _MOST_BYTES = 1_000_000
 
 
 def write(path, parameters, header):
-    """Write the parameters with a header that says what they are."""
-    header = {key: value for key, value in header.items() if key not in ("sha256", "certificate")}
-    header |= {
-        "schema": _SCHEMA,
-        "version": header.get("version", __version__),
-        "certificate": [certificate(row[:-2]) for row in parameters],
-    }
-    header["sha256"] = _checksum(parameters, header)
-    text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    with open(path, "wb") as file:
-        np.savez(file, parameters=parameters, header=text)
+    """Write the parameters with a header that says what they are, and their certificate."""
+    write_model(path, _KIND, {"parameters": parameters}, header | {"certificate": _certificates(parameters)})
 
 
 def read(path):
     """The parameters and the header of a file that ``write`` made."""
-    name = os.fspath(path)
-    try:
-        if os.path.getsize(name) > _MOST_BYTES:
-            raise ValueError("it is too large")
-        with np.load(name, allow_pickle=False) as file:
-            parameters, text = file["parameters"], file["header"]
-        header = json.loads(text.tobytes().decode())
-        said = header["sha256"]
-        certificates = np.array(header["certificate"], dtype=float)
-        family, schema = str(header.get("family", "own")), header["schema"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    arrays, header = read_model(path, _KIND, _MOST_BYTES)
+    parameters, said = arrays.get("parameters"), header.get("certificate")
+    if not (len(arrays) == 1 and _fits(parameters)):
         raise InvalidInput(
-            f"`path` must be an .npz file that save() wrote, got {name!r}; pickled models are not read."
-        ) from error
-    if schema != _SCHEMA:
-        raise InvalidInput(f"`path` must have schema {_SCHEMA}, got {schema!r} in {name!r}; fit the parameters anew.")
-    if said != _checksum(parameters, {key: value for key, value in header.items() if key != "sha256"}):
-        raise InvalidInput(f"`path` must be as save() wrote it, but the checksum of {name!r} does not agree.")
-    fits = parameters.dtype == np.float64 and parameters.ndim == 2 and parameters.shape[1:] > (2,)
-    if not (fits and np.isfinite(parameters).all() and certificates.shape == parameters.shape[:1]):
-        raise InvalidInput(f"`path` must hold finite float64 parameters of shape (slots, K + 2), unlike {name!r}.")
-    if not np.allclose(certificates, [certificate(row[:-2]) for row in parameters], rtol=1e-9):
-        raise InvalidInput(f"`path` must have the certificate of its parameters, unlike {name!r}.")
-    return parameters, header | {"family": family}
+            f"`path` must hold finite float64 parameters of shape (slots, K + 2), unlike {os.fspath(path)!r}."
+        )
+    if not _agree(said, _certificates(parameters)):
+        raise InvalidInput(f"`path` must have the certificate of its parameters, unlike {os.fspath(path)!r}.")
+    return parameters, {"family": "own"} | header
 
 
-def _checksum(parameters, header):
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    digest.update(repr(parameters.shape).encode() + np.ascontiguousarray(parameters).tobytes())
-    return digest.hexdigest()
+def _fits(parameters):
+    if parameters is None or parameters.dtype != np.float64 or parameters.ndim != 2:
+        return False
+    return parameters.shape[0] >= 1 and parameters.shape[1] >= 3 and bool(np.isfinite(parameters).all())
+
+
+def _certificates(parameters):
+    return [certificate(row[:-2]) for row in parameters]
+
+
+def _agree(said, certificates):
+    """Whether that is what the file says, up to the rounding of another machine."""
+    numbers = isinstance(said, list) and all(isinstance(each, float) for each in said)
+    return numbers and len(said) == len(certificates) and np.allclose(said, certificates, rtol=1e-9)

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse
 
 from solvers import InvalidInput, UnsupportedType, deep, linalg
+from solvers._model_file import read_model, write_model
 
 torch = pytest.importorskip("torch")
 
@@ -153,24 +154,35 @@ def test_a_network_travels_in_a_file_and_in_a_pickle(tmp_path):
     assert np.array_equal(pickle.loads(pickle.dumps(net.on((5, 6))))(r), wanted)
 
 
-@pytest.mark.parametrize("damage", ["pickle", "nan", "shape", "missing", "text"])
-def test_a_file_that_is_no_network_is_refused(damage, tmp_path):
-    net, path = deep.Network(2, (0, 0, 0), channels=2, rng=0), tmp_path / "net.npz"
-    net.save(path)
+def edited(path, **changes):
     with np.load(path) as file:
         arrays = dict(file)
-    if damage == "nan":
-        arrays["w0"][0] = np.nan
-    elif damage == "shape":
-        arrays["w0"] = arrays["w0"][:1]
-    elif damage == "missing":
-        del arrays["w3"]
-    elif damage == "pickle":
-        arrays["w0"] = np.array([{}], dtype=object)
-    np.savez(path, **arrays)
-    if damage == "text":
-        path.write_text("no archive")
-    with pytest.raises(InvalidInput, match="`path`"):
+    np.savez(path, **arrays | changes)
+
+
+def rewritten(path, header=None, **changes):
+    """The same with a checksum that agrees."""
+    arrays, known = read_model(path, "network")
+    arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
+    write_model(path, "network", arrays, known | (header or {}))
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda path: edited(path, w0=np.zeros((2, 1, 3, 3), np.float32)), "checksum of '.*net.npz'"),
+    (lambda path: edited(path, w0=np.array([{}], dtype=object)), "net.npz'; pickled models are not read"),
+    (lambda path: path.write_bytes(pickle.dumps({"w0": 1})), "net.npz'; pickled models are not read"),
+    (lambda path: rewritten(path, w0=np.full((2, 1, 3, 3), np.nan, np.float32)), "finite float32 weights"),
+    (lambda path: rewritten(path, w0=np.zeros((1, 1, 3, 3), np.float32)), "finite float32 weights"),
+    (lambda path: rewritten(path, w3=None), "finite float32 weights"),
+    (lambda path: rewritten(path, w99=np.zeros(1, np.float32)), "finite float32 weights"),
+    (lambda path: rewritten(path, header={"dims": 7}), "what network it holds"),
+])  # fmt: skip
+def test_a_file_that_is_no_network_is_refused_by_name(damage, words, tmp_path):
+    path = tmp_path / "net.npz"
+    deep.Network(2, (0, 0, 0), channels=2, rng=0).save(path)
+    deep.load(path)
+    damage(path)
+    with pytest.raises(InvalidInput, match=f"`path`.*{words}"):
         deep.load(path)
 
 

@@ -112,14 +112,14 @@ def test_a_tampered_a_pickled_and_another_file_are_refused_by_name(tmp_path):
     path = tmp_path / "space.npz"
     linalg.CoarseSpace(k=2, rng=0).fit(poisson(5, 6)).save(path)
     with np.load(path) as file:
-        array, header = file["array"], file["header"]
-    np.savez(path, array=array * 2, header=header)
+        array, header = file["V"], file["header"]
+    np.savez(path, V=array * 2, header=header)
     with pytest.raises(InvalidInput, match="checksum of '.*space.npz'"):
         linalg.CoarseSpace.load(path)
-    np.savez(path, array=array, header=np.frombuffer(header.tobytes().replace(b'"k": 2', b'"k": 3'), np.uint8))
+    np.savez(path, V=array, header=np.frombuffer(header.tobytes().replace(b'"k": 2', b'"k": 3'), np.uint8))
     with pytest.raises(InvalidInput, match="checksum"):
         linalg.CoarseSpace.load(path)
-    np.savez(path, array=np.array([{}], dtype=object), header=header)
+    np.savez(path, V=np.array([{}], dtype=object), header=header)
     with pytest.raises(InvalidInput, match="pickled"):
         linalg.CoarseSpace.load(path)
     path.write_bytes(pickle.dumps({"array": array}))

@@ -10,6 +10,8 @@ from scipy.sparse import linalg as scipy_linalg
 from solvers.benchmarks.families import FAMILIES, family
 
 from solvers import linalg
+from solvers._model_file import write_model
+from solvers.linalg._cycle import certificate
 
 MG = linalg.MultigridPreconditioner
 SHIPPED = ("mg2d-poisson", "mg2d-variable", "mg3d-poisson", "mg3d-variable")
@@ -306,3 +308,29 @@ def test_pickles_and_files_that_were_changed_are_refused_by_name(tmp_path):
             MG.load(path)
     with pytest.raises(FileNotFoundError):
         MG.load(tmp_path / "nowhere.npz")
+    with np.load(path) as file:
+        np.savez_compressed(tmp_path / "small.npz", **file)  # which may unfold to any size
+    with pytest.raises(ValueError, match="must be an .npz file that save.. wrote, got .*small.npz"):
+        MG.load(tmp_path / "small.npz")
+
+
+def test_parameters_are_looked_at_where_the_checksum_agrees(tmp_path):
+    path, kind = tmp_path / "mine.npz", "set of multigrid parameters"
+    good, known = np.array([[0.4, 1.1, 2.0, 0.1]]), {"certificate": [certificate([0.4, 1.1])]}
+    write_model(path, kind, {"parameters": good}, known)
+    assert np.array_equal(MG.load(path).parameters, good)
+    for other, arrays, header, words in [
+        ("coarse space", {"parameters": good}, known, "must hold a set of multigrid parameters of schema 1"),
+        (kind, {"parameters": good}, {"certificate": [0.5]}, "must have the certificate"),
+        (kind, {"parameters": good}, {"certificate": None}, "must have the certificate"),
+        (kind, {"parameters": good, "more": good}, known, "finite float64 parameters"),
+        (kind, {"parameters": good[:, :2]}, known, "finite float64 parameters"),
+        (kind, {"parameters": good * np.nan}, known, "finite float64 parameters"),
+        (kind, {"parameters": good.astype("f")}, known, "finite float64 parameters"),
+        (kind, {"parameters": np.ones((50_000, 4))}, known, "must be an .npz file"),
+        # A cycle that is not definite, and says so.
+        (kind, {"parameters": good * 3}, {"certificate": [certificate([1.2, 3.3])]}, "smoothing roots"),
+    ]:
+        write_model(path, other, arrays, header)
+        with pytest.raises(ValueError, match=words):
+            MG.load(path)
