@@ -30,6 +30,7 @@ from .sinkhorn import log_chunk
 from .slices import sliced_gradients, sliced_powers, sorted_powers, sorted_projections
 from .ssor import ssor_cg_chunk, ssor_cg_start, ssor_solve
 from .storage import CSR, MOST_ENTRIES, Dense, Diagonals, Stencil, csr, dense, diagonals, is_valid_csr, stencil
+from .tomography import back_projection, line_integrals
 from .variation import variation_gap, variation_step
 from .vectors import (
     axpy,
@@ -58,6 +59,7 @@ __all__ = [
     "Stencil",
     "Sweep",
     "axpy",
+    "back_projection",
     "cg_chunk",
     "cg_chunk_many",
     "combine",
@@ -91,6 +93,7 @@ __all__ = [
     "jacobi_chunk",
     "judge",
     "largest",
+    "line_integrals",
     "log_chunk",
     "log_sums",
     "log_sums_columns",

@@ -9,10 +9,8 @@ from solvers.kernels import cpu, gpu
 HOST_ONLY = {"block_sor_chunk"}
 # Have no twin so far: transport chooses the CPU's kernels itself: no caller asks the GPU.
 NOT_YET = {
-    "back_projection",
     "fit_rows",
     "improve_rows",
-    "line_integrals",
     "log_chunk_many",
     "marginals_many",
     "unbalanced_chunk",
