@@ -69,6 +69,8 @@ def test_products_are_the_cpus_with_solid_cells_lonely_ones_and_walls(emulated, 
     assert np.linalg.norm(found.get() - z) <= 20 * np.finfo(real).eps * np.linalg.norm(z)
     lonely = np.ravel_multi_index((5, 5), grid)
     assert not found.get()[~mask.ravel()].any() and np.isclose(found.get()[lonely], v[lonely] / 3, rtol=1e-6)
+    single = MG(M.parameters, dtype=np.float32).setup(faces=faces, mask=mask, boundary=side) @ emulated.asarray(1e3 * v)
+    assert np.linalg.norm(single.get() - 1e3 * z) <= 1e-5 * np.linalg.norm(1e3 * z)
     if "complex" not in real:
         expected, y = M.operator @ v.astype(float), M.operator @ kept
         assert np.linalg.norm(y.get() - expected) <= 1e-14 * np.linalg.norm(expected)
