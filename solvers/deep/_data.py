@@ -12,7 +12,7 @@ from .. import _checks
 from .._errors import InvalidInput
 from ..linalg import prepare
 
-__all__ = ["memory_of_data", "ritz_vectors", "training_data"]
+__all__ = ["memory_of_data", "ritz_vectors", "stopped", "training_data"]
 
 # Columns rotated, and samples drawn, at a time.
 _COLUMNS, _SAMPLES = 4096, 256
@@ -140,7 +140,7 @@ def ritz_vectors(A, m, rng, callback=None):
             w -= (V[: j + 1] @ w) @ V[: j + 1]
         beta[j] = size = np.linalg.norm(w)
         largest = max(alpha[j], size) if j == 0 else max(largest, alpha[j], size)
-        if _stopped(callback, j + 1, size) or size <= 1e-12 * largest:
+        if stopped(callback, j + 1, size) or size <= 1e-12 * largest:
             break
     found = j + 1
     values, S = eigh_tridiagonal(alpha[:found], beta[: found - 1])
@@ -151,11 +151,12 @@ def ritz_vectors(A, m, rng, callback=None):
     return values, V
 
 
-def _stopped(callback, step, size):
+def stopped(callback, step, number):
+    """Tell the user's callback, if there is one; whether it raised StopIteration."""
     if callback is None:
         return False
     try:
-        getattr(callback, "on_chunk", callback)(step, float(size))
+        getattr(callback, "on_chunk", callback)(step, float(number))
     except StopIteration:
         return True
     return False

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from ._data import stopped
 from ._torch import torch_or_sentence
 
 __all__ = ["Training", "loss", "train"]
@@ -118,12 +119,8 @@ def train(
     model = network.on(shape)
     data = _samples(data, model.n)
     product = _product(A, model.n, network.weights[0].device)
-    part = _checks.number("held_out", held_out, least=0.0)
     rng = np.random.default_rng(rng)
-    order = rng.permutation(len(data))
-    apart = int(part * len(data))
-    if not 0 <= apart < len(data):
-        raise InvalidInput(f"`held_out` must leave samples to train on, got {held_out} of {len(data)}.")
+    apart, ours = _split(len(data), held_out, rng)
 
     def loss_of(rows):
         r = torch.from_numpy(np.ascontiguousarray(data[rows])).to(network.weights[0].device)
@@ -131,25 +128,36 @@ def train(
         return loss(product, f, r)
 
     training, began = Training(), time.perf_counter()
-    training.before = _measure(torch, loss_of, order[:apart], batch)
+    training.before = _measure(torch, loss_of, apart, batch)
+    _descend(torch, network, loss_of, _batches(ours, batch, steps, rng), lr, report, training)
+    training.after = _measure(torch, loss_of, apart, batch)
+    training.seconds = time.perf_counter() - began
+    return training
+
+
+def _split(count, held_out, rng):
+    """The samples to measure on, and those to train on."""
+    order, apart = rng.permutation(count), int(_checks.number("held_out", held_out, least=0.0) * count)
+    if not 0 <= apart < count:
+        raise InvalidInput(f"`held_out` must leave samples to train on, got {held_out} of {count}.")
+    return order[:apart], order[apart:]
+
+
+def _descend(torch, network, loss_of, batches, lr, report, training):
+    """A step of Adam for each batch, until the callback stops it."""
     network.weights = [each.detach().requires_grad_(True) for each in network.weights]
     optimiser = torch.optim.Adam(network.weights, lr=lr)
     try:
-        for rows in _batches(order[apart:], batch, steps, rng):
+        for rows in batches:
             optimiser.zero_grad()
             value = loss_of(rows)
             value.backward()
             optimiser.step()
             training.losses.append(float(value.detach()))
-            if report is not None:
-                getattr(report, "on_chunk", report)(training.steps, training.losses[-1])
-    except StopIteration:
-        pass
+            if stopped(report, training.steps, training.losses[-1]):
+                break
     finally:
         network.weights = [each.detach() for each in network.weights]
-    training.after = _measure(torch, loss_of, order[:apart], batch)
-    training.seconds = time.perf_counter() - began
-    return training
 
 
 def _samples(data, n):

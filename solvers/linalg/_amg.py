@@ -153,8 +153,6 @@ def amg(
 ) -> AMGPreconditioner:
     """Make an algebraic multigrid preconditioner: a V-cycle of PyAMG's hierarchy, on all threads or on the GPU.
 
-    z = M r is one V-cycle for A z = r from z = 0, with the same smoother before and after.
-
     Parameters
     ----------
     A : ndarray, sparse array or stencil, shape (n, n); or a hierarchy of PyAMG
@@ -188,10 +186,9 @@ def amg(
 
     Notes
     -----
-    PyAMG builds on one thread. A cycle costs 2 ``degree`` products with each level's matrix, the first step from zero
-    being free, and one with P and one with R; the levels together hold ``complexity`` times the entries of A, and a
-    cycle takes two vectors a level. Where the matrix is small, or belongs to a box with constant coefficients,
-    ``incomplete_cholesky`` or ``box_poisson`` are ready sooner.
+    PyAMG builds on one thread. A cycle costs 2 ``degree`` products with each level's matrix, and one with P and with R;
+    the levels hold ``complexity`` times the entries of A, and a cycle takes two vectors a level. Where the matrix is
+    small, or of a box with constant coefficients, ``ic`` or ``box_poisson`` are ready sooner.
 
     References
     ----------
@@ -213,14 +210,17 @@ def amg(
     _checks.choice("kind", kind, KINDS)
     _checks.choice("smoother", smoother, SMOOTHERS)
     degree = _checks.count("degree", {"jacobi": 1, "chebyshev": 3}[smoother] if degree is None else degree)
+    return _from_levels(*_hierarchy(A, kind, B), smoother, degree, np.random.default_rng(rng))
+
+
+def _hierarchy(A, kind, B):
+    """PyAMG's levels, the dtype of A and the kind of hierarchy."""
     if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
         if B is not None:
             raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
-        kind, made, dtype = "hierarchy of the caller", A.levels, A.levels[0].A.dtype
-    else:
-        host, dtype, hermitian, B = _entered(A, kind, B)
-        made = _levels(host, hermitian, B, kind)
-    return _from_levels(made, dtype, kind, smoother, degree, np.random.default_rng(rng))
+        return A.levels, A.levels[0].A.dtype, "hierarchy of the caller"
+    host, dtype, hermitian, B = _entered(A, kind, B)
+    return _levels(host, hermitian, B, kind), dtype, kind
 
 
 def _entered(A, kind, B):

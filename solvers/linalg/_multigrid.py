@@ -23,7 +23,7 @@ _SHIPPED = pathlib.Path(__file__).parent / "pretrained"
 # The probe works on the finest level with at most so many cells: its cost stays below that of a solve.
 _PROBED, _PROBE_STEPS = 70_000, 8
 # What the textbook's must be better by, as a power of ten of the residual: where 8 steps are half a solve, a smaller
-# lead changes sides later (measured on jumps of a thousand to one).
+# lead may change sides later. It did on the one case that this number was taken from, jumps of a thousand to one.
 _LEAD = 0.1
 
 
