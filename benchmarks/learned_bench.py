@@ -1,8 +1,5 @@
 """``solvers bench learned``: learned preconditioners and their rivals on grids, with what their fit costs."""
 
-import shlex
-import sys
-
 from . import _threads, learned_methods, machine, options, report
 from ._registry import UsageError, present
 from .learned import LEARNED, SEED
@@ -113,26 +110,23 @@ def _run(tasks, methods, args, argv, threads):
     print(f"{machine.one_line()}\nthreads: {threads}; problems of seed {SEED}")
     print(report.wrap(EXPLAINED.format(rtol=rtol, cap=cap)))
     print(heading(), flush=True)
-    rows, code = [], 0
+    rows = []
     about = {"settings": {"rtol": rtol, "cap_seconds": cap, "repeats": repeats, "seed": SEED, "baseline": BASELINE}}
     about["settings"]["training_seconds"] = None if args.model else learned_methods.deep_model.budget
-    try:
+    with report.rows_kept() as outcome:
         warm_up(methods, [entry for entry, _ in tasks], rtol)
         for entry, size in tasks:
             rows += (own := run_problem(entry.make(size), methods, rtol, cap, repeats))
             print("\n".join(line(row) for row in own), flush=True)
             about["dcdm_losses"] = learned_methods.deep_model.losses
-            _write(args, argv, threads, rows, complete=(entry, size) == tasks[-1], **about)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
+            report.write_so_far(args, argv, threads, rows, (entry, size) == tasks[-1], **about)
     for sentence in summary(rows):
         print(report.wrap(sentence, "  "))
     for sentence in _notes(rows):
         print(report.wrap(f"  {sentence}", "    "))
     if args.json and rows:
         print(f"written: {args.json}")
-    return code
+    return outcome.code
 
 
 def _seeds(tasks, methods, args, argv, threads):
@@ -145,17 +139,10 @@ def _seeds(tasks, methods, args, argv, threads):
         few = args.size is None and size == _SEED_SIZES[entry.dim][-1]
         rows.append(run_seeds(entry, size, min(args.seeds, _FEW) if few else args.seeds, rtol))
         print(line_of(_SEED_COLUMNS, rows[-1]), flush=True)
-        _write(args, argv, threads, rows, complete=(entry, size) == tasks[-1], settings={"rtol": rtol})
+        report.write_so_far(args, argv, threads, rows, (entry, size) == tasks[-1], settings={"rtol": rtol})
     if args.json:
         print(f"written: {args.json}")
     return 0
-
-
-def _write(args, argv, threads, rows, complete, **about):
-    """After each problem, so that a long run that is ended leaves what it has."""
-    if args.json:
-        about |= {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads), "complete": complete}
-        report.write_json(args.json, rows, **about)
 
 
 def _notes(rows):

@@ -1,8 +1,5 @@
 """``solvers bench pde``: our Gaussian processes and their rivals at one error, judged by the exact solutions."""
 
-import shlex
-import sys
-
 from . import _threads, machine, options, pde_methods, report
 from ._registry import present
 from .pde_methods import BASELINE, TOL
@@ -96,31 +93,25 @@ def _run(problems, methods, args, argv, threads):
     if absent:
         print(f"skipped, not installed: {', '.join(absent)}")
     print(heading(), flush=True)
-    rows, code = [], 0
-    try:
+    rows = []
+    with report.rows_kept() as outcome:
         warm_up(methods, problems)
         for problem in problems:
             rows += (own := run_problem(problem, methods, cap, repeats))
             print("\n".join(line(row) for row in own), flush=True)
             _write(args, argv, threads, rows, cap, repeats, complete=problem is problems[-1])
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
     print(report.wrap(summary(rows)))
     for row in rows:
         if row.message:
             print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
     if args.json and rows:
         print(f"written: {args.json}")
-    return code
+    return outcome.code
 
 
 def _write(args, argv, threads, rows, cap, repeats, complete):
-    """After each problem, so that a long run that is ended leaves what it has."""
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads), "complete": complete}
-        about["settings"] = {"target": TARGET, "tol": TOL, "cap_seconds": cap, "repeats": repeats, "points": POINTS}
-        report.write_json(args.json, rows, **about)
+    settings = {"target": TARGET, "tol": TOL, "cap_seconds": cap, "repeats": repeats, "points": POINTS}
+    report.write_so_far(args, argv, threads, rows, complete, settings=settings)
 
 
 def summary(rows):

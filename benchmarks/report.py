@@ -2,12 +2,27 @@
 
 import csv
 import json
+import shlex
+import sys
 import textwrap
+from contextlib import contextmanager
 from dataclasses import fields
+from types import SimpleNamespace
 
+from . import machine
 from .run import FALSE_SUCCESS, Row
 
-__all__ = ["Table", "read_json", "summary", "write_csv", "write_json"]
+__all__ = [
+    "Table",
+    "heading_of",
+    "line_of",
+    "read_json",
+    "rows_kept",
+    "summary",
+    "write_csv",
+    "write_json",
+    "write_so_far",
+]
 
 _WIDTH = 119
 
@@ -117,6 +132,28 @@ def write_json(path, rows, **about):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(about | {"rows": [_json(row) for row in rows]}, file, indent=1, allow_nan=False)
         file.write("\n")
+
+
+def write_so_far(args, argv, threads, rows, complete, **about):
+    """With --json, what is there after each problem: a long run that is ended leaves what it has."""
+    if args.json:
+        about = {
+            "command": "solvers " + shlex.join(argv),
+            "machine": machine.describe(threads),
+            "complete": complete,
+        } | about
+        write_json(args.json, rows, **about)
+
+
+@contextmanager
+def rows_kept():
+    """Run what prints and writes its rows as they come; Ctrl-C ends it with what is there, and its exit code."""
+    outcome = SimpleNamespace(code=0)
+    try:
+        yield outcome
+    except KeyboardInterrupt:
+        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
+        outcome.code = 130
 
 
 def _json(row):

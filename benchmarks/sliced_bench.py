@@ -1,8 +1,5 @@
 """``solvers bench sliced``: sliced distances, what the same projections are worth, and what they cost."""
 
-import shlex
-import sys
-
 from . import _threads, machine, options, report, sliced_speed
 from ._registry import UsageError, need, present
 from .report import heading_of, line_of, ratio, seconds
@@ -81,8 +78,8 @@ def _run(problems, methods, args, argv, threads, whole):
     print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}")
     print(report.wrap(EXPLAINED))
     print(heading(), flush=True)
-    rows, more, code = [], {}, 0
-    try:
+    rows, more = [], {}
+    with report.rows_kept() as outcome:
         for entry in problems:
             problem = entry.make()
             warm_up(problem, methods)
@@ -93,15 +90,12 @@ def _run(problems, methods, args, argv, threads, whole):
         if whole:
             _more(more)
         _write(args, argv, threads, rows, more, complete=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
     print(report.wrap(summary(rows)))
     for message in dict.fromkeys(f"  {row.method}, d = {row.d}: {row.status}" for row in rows if row.status != "done"):
         print(report.wrap(message, "    "))
     if args.json and rows:
         print(f"written: {args.json}")
-    return code
+    return outcome.code
 
 
 def _more(more):
@@ -126,11 +120,8 @@ def _more(more):
 
 
 def _write(args, argv, threads, rows, more, complete):
-    """After each problem, so that a long run that is ended leaves what it has."""
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads), "complete": complete}
-        about["settings"] = {"projections": PROJECTIONS, "rtol": RTOL, "baseline": BASELINE}
-        report.write_json(args.json, rows, **about, **more)
+    settings = {"projections": PROJECTIONS, "rtol": RTOL, "baseline": BASELINE}
+    report.write_so_far(args, argv, threads, rows, complete, settings=settings, **more)
 
 
 def summary(rows):

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 
 from . import _threads, machine, options, report, transport, transport_methods, transport_sweeps
 from ._registry import UsageError
@@ -99,31 +98,25 @@ def _run(problems, methods, args, argv, threads):
     print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}; at most {cap:g} s a row")
     print(report.wrap(EXPLAINED))
     print(heading(), flush=True)
-    rows, code = [], 0
-    try:
+    rows = []
+    with report.rows_kept() as outcome:
         warm_up(methods)
         for entry in problems:
             rows += (own := run_problem(entry.make(), methods, cap, repeats))
             print("\n".join(line(row) for row in own), flush=True)
             _write(args, argv, threads, rows, cap, repeats, complete=entry is problems[-1])
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
     print(report.wrap(summary(rows)))
     for row in rows:
         if row.message and row.status != CAP:
             print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
     if args.json and rows:
         print(f"written: {args.json}")
-    return code
+    return outcome.code
 
 
 def _write(args, argv, threads, rows, cap, repeats, complete):
-    """After each problem, so that a long run that is ended leaves what it has."""
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads), "complete": complete}
-        about["settings"] = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
-        report.write_json(args.json, rows, **about)
+    settings = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
+    report.write_so_far(args, argv, threads, rows, complete, settings=settings)
 
 
 def summary(rows):
