@@ -146,14 +146,22 @@ def _start(w, inverse, r, y):
 
 @jit
 def _enter(pad, inverse, factor, r, s, flags, share, member, team):
-    for i in range(share[member] * BLOCK, min(share[member + 1] * BLOCK, r.size)):
-        s[pad + i] = factor * r[i] if inverse[pad + i] > 0 else 0
+    lo = share[member] * BLOCK
+    m = min(share[member + 1] * BLOCK, r.size) - lo
+    given, taken, scale = r[lo:], s[pad + lo :], inverse[pad + lo :]
+    for i in range(m):
+        value = factor * given[i]
+        taken[i] = value if scale[i] > 0 else 0.0
 
 
 @jit
 def _leave(pad, inverse, factor, s, z, flags, share, member, team):
-    for i in range(share[member] * BLOCK, min(share[member + 1] * BLOCK, z.size)):
-        z[i] = factor * s[pad + i] if inverse[pad + i] > 0 else 0
+    lo = share[member] * BLOCK
+    m = min(share[member + 1] * BLOCK, z.size) - lo
+    given, taken, scale = s[pad + lo :], z[lo:], inverse[pad + lo :]
+    for i in range(m):
+        value = factor * given[i]
+        taken[i] = value if scale[i] > 0 else 0.0
 
 
 @jit
