@@ -8,6 +8,7 @@ from ._completion import complete
 from ._diffusion import from_torch
 from ._fourier import MRI, Blur
 from ._krosbl import krosbl
+from ._least_squares import least_squares
 from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
@@ -36,6 +37,7 @@ __all__ = [
     "complete",
     "from_torch",
     "krosbl",
+    "least_squares",
     "recover",
     "sample",
 ]

@@ -74,10 +74,15 @@ class Bidiagonalisation:
             self.mismatch = mismatch(inner_rows(U, AV), self.alpha, AV)
         U *= columns(-self.alpha, U)
         U += AV
+        self._orthogonal_to_all("U", U)
         self.beta = normalise(U)
         V *= columns(-self.beta, V)
         V += self._adjoint(U)
+        self._orthogonal_to_all("V", V)
         self.alpha = normalise(V)
+
+    def _orthogonal_to_all(self, name, W):
+        """A place for those who keep all columns."""
 
     def keep(self, rows):
         """Go on with these rows alone."""
@@ -92,9 +97,9 @@ def drive(method, judge, X, maxiter, report=None):
     Parameters
     ----------
     method : object
-        ``step()`` takes one step; ``X``, ``rnorm`` and ``xnorm`` are the iterates and the norms of their residuals and
-        of themselves; ``failed`` says which rows have met a NaN and were left where they were; ``mismatch`` is as in
-        ``Bidiagonalisation``; ``keep(rows)`` drops the others.
+        ``step()`` takes one step; ``rnorm`` and ``xnorm`` are the norms of the residuals and of the iterates; ``failed`` says which rows have met a NaN and were left where they were; ``mismatch`` is as in
+        ``Bidiagonalisation``; ``answer(rows)`` are the iterates of some rows in new memory; ``keep(rows)`` drops the
+        others.
     judge : function (method, live, taken) -> ndarray of int
         A code > 0 for each row that is to end; ``live`` are their numbers in the beginning.
     X : array, shape (k, ...)
@@ -118,7 +123,7 @@ def drive(method, judge, X, maxiter, report=None):
         if not live.size:
             return codes, taken, np.array(history), differs
         if step and report is not None:
-            X[_rows(X, live)] = method.X
+            X[_rows(X, live)] = method.answer(np.arange(live.size))
             if report(step, history[-1][0]):
                 codes[live] = STOPPED
                 return codes, taken, np.array(history), differs
@@ -147,7 +152,7 @@ def _without_ended(method, live, ends, codes, X):
     if not over.any():
         return live
     codes[live] = ends
-    X[_rows(X, live[over])] = taken_rows(method.X, np.flatnonzero(over))
+    X[_rows(X, live[over])] = method.answer(np.flatnonzero(over))
     if not over.all():
         method.keep(np.flatnonzero(~over))
     return live[~over]

@@ -169,6 +169,9 @@ class LSMR:
 
     _first = True
 
+    def answer(self, rows):
+        return taken_rows(self.X, rows)
+
     def keep(self, rows):
         self._process.keep(rows)
         self.X, self._H, self._Hbar = (taken_rows(Y, rows) for Y in (self.X, self._H, self._Hbar))

@@ -159,6 +159,9 @@ class LSQR:
         self.acond = self.anorm * np.where(go, np.sqrt(self._d2), 0.0)
         self.xnorm = norms(self.X)
 
+    def answer(self, rows):
+        return taken_rows(self.X, rows)
+
     def keep(self, rows):
         self._process.keep(rows)
         self.X, self._W = taken_rows(self.X, rows), taken_rows(self._W, rows)

@@ -1,0 +1,82 @@
+"""What a user asks of ``least_squares``, checked, with the choices that are left open made."""
+
+import math
+
+import numpy as np
+
+from .. import _checks
+from .._errors import InvalidInput
+
+__all__ = ["Demands", "per_row"]
+
+METHODS = "auto", "cgls", "lsqr", "lsmr", "hybrid"
+RULES = "discrepancy", "gcv", "l-curve"
+
+
+class Demands:
+    """The options of ``least_squares``.
+
+    Attributes
+    ----------
+    method : {"cgls", "lsqr", "lsmr", "hybrid"}
+    stop : None or one of RULES
+        What chooses the number of steps.
+    rule : None or one of RULES
+        What chooses the weight.
+    weight : None, float or array
+    """
+
+    def __init__(self, *, method, regularization, stop, noise_norm, tau, rtol, maxiter, callback, rng):
+        _checks.choice("method", method, METHODS)
+        self.callback, self.rng = _checks.function("callback", callback), rng
+        self.rtol = _checks.tolerance("rtol", rtol)
+        self.maxiter = None if maxiter is None else _checks.count("maxiter", maxiter)
+        self.tau = _checks.number("tau", tau, least=1)
+        if stop is not None:
+            _checks.choice("stop", stop, RULES)
+        self.noise_norm, self.rule, self.weight = noise_norm, None, None
+        if isinstance(regularization, str):
+            self.rule = _checks.choice("regularization", regularization, RULES)
+        elif regularization is not None:
+            self.weight = regularization
+        self.method, self.stop = method, stop
+        self._complete()
+        if "discrepancy" in (self.rule, self.stop) and noise_norm is None:
+            raise InvalidInput("`noise_norm` must be given for the discrepancy principle, got None; or use 'gcv'.")
+
+    def _complete(self):
+        """Make the choices that are left open, and refuse what does not fit together."""
+        known = self.noise_norm is not None
+        if self.rule is not None:
+            if self.method not in ("auto", "hybrid"):
+                raise InvalidInput(
+                    f"`method` must be 'hybrid' or 'auto' for regularization={self.rule!r}, got {self.method!r}; pass "
+                    f"stop={self.rule!r} to regularise by the number of steps."
+                )
+            if self.stop not in (None, self.rule):
+                raise InvalidInput(f"`stop` must be None or {self.rule!r}, which finds the weight, got {self.stop!r}.")
+            self.method, self.stop = "hybrid", None
+        elif self.method == "hybrid":
+            if self.weight is None:
+                self.rule, self.stop = self.stop or ("discrepancy" if known else "gcv"), None
+            elif self.stop is not None:
+                raise InvalidInput(f"`stop` must be None where a hybrid method has a weight, got {self.stop!r}.")
+        elif self.stop is None and self.weight is None and known:
+            self.stop = "discrepancy"
+        if self.method == "auto":
+            self.method = "cgls"
+        if self.stop == "gcv" and self.method != "cgls":
+            raise InvalidInput(f"`method` must be 'cgls' or 'auto' for stop='gcv', got {self.method!r}.")
+
+
+def per_row(name, value, k, least):
+    """A number, or k of them, finite and at least (or, for None, above) zero, as an array of shape (k,)."""
+    values = _checks.real_array(name, value)
+    values = values.get() if hasattr(values, "get") else np.asarray(values)
+    if values.dtype.kind == "c" or values.shape not in ((), (1,), (k,)):
+        raise InvalidInput(f"`{name}` must be a real number or of shape ({k},), got shape {values.shape}.")
+    values = np.array(np.broadcast_to(values, (k,)), float)
+    for one in values.tolist():
+        if not math.isfinite(one) or one < 0 or (one == 0 and least is None):
+            raise InvalidInput(f"`{name}` must be {'> 0' if least is None else '>= 0'} and finite, got {one!r}.")
+    return values

@@ -1,0 +1,127 @@
+"""Least squares with noise: CGLS, LSQR, LSMR and hybrid Golub-Kahan-Tikhonov, which know when to stop.
+
+What differs from the peers: the data are scaled by a power of two, so that nothing depends on their unit; each data set
+of a stack has its own scalars, weight and end; the misfit is recomputed before a rule is said to be met; and a wrong
+adjoint is noticed.
+"""
+
+import time
+
+from numpy.typing import ArrayLike
+
+from ._demands import Demands
+from ._problem import Problem
+from ._result import InverseResult
+
+__all__ = ["least_squares"]
+
+
+def least_squares(
+    A,
+    b: ArrayLike,
+    *,
+    method: str = "auto",
+    regularization: float | str | ArrayLike | None = None,
+    stop: str | None = None,
+    noise_norm: float | ArrayLike | None = None,
+    tau: float = 1.01,
+    L=None,
+    x0: ArrayLike | None = None,
+    rtol: float = 1e-6,
+    maxiter: int | None = None,
+    callback=None,
+    rng=0,
+) -> InverseResult:
+    """Reconstruct x from b = A x + noise.
+
+    It minimises norm(b - A x)^2 + regularization norm(L (x - x0))^2, and stops before the noise comes in.
+
+    Parameters
+    ----------
+    A : ImagingOperator, ndarray, sparse array or LinearOperator, shape (m, n)
+    b : array_like
+        Data of ``A.data_shape``, a stack of them, or flat: (m,) or (m, k).
+    method : {"auto", "cgls", "lsqr", "lsmr", "hybrid"}
+        "auto" is "hybrid" where ``regularization`` is a rule, else "cgls".
+    regularization : float >= 0, array of shape (k,), or {"gcv", "discrepancy", "l-curve"}, optional
+        The weight, in units of A^2 (of A^2 / L^2), or the rule by which a hybrid method finds it.
+    stop : {"discrepancy", "gcv", "l-curve"}, optional
+        How the number of steps is chosen, where this is what regularises. With ``noise_norm`` and without any other
+        wish it is "discrepancy"; else a method runs until ``rtol``.
+    noise_norm : float > 0 or array of shape (k,), optional
+        The norm of the noise in b: for a standard deviation s per entry, ``s * sqrt(m)``.
+    tau : float >= 1, default 1.01
+        The discrepancy principle asks for a misfit of ``tau * noise_norm``.
+    L : ImagingOperator, matrix or operator, shape (p, n), optional
+        What is to be small, such as ``inverse.Gradient``; the identity by default.
+    x0 : array_like, optional
+        Where the iteration starts, and what the penalty is centred at; zero by default.
+    rtol : float, default 1e-6
+        A row is also done where ``norm(b - A x) <= rtol norm(b)``, or where the gradient is at most ``rtol`` times
+        that at zero.
+    maxiter : int, optional
+        Most steps; by default 1000, and for hybrid methods 60, or fewer where their bases would take over 2 GiB.
+    callback : callable, or object with ``on_chunk``, optional
+        Called as ``callback(x)`` after each step with a copy of the iterate; raising StopIteration ends the solve.
+    rng : None, int or numpy.random.Generator, default 0
+        For the random signs with which ``stop="gcv"`` estimates a trace.
+
+    Returns
+    -------
+    InverseResult
+        ``x`` in the form of b; ``regularization``, the weight used or None; ``stop_reason``: "discrepancy", "gcv",
+        "l-curve", "tolerance", "maxiter", "callback", or the name of a failure; ``residuals``, the misfits; also
+        ``solution_norms``, those of L (x - x0) at each step, and ``chosen``, the step that x is of.
+
+    Raises
+    ------
+    InvalidInput
+        A ValueError: a shape, a value or a combination that cannot be worked with.
+    UnsupportedType
+        A TypeError: an argument of the wrong kind.
+
+    Notes
+    -----
+    A step costs one product with A and one with A^H ("gcv" as a stop: two of each, the second for the trace). CGLS,
+    LSQR and LSMR keep 4 or 5 vectors; a hybrid method keeps k (m + n) numbers after k steps, with an ``L`` of p rows
+    k (m + n + p), and reorthogonalises them. With ``L``, a weight leads to the augmented system; a rule to projection
+    on a subspace that grows by gradients [4]_, with the weight found at each step by generalised singular values.
+
+    As stops, "discrepancy" needs the noise and is the cheapest, and "gcv" is as good without it. "l-curve" is late
+    where the curve is smooth: in tomography at 2 to 5 % noise its error was 1.2 to 1.4 times the least. "gcv" as the
+    rule of a hybrid method is that of the projected problem.
+
+    References
+    ----------
+    .. [1] P. C. Hansen, Discrete inverse problems: insight and algorithms, SIAM 2010,
+       https://doi.org/10.1137/1.9780898718836
+    .. [2] J. Chung, J. G. Nagy, D. P. O'Leary, A weighted-GCV method for Lanczos-hybrid regularization, ETNA 28 (2008)
+       149-167
+    .. [3] R. J. Santos, A. R. De Pierro, A cheaper way to compute generalized cross-validation as a stopping rule for
+       linear stationary iterative methods, J. Comput. Graph. Stat. 12 (2003) 417-433,
+       https://doi.org/10.1198/1061860031743
+    .. [4] J. Lampe, L. Reichel, H. Voss, Large-scale Tikhonov regularization via reduction by orthogonal projection,
+       Linear Algebra Appl. 436 (2012) 2845-2865, https://doi.org/10.1016/j.laa.2010.07.019
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers import inverse
+    >>> t = np.linspace(0, 1, 64)
+    >>> A = np.exp(-((t[:, None] - t) ** 2) / 0.005) / 64
+    >>> noise = 1e-3 * np.random.default_rng(0).standard_normal(64)
+    >>> x = np.sin(np.pi * t) ** 2
+    >>> result = inverse.least_squares(A, A @ x + noise, noise_norm=np.linalg.norm(noise))
+    >>> result.stop_reason, bool(np.linalg.norm(result.x - x) < 0.05 * np.linalg.norm(x))
+    ('discrepancy', True)
+    """
+    began = time.perf_counter()
+    demands = Demands(
+        method=method, regularization=regularization, stop=stop, noise_norm=noise_norm, tau=tau, rtol=rtol,
+        maxiter=maxiter, callback=callback, rng=rng,
+    )  # fmt: skip
+    result = Problem(A, b, L, x0, demands).solve()
+    result.seconds = time.perf_counter() - began
+    if hasattr(callback, "on_end"):
+        callback.on_end(result)
+    return result

@@ -1,0 +1,262 @@
+"""A least-squares problem on stacks: its arrays in a scale of their own, its products, its methods, its verdict."""
+
+import math
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .. import _backend, _checks
+from .._arrays import enter, leaving, module_of
+from .._errors import InvalidInput
+from .._place import at
+from .._result import Status
+from ..linalg._elsewhere import sent
+from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, norms, taken_rows
+from ..linalg._least_squares import SLIGHT
+from ..linalg._lsmr import LSMR
+from ..linalg._lsqr import LSQR
+from ._augmented import Augmented
+from ._cgls import CGLS
+from ._demands import per_row
+from ._hybrid import Hybrid
+from ._operator import _applied, as_imaging_operator, stack_of
+from ._result import InverseResult
+from ._stopping import DISCREPANCY, GCV, LCURVE, TOLERANCE, AtSteps, Rule
+from ._subspace import Subspace
+
+__all__ = ["Problem"]
+
+_MAXITER, _LIMIT = 1000, 7
+# A hybrid method keeps so many vectors at most, and so many bytes, unless it is told otherwise.
+_HYBRID, _BYTES = 60, 2**31
+_CODES = {"discrepancy": DISCREPANCY, "gcv": GCV, "l-curve": LCURVE, None: TOLERANCE}
+_REASONS = {
+    DISCREPANCY: "discrepancy", TOLERANCE: "tolerance", GCV: "gcv", LCURVE: "l-curve", _LIMIT: "maxiter",
+    NONFINITE: "nonfinite", NOT_ADJOINT: "not_adjoint", STOPPED: "callback",
+}  # fmt: skip
+
+
+class Problem:
+    """Everything between the arguments and the result of ``least_squares``."""
+
+    def __init__(self, A, b, L, x0, demands):
+        self.demands, self.backend = demands, _backend.pick(A=A, b=b, L=L, x0=x0)
+        self._leave = leaving(b)
+        A, b, L, x0 = enter("A", A), enter("b", b), enter("L", L), enter("x0", x0)
+        self._b = b
+        with at(self.backend, b):
+            self.A = as_imaging_operator(self._there("A", A))
+            self.L = None if L is None else self._penalty(self._there("L", L))
+            self._read(_checks.real_array("b", b), x0)
+
+    def _there(self, name, A):
+        """A matrix goes where the work is done; an operator works on what it gets."""
+        return sent(name, A) if self.backend == "gpu" and (isinstance(A, np.ndarray) or issparse(A)) else A
+
+    def _penalty(self, L):
+        L = as_imaging_operator(L, "L")
+        if L.shape[1] != self.A.shape[1]:
+            raise InvalidInput(
+                f"`L` must take images of {self.A.shape[1]} entries, as `A` does, got one of shape {L.shape}."
+            )
+        if self.demands.weight is None and self.demands.rule is None:
+            raise InvalidInput("`regularization` must be a weight or a rule where `L` is given, got None.")
+        return L
+
+    def _read(self, b, x0):
+        """Stacks in the working dtype: the data less what x0 explains, times a power of two for each row."""
+        kernels, A, demands = _backend.kernels(self.backend), self.A, self.demands
+        dtypes = [A.dtype, b.dtype]
+        if self.L is not None and self.L.dtype.kind == "c":
+            dtypes.append(self.L.dtype)
+        B, self._form = stack_of("b", b, A.data_shape)
+        k, self._single = len(B), b.shape in (A.data_shape, A.shape[:1])
+        if x0 is not None:
+            x0 = _checks.finite("x0", _checks.real_array("x0", x0))
+            X0, _ = stack_of("x0", x0, A.image_shape)
+            if len(X0) != k:
+                raise InvalidInput(f"`x0` must have as many images as `b` has data sets, {k}, got {len(X0)}.")
+            dtypes.append(x0.dtype)
+        dtype = np.result_type(*dtypes)
+        _checks.finite("b", b)
+        self.X0 = None if x0 is None else kernels.copy_to_device(X0, dtype)
+        self.B = kernels.copy_to_device(B, dtype)
+        self.eps, self.n_matvec = float(np.finfo(dtype).eps), 0
+        self.R = self.B.copy()
+        if self.X0 is not None:
+            self.R -= self.forward(self.X0)
+        self.bnorm = norms(self.B)
+        zero = np.flatnonzero(self.bnorm == 0)  # whose answer is 0, whatever x0 is
+        if self.X0 is not None and zero.size:
+            where = module_of(self.B).asarray(zero)
+            self.R[where], self.X0[where] = 0, 0
+        reach = 1000 if dtype.char in "dD" else 120
+        power = [max(-reach, min(reach, math.frexp(norm)[1])) if norm else 0 for norm in np.maximum(self.bnorm, 0)]
+        self.scale = 2.0 ** -np.array(power, float)
+        self.R *= columns(self.scale, self.R)
+        weight = 0.0 if demands.weight is None else demands.weight
+        self.weight = per_row("regularization", weight, k, 0)
+        known = demands.noise_norm is not None
+        self.targets = demands.tau * per_row("noise_norm", demands.noise_norm, k, None) if known else np.full(k, np.nan)
+        self.targets *= self.scale
+
+    def forward(self, X):
+        self.n_matvec += len(X)
+        return _applied(self.A, self.A.forward_stack, X)
+
+    def adjoint(self, Y):
+        self.n_matvec += len(Y)
+        return _applied(self.A, self.A.adjoint_stack, Y)
+
+    def penalised(self, X):
+        """L of each image."""
+        return _applied(self.L, self.L.forward_stack, X.reshape(len(X), *self.L.image_shape))
+
+    def penalised_back(self, Y):
+        """L^H of each penalty."""
+        return _applied(self.L, self.L.adjoint_stack, Y).reshape(len(Y), *self.A.image_shape)
+
+    def solve(self):
+        with at(self.backend, self._b), np.errstate(all="ignore"):  # what is not finite ends its row
+            return self._solve()
+
+    def _solve(self):
+        demands, k = self.demands, len(self.B)
+        size = self.bnorm * self.scale
+        gradient = norms(self.adjoint(self.B * columns(self.scale, self.B)))
+        rule = Rule(
+            "settled" if demands.rule else demands.stop, np.where(size == 0, np.inf, self.targets), demands.rtol, size,
+            gradient, _CODES[demands.rule],
+        )  # fmt: skip
+        X = module_of(self.B).zeros((k, *self.A.image_shape), self.B.dtype)
+        method = self._method(np.arange(k))
+        codes, taken, history, mismatch = drive(method, rule, X, self._maxiter(), self._report(X))
+        chosen = taken.copy()
+        turned = np.flatnonzero((rule.corner > 0) & np.isin(codes, (LCURVE, _LIMIT)))
+        if turned.size:
+            again = taken_rows(X, turned)
+            drive(self._method(turned), AtSteps(rule.corner[turned]), again, int(rule.corner.max()))
+            X[module_of(X).asarray(turned)], chosen[turned] = again, rule.corner[turned]
+        for row, (step, x) in rule.kept.items():
+            if codes[row] in (GCV, _LIMIT):
+                X[row], chosen[row] = x, step
+        verdict = self._verdict(X, codes, history[chosen, 0, np.arange(k)], mismatch, gradient)
+        if demands.rule:
+            self.weight = rule.found
+        return self._result(X, codes, taken, chosen, history, *verdict)
+
+    def _maxiter(self):
+        demands, (m, n) = self.demands, self.A.shape
+        if demands.maxiter is not None:
+            return demands.maxiter
+        if demands.method != "hybrid":
+            return _MAXITER
+        each = len(self.B) * (m + n + (0 if self.L is None else self.L.shape[0])) * self.B.itemsize
+        return max(1, min(m, n, _HYBRID, max(10, _BYTES // max(1, each))))
+
+    def _method(self, rows):
+        """The method for these rows, at its start."""
+        demands, weight, R = self.demands, self.weight[rows], taken_rows(self.R, rows)
+        L = None if self.L is None else (self.penalised, self.penalised_back)
+        if demands.method == "cgls":
+            return CGLS(self.forward, self.adjoint, R, weight, L, self._probe() if demands.stop == "gcv" else None)
+        if demands.method == "hybrid" and L is None:
+            return Hybrid(self.forward, self.adjoint, R, demands.rule or weight, self.targets)
+        if demands.method == "hybrid":
+            return Subspace(self.forward, self.adjoint, L, R, demands.rule or weight, self.targets)
+        return Augmented(LSQR if demands.method == "lsqr" else LSMR, self.forward, self.adjoint, R, weight, L)
+
+    def _probe(self):
+        """Random signs, of which a complex number has two."""
+        rng = np.random.default_rng(self.demands.rng)
+        shape, dtype = (1, *self.A.data_shape), self.B.dtype
+        signs = rng.choice([-1.0, 1.0], shape)
+        if dtype.kind == "c":
+            signs = (signs + 1j * rng.choice([-1.0, 1.0], shape)) * math.sqrt(0.5)
+        return _backend.kernels(self.backend).to_device(signs, dtype)
+
+    def _report(self, X):
+        callback = self.demands.callback
+        if callback is None:
+            return None
+
+        def report(taken, rnorm):
+            try:
+                if hasattr(callback, "on_chunk"):
+                    callback.on_chunk(taken, float((rnorm / self.scale).max()))
+                else:
+                    callback(self._image(X))
+            except StopIteration:
+                return True
+            return False
+
+        return report
+
+    def _image(self, X):
+        """The iterates as the user counts and shapes them, in new memory."""
+        X = X * columns(1 / self.scale, X)
+        return self._leave(self._form(X if self.X0 is None else X + self.X0, self.A.image_shape))
+
+    def _verdict(self, X, codes, claimed, mismatch, reference):
+        """The statuses and the misfits, both recomputed; what is not finite becomes x0."""
+        lost = np.flatnonzero(~np.isfinite(norms(X)))
+        X[module_of(X).asarray(lost)], codes[lost] = 0, NONFINITE
+        R = self.R - self.forward(X)
+        G = self.adjoint(R)
+        if self.weight.any():
+            G -= columns(self.weight, G) * (X if self.L is None else self.penalised_back(self.penalised(X)))
+        misfits = norms(R)
+        misfits = np.where(np.isfinite(misfits), misfits, norms(self.R))  # x = 0, in whose product 0 times NaN is NaN
+        rows = zip(codes, misfits, norms(G), claimed, mismatch, self.bnorm * self.scale, self.targets, reference)
+        return tuple(self._status(*row) for row in rows), misfits
+
+    def _status(self, code, misfit, gradient, claimed, mismatch, size, target, reference):
+        """What the recomputed norms leave of the code."""
+        if size == 0 or code in _SURE:
+            return Status.CONVERGED if size == 0 else _SURE[code]
+        near, rtol = math.sqrt(self.eps), self.demands.rtol
+        stationary = gradient <= (10 * rtol + near) * reference or misfit <= (1.01 * rtol + 16 * self.eps) * size
+        if code == DISCREPANCY and misfit <= (1 + near) * target:
+            return Status.CONVERGED
+        if mismatch > SLIGHT or abs(misfit - claimed) > 0.01 * size:
+            return Status.NOT_ADJOINT
+        if code == _LIMIT:
+            return Status.MAXITER
+        if code == TOLERANCE and "discrepancy" in (self.demands.stop, self.demands.rule):
+            return Status.UNATTAINABLE
+        return Status.CONVERGED if stationary or code in (GCV, LCURVE) else Status.STAGNATED
+
+    def _result(self, X, codes, taken, chosen, history, statuses, misfits):
+        demands, known = self.demands, np.isfinite(self.targets)
+        regularised = demands.rule is not None or demands.weight is not None
+        fields = dict(
+            status=statuses,
+            iterations=taken,
+            residuals=history[:, 0] / self.scale,
+            residual=misfits / self.scale,
+            threshold=np.where(known, self.targets, demands.rtol * self.bnorm * self.scale) / self.scale,
+            regularization=self.weight if regularised else None,
+            stop_reason=tuple(
+                str(status) if status not in _PLAIN else _REASONS[code]
+                for status, code in zip(statuses, codes.tolist(), strict=True)
+            ),
+        )
+        extra = dict(solution_norms=history[:, 1] / self.scale, chosen=chosen)
+        if self._single:
+            fields = {name: _only(value) for name, value in fields.items()}
+            extra = {name: _only(value) for name, value in extra.items()}
+        return InverseResult(
+            self._image(X), **fields, extra=extra, n_matvec=self.n_matvec, seconds=0.0, backend=self.backend,
+            method="least_squares",
+        )  # fmt: skip
+
+
+_SURE = {NONFINITE: Status.NONFINITE, NOT_ADJOINT: Status.NOT_ADJOINT, STOPPED: Status.STOPPED}
+_PLAIN = Status.CONVERGED, Status.MAXITER, Status.STOPPED
+
+
+def _only(value):
+    """That of the only data set."""
+    if isinstance(value, np.ndarray):
+        return value[..., 0] if value.ndim > 1 else value[0].item()
+    return value[0] if isinstance(value, tuple) else value
