@@ -2,7 +2,8 @@
 
 A line crosses each row of pixel centres once, or each column if it is nearer to the horizontal; there the image is
 interpolated linearly between the two neighbours, and is 0 outside. Weights are computed by the same arithmetic in both
-directions. The rows of an image are owned by one thread each in the adjoint, so that nothing is added atomically.
+directions. In the adjoint each row, and each column, belongs to one thread, so that nothing is added atomically. The
+images of a stack go through several side by side: what a line's positions cost is paid once.
 """
 
 import math
@@ -11,18 +12,21 @@ from functools import partial
 import numpy as np
 
 from ._jit import jit, strict
+from ._lanes import LANES, add_between, sum_between
 from ._team import even_shares, launch
 
 __all__ = ["back_projection", "line_integrals"]
 
 # Bytes of the image that stay in the second-level cache while all lines of all views pass through them.
-_BYTES = 2**18
+_BYTES = 2**19
+# Images of which ``LANES`` side by side, most of them zero, take less time than one after the other.
+_FEW = 4
+# Entries that a number of 32 bits can point at.
+_MOST = 2**32 - 1
 # Multiply-adds that a sample, the interpolation of one image in one row, is worth.
 _WORK = 4
 # A zero before each row of pixels and two behind it: the neighbours of whatever is within half a rounding of the image.
 _BEFORE, _BESIDE = 1, 3
-# Intercepts beyond this are of lines that miss every image.
-_FAR = 1e9
 
 
 def line_integrals(views, pixel, X, Y):
@@ -32,44 +36,65 @@ def line_integrals(views, pixel, X, Y):
     ----------
     views : ndarray of float64, shape (n_views, 7)
         (p, q, p', q', u, v, t): in units of pixels, line d passes through the column p + d p' and the row q + d q' in
-        the direction (u + d t p', v + d t q'); t is 0 for parallel lines, 1 for lines that meet in a point.
+        the direction (u + d t p', v + d t q'); t is 0 for parallel lines, 1 for lines that meet in a point, which lies
+        off the image by more than a pixel.
     pixel : float
         The side of a pixel, in which lengths are measured.
     X : ndarray, shape (k, ny, nx)
-        float32 or float64.
+        float32 or float64; (ny + 3) (nx + 3) < 2^32.
     Y : ndarray, shape (k, n_views, n_lines)
         In the dtype of X.
     """
-    for image, sums in zip(X, Y, strict=True):
-        sides = _padded(image), _padded(image.T)
-        blocks = len(views)
-        arguments = views, pixel, *sides, sums
-        launch(_integrate, _work(views, image), blocks, partial(even_shares, blocks), *arguments)
+    blocks = len(views)
+    for images, lanes in _groups(X):
+        sides = [_margined(X.dtype, lanes, *X.shape[1:]), _margined(X.dtype, lanes, *X.shape[:0:-1])]
+        _inner(sides[0])[..., : len(X[images])] = np.moveaxis(X[images], 0, -1)
+        _inner(sides[1])[..., : len(X[images])] = X[images].T
+        sums = np.empty((*Y.shape[1:], lanes), Y.dtype)
+        arguments = views, pixel, *_flat(sides), sums
+        launch(_integrate, _work(views, X[images]), blocks, partial(even_shares, blocks), *arguments)
+        Y[images] = np.moveaxis(sums, -1, 0)[: len(X[images])]
 
 
 def back_projection(views, pixel, Y, X):
     """The adjoint of ``line_integrals``: each pixel of X[k] gets the data Y[k], by the weights that it has there."""
-    for sums, image in zip(Y, X, strict=True):
-        steep, others = (np.zeros((n, m + _BESIDE), X.dtype) for n, m in (image.shape, image.T.shape))
-        height = max(1, _BYTES // (max(steep.shape[1], others.shape[1]) * X.itemsize))
-        blocks = sum(image.shape)
-        arguments = views, pixel, sums, steep.reshape(-1), others.reshape(-1), image.shape, height
-        launch(_spread, _work(views, image), blocks, partial(even_shares, blocks), *arguments)
-        np.add(_inner(steep), _inner(others).T, out=image)
+    blocks = sum(X.shape[1:])
+    for images, lanes in _groups(X):
+        sides = [_margined(X.dtype, lanes, *X.shape[1:]), _margined(X.dtype, lanes, *X.shape[:0:-1])]
+        sums = np.zeros((*Y.shape[1:], lanes), Y.dtype)
+        sums[..., : len(X[images])] = np.moveaxis(Y[images], 0, -1)
+        height = max(1, _BYTES // max(side[0].nbytes for side in sides))
+        arguments = views, pixel, *_flat(sides), sums, height
+        launch(_spread, _work(views, X[images]), blocks, partial(even_shares, blocks), *arguments)
+        for image, steep, other in zip(X[images], *(np.moveaxis(_inner(side), -1, 0) for side in sides), strict=False):
+            np.add(steep, other.T, out=image)
 
 
-def _padded(image):
-    padded = np.zeros((image.shape[0], image.shape[1] + _BESIDE), image.dtype)
-    _inner(padded)[...] = image
-    return padded
+def _groups(X):
+    """Yield slices of the stack, and how many images go through side by side."""
+    together = LANES * (X.shape[1] + _BESIDE) * (X.shape[2] + _BESIDE) <= _MOST
+    first = 0
+    while first < len(X):
+        lanes = LANES if together and len(X) - first >= _FEW else 1
+        yield slice(first, first + lanes), lanes
+        first += lanes
 
 
-def _inner(padded):
-    return padded[:, _BEFORE : padded.shape[1] - _BESIDE + _BEFORE]
+def _margined(dtype, lanes, rows, columns):
+    """Zeros for images side by side."""
+    return np.zeros((rows, columns + _BESIDE, lanes), dtype)
 
 
-def _work(views, image):
-    return _WORK * len(views) * image.size
+def _inner(side):
+    return side[:, _BEFORE : side.shape[1] - _BESIDE + _BEFORE]
+
+
+def _flat(sides):
+    return *(side.reshape(-1) for side in sides), tuple(side.shape[:2] for side in sides)
+
+
+def _work(views, images):
+    return _WORK * len(views) * images.size
 
 
 @strict  # to the bit the same in both directions, where a line at 45 degrees can go either way
@@ -91,8 +116,6 @@ def _line(view, d, pixel):
 def _crossed(start, slope, first, last, columns):
     """The rows, of those from first to last, that a line crosses within a pixel of the image."""
     top = columns + 1.0
-    if not abs(start) <= _FAR:
-        return first, first
     if slope == 0.0:
         return first, (last if 0.0 < start < top else first)
     one, other = -start / slope, (top - start) / slope
@@ -102,58 +125,74 @@ def _crossed(start, slope, first, last, columns):
 
 
 @jit
-def _sum_along(image, start, slope, low, high, s):
-    for i in range(low, high):
-        at = start + slope * i
+def _positions(start, slope, low, high, first, width, lanes, place, part):
+    """Between which entries the line passes, counted from row ``first`` on, and how far from the one to the other.
+
+    A loop of its own, that it be done several at a time.
+    """
+    for i in range(high - low):
+        at = start + slope * (low + i)
         j = np.int32(at)
-        k = np.uint32(j)
-        left = image[np.uint32(i), k]
-        s += left + type(s)(at - j) * (image[np.uint32(i), k + np.uint32(1)] - left)
+        place[i] = np.uint32(lanes * ((low + i - first) * width + j))
+        part[i] = at - j
+
+
+@jit
+def _sum_between(entries, place, part, count, s):
+    for i in range(count):
+        k = place[i]
+        s += entries[k] + part[i] * (entries[k + np.uint32(1)] - entries[k])
     return s
 
 
 @jit
-def _integrate(views, pixel, rows, columns, sums, flags, share, member, team):
-    zero = sums.dtype.type(0)
+def _add_between(entries, place, part, count, y):
+    for i in range(count):
+        k, right = place[i], part[i] * y
+        entries[k] += y - right
+        entries[k + np.uint32(1)] += right
+
+
+@jit
+def _integrate(views, pixel, steep_rows, other_rows, shapes, sums, flags, share, member, team):
+    lanes, most = sums.shape[2], max(shapes[0][0], shapes[1][0])
+    place, part = np.empty(most, np.uint32), np.empty(most, sums.dtype)
     for v in range(share[member], share[member + 1]):
         for d in range(sums.shape[1]):
             steep, start, slope, length = _line(views[v], d, pixel)
-            image = rows if steep else columns
-            low, high = _crossed(start, slope, 0, image.shape[0], image.shape[1] - _BESIDE)
-            s = _sum_along(image, start, slope, low, high, zero)
-            sums[v, d] = sums.dtype.type(length) * s
+            entries, (rows, width) = (steep_rows, shapes[0]) if steep else (other_rows, shapes[1])
+            low, high = _crossed(start, slope, 0, rows, width - _BESIDE)
+            _positions(start, slope, low, high, 0, width, lanes, place, part)
+            own = sums[v, d]
+            if lanes == 1:
+                own[0] = _sum_between(entries, place, part, high - low, sums.dtype.type(0))
+            else:
+                sum_between(entries, place, part, high - low, own)
+            for lane in range(lanes):
+                own[lane] *= sums.dtype.type(length)
 
 
 @jit
-def _spread(views, pixel, sums, steep_rows, other_rows, shape, height, flags, share, member, team):
+def _spread(views, pixel, steep_rows, other_rows, shapes, sums, height, flags, share, member, team):
     """A share is of the rows of the image, which take the steep lines, and then of its columns."""
-    place, right = np.empty(height, np.uint32), np.empty(height, sums.dtype)
-    before = 0
+    lanes, before = sums.shape[2], 0
+    place, part, y = np.empty(height, np.uint32), np.empty(height, sums.dtype), np.empty(lanes, sums.dtype)
     for side in range(2):
-        rows, width = shape[side], shape[1 - side] + _BESIDE
+        rows, width = shapes[side]
         last = min(share[member + 1] - before, rows)
         for first in range(max(share[member] - before, 0), last, height):
-            end = min(first + height, last)
-            image = (steep_rows if side == 0 else other_rows)[first * width :]
+            entries = (steep_rows if side == 0 else other_rows)[first * width * lanes :]
             for v in range(views.shape[0]):
                 for d in range(sums.shape[1]):
                     steep, start, slope, length = _line(views[v], d, pixel)
-                    if steep == (side == 0):
-                        low, high = _crossed(start, slope, first, end, width - _BESIDE)
-                        y = sums.dtype.type(length) * sums[v, d]
-                        _add_along(image, width, start, slope, low, low - first, high - low, y, place, right)
+                    if steep != (side == 0):
+                        continue
+                    low, high = _crossed(start, slope, first, min(first + height, last), width - _BESIDE)
+                    _positions(start, slope, low, high, first, width, lanes, place, part)
+                    for lane in range(lanes):
+                        y[lane] = sums.dtype.type(length) * sums[v, d, lane]
+                    if lanes == 1:
+                        _add_between(entries, place, part, high - low, y[0])
+                    else:
+                        add_between(entries, place, part, high - low, y)
         before += rows
-
-
-@jit
-def _add_along(image, width, start, slope, low, offset, count, y, place, right):
-    """Two loops: the positions are computed several at a time, and only the sums one by one."""
-    for i in range(count):
-        at = start + slope * (low + i)
-        j = np.int32(at)
-        place[i] = np.uint32((offset + i) * width + j)
-        right[i] = image.dtype.type(at - j) * y
-    for i in range(count):
-        k, part = place[i], right[i]
-        image[k] += y - part
-        image[k + np.uint32(1)] += part

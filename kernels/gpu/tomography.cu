@@ -1,7 +1,5 @@
 // Integrals of an image along lines by Joseph's weights, a thread a line, and their adjoint, a thread a pixel.
 
-constexpr double FARTHEST = 1e9;  // intercepts beyond this are of lines that miss every image
-
 // Where each line crosses row 0, as a column plus one, how far it moves a row, and its length within a row. For a line
 // nearer to the horizontal rows and columns are exchanged, and its length is given as a negative number.
 template <class T>
@@ -28,7 +26,6 @@ struct Rows {
 // The rows that a line crosses within a pixel of the image.
 __device__ inline Rows crossed(double start, double slope, long long rows, long long columns) {
     const double top = double(columns) + 1.0;
-    if (!(fabs(start) <= FARTHEST)) return {0, 0};
     if (slope == 0.0) return {0, 0.0 < start && start < top ? rows : 0};
     const double one = -start / slope, other = (top - start) / slope;
     const double low = fmin(fmax(fmin(one, other), 0.0), double(rows));

@@ -82,8 +82,9 @@ class ParallelBeam(_Tomography):
     line nearer to the vertical is sampled where it crosses the rows of pixel centres, another where it crosses the
     columns, each sample interpolated linearly between two pixels, and taken with the line's length within a row.
 
-    A product costs one interpolation for each line and row: 8 ms for 256 x 256 pixels and 180 angles on one processor
-    core, its adjoint 10 ms. Nothing is stored. The number of threads does not change a bit.
+    A product costs one interpolation for each line and row: about 10 ms for 256 x 256 pixels and 180 angles on one
+    core, and its adjoint as long; in stacks of eight images a third of that for each. No matrix is stored. The number
+    of threads does not change a bit.
 
     References
     ----------
@@ -240,7 +241,10 @@ def _image_shape(value):
         raise InvalidInput(
             f"`image_shape` must be two integers, (ny, nx), got {value!r}; a volume's slices are a stack of images."
         )
-    return tuple(_checks.count("image_shape", each) for each in value)
+    ny, nx = (_checks.count("image_shape", each) for each in value)
+    if not (ny + 3) * (nx + 3) < 2**32:  # with their margins, pixels have numbers of 32 bits
+        raise InvalidInput(f"`image_shape` must have fewer than 2^32 pixels, got {value!r}.")
+    return ny, nx
 
 
 def _angles(value, span):

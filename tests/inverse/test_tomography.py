@@ -139,6 +139,7 @@ FAN = {"source_distance": 9.0, "detector_distance": 1.0}
         (inverse.ParallelBeam, (5, 3), {}, r"`image_shape` must be two integers, \(ny, nx\), got 5"),
         (inverse.ParallelBeam, ((5, 3, 2), 3), {}, "a volume's slices are a stack"),
         (inverse.ParallelBeam, ((5, 0), 3), {}, "`image_shape` must be >= 1, got 0"),
+        (inverse.ParallelBeam, ((2**31, 2), 3), {}, r"`image_shape` must have fewer than 2\^32 pixels"),
         (inverse.ParallelBeam, ((5, 3), 0), {}, "`angles` must be >= 1, got 0"),
         (inverse.ParallelBeam, ((5, 3), [0.0, np.inf]), {}, "`angles` must be finite, got 1 NaN or infinite entry"),
         (inverse.ParallelBeam, ((5, 3), [[0.0]]), {}, r"`angles` must be an integer or radians of shape \(n_angles,\)"),
