@@ -5,6 +5,7 @@
 
 from ._check_adjoint import check_adjoint
 from ._completion import complete
+from ._denoisers import nlm, tv
 from ._diffusion import from_torch
 from ._fourier import MRI, Blur
 from ._krosbl import krosbl
@@ -12,6 +13,7 @@ from ._least_squares import least_squares
 from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
+from ._pnp import pnp
 from ._priors import Gaussian, GaussianMixture
 from ._result import InverseResult
 from ._robust import recover
@@ -38,6 +40,9 @@ __all__ = [
     "from_torch",
     "krosbl",
     "least_squares",
+    "nlm",
+    "pnp",
     "recover",
     "sample",
+    "tv",
 ]

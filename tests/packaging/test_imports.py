@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-HEAVY = ("numba", "llvmlite", "cupy", "torch", "matplotlib", "pyamg", "ot")
+HEAVY = ("numba", "llvmlite", "cupy", "torch", "matplotlib", "pyamg", "ot", "skimage")
 FOLDERS = ("solvers", "kernels", "benchmarks")
 
 
