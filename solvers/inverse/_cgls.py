@@ -60,10 +60,10 @@ class CGLS:
         alpha = ratio(self._gamma, delta)
         self.failed = ~np.isfinite(alpha) | ~np.isfinite(delta)
         alpha = self._for_all(np.where(self.failed, 0.0, alpha))
-        X += columns(alpha, X) * P
-        R -= columns(alpha, R) * Q
+        X += P * columns(alpha, P)
+        R -= Q * columns(alpha, Q)
         if self._penalty is not None:
-            self._LX += columns(alpha, LP) * LP
+            self._LX += LP * columns(alpha, LP)
         S = self._gradient()
         last, self._gamma = self._gamma, inner_rows(S, S)[:k]
         self.failed |= ~np.isfinite(self._gamma)
@@ -76,7 +76,7 @@ class CGLS:
         S = self._adjoint(self._R)
         if self._weight.any():
             LX = self.X if self._penalty is None else self._penalty[1](self._LX)
-            S -= columns(self._for_all(self._weight), LX) * LX
+            S -= LX * columns(self._for_all(self._weight), LX)
         return S
 
     def _read(self, arnorm):

@@ -204,7 +204,8 @@ class Problem:
         R = self.R - self.forward(X)
         G = self.adjoint(R)
         if self.weight.any():
-            G -= columns(self.weight, G) * (X if self.L is None else self.penalised_back(self.penalised(X)))
+            P = X if self.L is None else self.penalised_back(self.penalised(X))
+            G -= P * columns(self.weight, P)
         misfits = norms(R)
         misfits = np.where(np.isfinite(misfits), misfits, norms(self.R))  # x = 0, in whose product 0 times NaN is NaN
         rows = zip(codes, misfits, norms(G), claimed, mismatch, self.bnorm * self.scale, self.targets, reference)

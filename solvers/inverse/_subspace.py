@@ -85,7 +85,7 @@ class Subspace:
             for j, p in enumerate(P):
                 stack[j] = 0 if p is None else p
             LP = self._penalty[1](stack)
-            G -= columns(weights, LP) * LP
+            G -= LP * columns(weights, LP)
         found = norms(G)
         self.arnorm = np.where(np.isinf(self.arnorm), np.inf, found)
         return G

@@ -97,7 +97,8 @@ def drive(method, judge, X, maxiter, report=None):
     Parameters
     ----------
     method : object
-        ``step()`` takes one step; ``rnorm`` and ``xnorm`` are the norms of the residuals and of the iterates; ``failed`` says which rows have met a NaN and were left where they were; ``mismatch`` is as in
+        ``step()`` takes one step; ``rnorm`` and ``xnorm`` are the norms of the residuals and of the iterates;
+        ``failed`` says which rows have met a NaN and were left where they were; ``mismatch`` is as in
         ``Bidiagonalisation``; ``answer(rows)`` are the iterates of some rows in new memory; ``keep(rows)`` drops the
         others.
     judge : function (method, live, taken) -> ndarray of int

@@ -136,7 +136,7 @@ class LSMR:
         X, H, Hbar = self.X, self._H, self._Hbar
         Hbar *= columns(-back, Hbar)
         Hbar += H
-        X += columns(np.where(self.failed, 0.0, length), Hbar) * Hbar
+        X += Hbar * columns(np.where(self.failed, 0.0, length), Hbar)
         H *= columns(-turn, H)
         H += self._process.V
 

@@ -148,7 +148,7 @@ class LSQR:
         if self.var is not None:
             rows = taken_rows(self.var, self._live) + abs(W * columns(ratio(1.0, rho), W)) ** 2
             self.var[module_of(X).asarray(self._live)] = rows
-        X += columns(np.where(self.failed, 0.0, length), W) * W
+        X += W * columns(np.where(self.failed, 0.0, length), W)
         W *= columns(-back, W)
         W += self._process.V
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
+from solvers.benchmarks.phantoms import shepp_logan
 
 from solvers import InvalidInput, Status, inverse
 from solvers.inverse import least_squares
@@ -236,3 +237,23 @@ def test_bad_input_is_one_sentence(words, options):
     A, b = problem()
     with pytest.raises(InvalidInput, match=words):
         least_squares(A, options.pop("b", b), **options)
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.02, 0.05])
+def test_tomography_stops_near_the_best_step_and_finds_the_best_weight(noise):
+    A, x = inverse.ParallelBeam((128, 128), angles=60), shepp_logan(128)
+    b = A @ x
+    e = np.random.default_rng(0).standard_normal(b.shape)
+    e *= noise * np.linalg.norm(b) / np.linalg.norm(e)
+    b, norm = b + e, np.linalg.norm(e)
+    errors = []
+    least_squares(A, b, maxiter=45, callback=lambda each: errors.append(error(each, x)))
+    stopped = least_squares(A, b, noise_norm=norm)
+    assert stopped.iterations <= 20 and error(stopped.x, x) <= 1.1 * min(errors)
+    tiny = least_squares(A, b * 1e-12, noise_norm=norm * 1e-12)
+    assert error(tiny.x * 1e12, x) == pytest.approx(error(stopped.x, x), rel=1e-3)
+    assert error(least_squares(A, b, stop="gcv").x, x) <= 1.03 * min(errors)
+    found = least_squares(A, b, regularization="gcv")
+    weights = found.regularization * np.array([0.1, 0.3, 1, 3])
+    fixed = least_squares(A, np.stack([b] * 4), method="hybrid", regularization=weights, rtol=0, maxiter=30).x
+    assert found.iterations <= 40 and error(found.x, x) <= 1.1 * min(error(each, x) for each in fixed)
