@@ -7,6 +7,7 @@ from ._check_adjoint import check_adjoint
 from ._completion import complete
 from ._denoisers import nlm, tv
 from ._diffusion import from_torch
+from ._fbp import fbp
 from ._fourier import MRI, Blur
 from ._krosbl import krosbl
 from ._least_squares import least_squares
@@ -37,6 +38,7 @@ __all__ = [
     "Smoothness",
     "check_adjoint",
     "complete",
+    "fbp",
     "from_torch",
     "krosbl",
     "least_squares",

@@ -9,17 +9,18 @@ __all__ = ["Constants"]
 class Constants:
     """Named NumPy arrays; ``constants(name, X)`` is the one to work on the array X with.
 
-    Numbers come in the precision of X, indices as they are. A copy is kept for every device and precision that was
-    asked for.
+    Numbers come in the precision of X, or in ``dtype`` where that is given, indices as they are. A copy is kept for
+    every device and precision that was asked for.
     """
 
     def __init__(self, **arrays):
         self._arrays, self._kept = arrays, {}
 
-    def __call__(self, name, X):
+    def __call__(self, name, X, dtype=None):
         array = self._arrays[name]
         backend = "gpu" if kinds[type(X)] == "gpu" else "cpu"
-        dtype = array.dtype if array.dtype.kind in "bi" else _precision(array.dtype, X.dtype)
+        if dtype is None:
+            dtype = array.dtype if array.dtype.kind in "bi" else _precision(array.dtype, X.dtype)
         key = name, dtype, X.device.id if backend == "gpu" else None
         if key not in self._kept:
             self._kept[key] = _backend.kernels(backend).to_device(array, dtype)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .. import _backend, _checks
 from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
+from ._constants import Constants
 from ._operator import ImagingOperator
 
 __all__ = ["FanBeam", "ParallelBeam"]
@@ -32,18 +33,18 @@ class _Tomography(ImagingOperator):
                 f"got {pixel_size!r}; all lengths must be in one unit."
             )
         super().__init__(dtype, image_shape, (len(views), n_detectors))
-        self._views, self.pixel_size = views, pixel_size
+        self._constants, self.pixel_size = Constants(views=views), pixel_size
 
     def forward_stack(self, X):
         kernels = _kernels_of(X)
         Y = kernels.empty((len(X), *self.data_shape), X.dtype)
-        kernels.line_integrals(kernels.to_device(self._views, np.float64), self.pixel_size, X, Y)
+        kernels.line_integrals(self._constants("views", X, np.float64), self.pixel_size, X, Y)
         return Y
 
     def adjoint_stack(self, Y):
         kernels = _kernels_of(Y)
         X = kernels.empty((len(Y), *self.image_shape), Y.dtype)
-        kernels.back_projection(kernels.to_device(self._views, np.float64), self.pixel_size, Y, X)
+        kernels.back_projection(self._constants("views", Y, np.float64), self.pixel_size, Y, X)
         return X
 
 
