@@ -33,3 +33,33 @@ def test_the_products_are_those_of_the_host(emulated, A, dtype):
 def test_the_adjoint_is_checked_there(emulated):
     with solvers.backend("gpu"):
         assert inverse.check_adjoint(inverse.Gradient((4, 5)), rng=0) <= 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_total_variation_is_that_of_the_host(emulated, dtype):
+    rng = np.random.default_rng(2)
+    X = (rng.random((3, 7, 6)) + (1j * rng.random((3, 7, 6)) if dtype == "complex128" else 0)).astype(dtype)
+    X[1] = 0
+    found, here = (inverse.tv(0.2)(each, 0.9) for each in (emulated.asarray(X), X))
+    assert isinstance(found, emulated.ndarray) and found.dtype == dtype
+    np.testing.assert_allclose(found.get(), here, atol=1e-12 if dtype == "complex128" else 1e-5)
+
+
+@pytest.mark.parametrize("A", [next(iter(operators())), list(operators())[6]], ids=repr)
+def test_plug_and_play_is_that_of_the_host(emulated, A):
+    B = np.stack([A @ np.kron(np.eye(2), np.ones((3, 3)))[:, :5]] * 2)
+    B[1] *= 3
+    B += 0.01 * np.random.default_rng(3).standard_normal(B.shape)
+    given = {"denoiser": inverse.tv(0.01), "n_steps": 60, "rtol": 1e-2}
+    found, here = inverse.pnp(A, emulated.asarray(B), **given), inverse.pnp(A, B, **given)
+    assert isinstance(found.x, emulated.ndarray) and found.backend == "gpu"
+    np.testing.assert_array_equal(found.iterations, here.iterations)
+    np.testing.assert_allclose(found.x.get(), here.x, atol=1e-9)
+    with solvers.backend("gpu"):
+        np.testing.assert_allclose(inverse.pnp(A, B[0], **given).x, here.x[0], atol=1e-9)
+
+
+def test_non_local_means_go_to_the_host_and_back(emulated):
+    X = np.random.default_rng(4).random((1, 9, 9))
+    found = inverse.nlm()(emulated.asarray(X), 0.1)
+    np.testing.assert_array_equal(found.get(), inverse.nlm()(X, 0.1))

@@ -23,6 +23,7 @@ FOLDERS = ("solvers", "kernels", "benchmarks")
         "solvers.benchmarks.cli",
         "solvers.compat.pot",
         "solvers.deep",
+        "solvers.inverse",
         "solvers.__main__",
     ],
 )
