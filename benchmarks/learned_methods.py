@@ -195,7 +195,7 @@ def _textbook(g):
     return build
 
 
-def _learned(problem, _=None):
+def _learned(problem):
     from solvers import linalg
 
     return linalg.MultigridPreconditioner.pretrained(problem.pretrained).setup(problem.A, grid=problem.grid)
