@@ -10,6 +10,7 @@ from scipy.sparse.linalg import test  # noqa: F401
 
 from . import _elsewhere
 from ._amg import AMGPreconditioner, amg
+from ._auto import solve
 from ._bicgstab import bicgstab
 from ._box import BoxPoisson, box_poisson
 from ._cg import cg
@@ -68,6 +69,7 @@ OURS = (
     "minres",
     "omega_optimal",
     "prepare",
+    "solve",
     "solve_batches",
     "sor",
     "ssor",
