@@ -12,6 +12,7 @@ import numpy as np
 
 from ._registry import Registry, need
 from .families import FAMILIES, SIDES, family
+from .structures import STRUCTURES
 
 __all__ = ["PROBLEMS", "Problem", "ProblemEntry", "make_problem", "problem", "right_hand_side"]
 
@@ -263,6 +264,9 @@ for _name in FAMILIES:
             size=_size,
             spd=True,
         )(partial(_family_member, _name, _dim))
+
+for _name, (_build, _size, _summary) in STRUCTURES.items():
+    problem(f"structure:{_name}", "linalg", f"stiffness of a {_summary}", size=_size, spd=True)(_build)
 
 # What PyAMG ships, by the name of its file: summary, positive definite, Hermitian.
 _SHIPPED = {

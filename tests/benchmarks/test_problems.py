@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 from solvers.benchmarks.problems import PROBLEMS, make_problem
 
-SMALL = {"arrow": 40, "random60": 40, "dense": 30, "poisson3d": 5}
+SMALL = {"arrow": 40, "random60": 40, "dense": 30, "poisson3d": 5, "structure:building": 2, "structure:cantilever": 2}
+SMALL |= {"structure:composite": 4}
 ENTRIES = list(PROBLEMS.values())
 EXPECTED = {"poisson2d", "poisson3d", "anisotropic", "jump", "elasticity", "convection_diffusion2d"}
 
