@@ -26,7 +26,7 @@ def line_integrals(views, pixel, X, Y):
     Y : cupy.ndarray, shape (k, n_views, n_lines)
         In the dtype of X.
     """
-    lines, n_lines = _traced(views, pixel, Y), np.int64(Y[0].size)
+    lines, n_lines = _traced(views, pixel, Y), np.int64(Y.shape[1] * Y.shape[2])
     _source.launch("line_integrals", type_of(X), blocks(Y.size), *lines, n_lines, X, *map(np.int64, X.shape), Y)
 
 

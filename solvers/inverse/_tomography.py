@@ -79,9 +79,10 @@ class ParallelBeam(_Tomography):
 
         x cos(theta_a) + y sin(theta_a) = s_d,   s_d = (d - (n_detectors - 1) / 2) detector_spacing + offset,
 
-    as in ASTRA's ``parallel`` geometry with its ``linear`` projector, and in scikit-image's ``radon``, transposed. A
-    line nearer to the vertical is sampled where it crosses the rows of pixel centres, another where it crosses the
-    columns, each sample interpolated linearly between two pixels, and taken with the line's length within a row.
+    as in ASTRA's ``parallel`` geometry with its ``linear`` projector, and, transposed, in scikit-image's ``radon``,
+    whose axis is half a pixel farther right and down if a size is even. A line nearer to the vertical is sampled where
+    it crosses the rows of pixel centres, another where it crosses the columns, each sample interpolated linearly
+    between two pixels, and taken with the line's length within a row.
 
     A product costs one interpolation for each line and row: about 10 ms for 256 x 256 pixels and 180 angles on one
     core, and its adjoint as long; in stacks of eight images a third of that for each. No matrix is stored. The number

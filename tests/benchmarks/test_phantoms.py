@@ -1,6 +1,7 @@
-"""Shepp and Logan's head, and its integrals."""
+"""What tomography is measured on: Shepp and Logan's head and its integrals, and the table of speeds."""
 
 import numpy as np
+from solvers.benchmarks import tomography_speed
 from solvers.benchmarks.phantoms import shepp_logan, shepp_logan_integrals
 
 
@@ -31,3 +32,11 @@ def test_an_oblique_integral_is_a_sum_along_its_line():
     inside = (np.abs(x) < 1) & (np.abs(y) < 1)
     column, row = ((x[inside] + 1) * n / 2).astype(int), ((1 - y[inside]) * n / 2).astype(int)
     assert np.isclose(shepp_logan_integrals(theta, s), image[row, column].sum() / 2000, rtol=0.01)
+
+
+def test_the_table_of_speeds_has_a_row_for_each_precision_and_stack():
+    rows = tomography_speed.measure(8, 3, rounds=1)
+    assert [name for name, *_ in rows[:4]] == [
+        "ours float32", "ours float32, 8 images", "ours float64", "ours float64, 8 images"
+    ]  # fmt: skip
+    assert all(each >= 0 for _, *both in rows for each in both)
