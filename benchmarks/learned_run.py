@@ -68,7 +68,7 @@ def warm_up(methods, problems, rtol):
     for entry in {problem.dim: problem for problem in problems}.values():
         problem = entry.make(16 if entry.dim == 2 else 8)
         for method in methods:
-            if method.fit is None or method.name == LEARNED_MG:
+            if method.fit is None or method.reuse == "systems" and not method.package:
                 _attempt(problem, method, None, rtol, 10.0)
 
 
