@@ -1,4 +1,4 @@
-"""Products with a tomography operator and its adjoint: ours beside ASTRA's and scikit-image's, where they are installed.
+"""Products with a tomography operator and its adjoint: ours beside ASTRA's and scikit-image's, where those are found.
 
 All get the same parallel geometry and run on one thread; ASTRA works in float32 alone, on the CPU here. Seconds are
 those of the processor, medians of rounds in which everybody has a turn. scikit-image's back-projection is no adjoint;
