@@ -24,12 +24,13 @@ def test_threads_do_not_race_and_stay_in_bounds(mode, case):
 def test_operators_take_arrays_of_the_device(emulated, dtype):
     rng = np.random.default_rng(0)
     x = rng.random((2, 9, 12)).astype(dtype)
-    far = {"source_distance": 20.0, "detector_distance": 9.0}
-    for A in (inverse.ParallelBeam((9, 12), 7, dtype=dtype), inverse.FanBeam((9, 12), 7, dtype=dtype, **far)):
+    near = {"source_distance": 8.91, "detector_distance": 9.0}  # hardly a pixel off the corners
+    for A in (inverse.ParallelBeam((9, 12), 7, dtype=dtype), inverse.FanBeam((9, 12), 7, dtype=dtype, **near)):
         y = A @ emulated.asarray(x)
         back = A.H @ y
         assert isinstance(y, emulated.ndarray) and y.dtype == back.dtype == dtype
-        np.testing.assert_allclose(emulated.asnumpy(y), A @ x, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-5)
-        gap = np.vdot(emulated.asnumpy(y).astype(float), A @ x) - np.vdot(x.astype(float), A.H @ (A @ x))
-        assert abs(gap) <= 1e-6 * np.linalg.norm(A @ x) ** 2
-        np.testing.assert_allclose(emulated.asnumpy(back), A.H @ (A @ x), rtol=1e-5, atol=1e-4)
+        tol = 1e-5 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(emulated.asnumpy(y), A @ x, rtol=tol, atol=10 * tol)
+        np.testing.assert_allclose(emulated.asnumpy(back), A.H @ (A @ x), rtol=tol, atol=100 * tol)
+        y, back = (emulated.asnumpy(each).astype(float) for each in (y, back))
+        assert abs(np.vdot(y, y) - np.vdot(x, back)) <= tol * np.vdot(y, y)
