@@ -58,7 +58,7 @@ class GaussianMixture:
     -----
     ``denoise`` is the denoiser of least mean square error and may be passed to ``pnp`` and ``sample`` as such; passed
     as ``prior=``, ``sample`` also uses the exact Jacobian and the exact posterior. Memory: K n^2 numbers for full
-    covariances; a denoising costs 2 K n^2 multiplications an image.
+    covariances; a denoising costs at most 2 K n^2 multiplications an image.
 
     Examples
     --------
@@ -91,7 +91,7 @@ class GaussianMixture:
 
     @classmethod
     def fit(
-        cls, images: ArrayLike, n_components: int, *, rng=None, regularization: float = 1e-3, maxiter=100, tol=1e-3
+        cls, images: ArrayLike, n_components: int, *, rng=None, regularization: float = 1e-2, maxiter=100, tol=1e-3
     ):
         """Fit a mixture to images by expectation maximisation.
 
@@ -103,7 +103,7 @@ class GaussianMixture:
             K, at most N.
         rng : None, int or numpy.random.Generator
             For the k-means++ start.
-        regularization : float, default 1e-3
+        regularization : float, default 0.01
             This part of the mean variance of an entry is added to the diagonal of each covariance.
         maxiter : int, default 100
         tol : float, default 1e-3

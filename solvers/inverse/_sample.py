@@ -79,7 +79,8 @@ def sample(
     n_cg : int, optional
         Conjugate gradient steps at each level, 5 by default; for "gaussian" at most so many, 500 by default.
     rtol : float, optional
-        The residual of conjugate gradients that is small enough: 1e-6, and 1e-4 for "gaussian".
+        The relative residual of conjugate gradients that is small enough: 1e-6; for "gaussian" 0.01 for the deviations
+        from the mean (their variances are then right to a percent or so), and a hundredth of it for the mean.
     gamma : None, float or function of sigma
         DDS: None takes the data as exact; a number is the weight of |A x - b|^2 / 2 beside |x - x0|^2 / 2. Without
         it many CG steps fit the noise. ``lambda sigma: (sigma / noise_level) ** 2`` trusts both alike.
@@ -151,7 +152,7 @@ def sample(
     _prior_fits(prior, denoiser, method)
     exact = method in ("gaussian", "exact")
     n_cg = _checks.count("n_cg", (500 if exact else 5) if n_cg is None else n_cg)
-    rtol = _checks.tolerance("rtol", (1e-4 if exact else 1e-6) if rtol is None else rtol)
+    rtol = _checks.tolerance("rtol", (0.01 if exact else 1e-6) if rtol is None else rtol)
     rule, eta = (
         _checks.choice("rule", rule, ("ddim", "dds")),
         _fraction("eta", (1.0 if method == "mmps" else 0.5) if eta is None else eta),
@@ -237,13 +238,11 @@ def _exact(problem, prior, batch):
 
 
 def _gaussian(problem, prior, batch, n_cg, rtol):
-    X, iterations = perturbed_solutions(problem, batch.B, prior, batch.generators, n_cg, rtol)
+    X, iterations, done = perturbed_solutions(problem, batch, prior, n_cg, rtol)
+    steps = int(iterations.max())
     if not module_of(X).isfinite(X).all():
-        return module_of(X).zeros_like(X), Outcome(Status.NONFINITE, "", steps=int(iterations.max()))
-    done = iterations.max() < n_cg
-    return X, Outcome(
-        Status.CONVERGED if done else Status.MAXITER, "tolerance" if done else "maxiter", int(iterations.max())
-    )
+        return module_of(X).zeros_like(X), Outcome(Status.NONFINITE, "", steps)
+    return X, Outcome(Status.CONVERGED, "tolerance", steps) if done else Outcome(Status.MAXITER, "maxiter", steps)
 
 
 def _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol):

@@ -11,6 +11,9 @@ from .._errors import InvalidInput
 __all__ = ["Tweedie", "eigen", "host_operator", "images_of", "normals", "on_host"]
 
 
+_NEGLIGIBLE = 1e-17
+
+
 class Tweedie:
     """The mean and the covariance of x0 for each row of a stack X of x0 + sigma n.
 
@@ -29,32 +32,46 @@ class Tweedie:
         dtype = np.result_type(X.dtype, centres.dtype)
         half = 0.5 if dtype.kind == "f" else 1.0
         self._dtype, self._shape, self._sigma = X.dtype if X.dtype.kind == dtype.kind else dtype, X.shape, sigma
-        D = X.reshape(1, len(X), -1) - centres[:, None]
-        spread = variances + sigma**2
-        self._gains = (variances / spread)[:, None]
-        Z = D if self._basis is None else D @ self._basis.conj()
-        scores = (logs - half * xp.log(spread).sum(axis=1))[:, None]
-        scores = scores - half * (xp.abs(Z) ** 2 / spread[:, None]).sum(axis=2)
+        flat, spread = X.reshape(len(X), -1), variances + sigma**2
+        self._gains = variances / spread
+        scores, along = xp.empty((len(logs), len(X))), []
+        for j, centre in enumerate(centres):
+            along.append(self._forth(j, flat - centre))
+            scores[j] = logs[j] - half * (xp.log(spread[j]).sum() + (xp.abs(along[j]) ** 2 / spread[j]).sum(axis=1))
         top = scores.max(axis=0)
         shares = xp.exp(scores - top)
         total = shares.sum(axis=0)
-        self._shares = (shares / total)[:, :, None]
+        shares /= total
         self.log_density = top + xp.log(total) - half * centres.shape[1] * math.log(math.pi / half)
-        means = self._back(Z * self._gains) + centres[:, None]
-        mean = (self._shares * means).sum(axis=0)
-        self._offsets = means - mean
+        # What belongs to a row by less than rounding is left out: at little noise that is all but one component.
+        self._members = [xp.flatnonzero(share > _NEGLIGIBLE) for share in shares]
+        self._shares = [share[rows, None] for share, rows in zip(shares, self._members, strict=True)]
+        means = [self._back(j, along[j][rows] * self._gains[j]) + centres[j] for j, rows in enumerate(self._members)]
+        mean = self._summed(means, flat.shape)
+        self._offsets = [each - mean[rows] for each, rows in zip(means, self._members, strict=True)]
         self.mean = mean.reshape(X.shape).astype(self._dtype, copy=False)
-
-    def _back(self, Z):
-        return Z if self._basis is None else Z @ self._basis.swapaxes(1, 2)
 
     def covariance_product(self, V):
         """Cov[x0 | x] v, a row of V for each row of x."""
-        V = V.reshape(1, len(V), -1)
-        Z = V if self._basis is None else V @ self._basis.conj()
-        along = (self._offsets.conj() * V).sum(axis=2, keepdims=True)
-        out = (self._shares * (self._sigma**2 * self._back(Z * self._gains) + self._offsets * along)).sum(axis=0)
-        return out.reshape(self._shape).astype(self._dtype, copy=False)
+        flat, terms = V.reshape(len(V), -1), []
+        for j, (rows, offset) in enumerate(zip(self._members, self._offsets, strict=True)):
+            v = flat[rows]
+            own = self._back(j, self._forth(j, v) * self._gains[j])
+            terms.append(self._sigma**2 * own + offset * (offset.conj() * v).sum(axis=1, keepdims=True))
+        return self._summed(terms, flat.shape).reshape(self._shape).astype(self._dtype, copy=False)
+
+    def _summed(self, terms, shape):
+        """The sum over the components, each with its share and at its rows."""
+        out = module_of(terms[0]).zeros(shape, np.result_type(*terms))
+        for rows, share, term in zip(self._members, self._shares, terms, strict=True):
+            out[rows] += share * term
+        return out
+
+    def _forth(self, j, D):
+        return D if self._basis is None else D @ self._basis[j].conj()
+
+    def _back(self, j, Z):
+        return Z if self._basis is None else Z @ self._basis[j].T
 
 
 def normals(generators, shape, dtype):
