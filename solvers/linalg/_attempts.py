@@ -34,6 +34,8 @@ __all__ = ["ATTEMPTS", "Case", "Watch"]
 _SPARSE_SHARE, _SPARSE_ROWS = 0.05, 500
 # Rows up to which a singular matrix is given to dense eigenvalues or singular values.
 _PSEUDOINVERSE = 2000
+# What of its own rounding a residual may be, up to that share of b.
+_ROUNDINGS, _MOST_ROUNDING = 4.0, 1e-3
 # Steps between restarts of gmres.
 _RESTART = 50
 
@@ -50,6 +52,8 @@ class Watch:
         self.stopped = False
 
     def on_chunk(self, iteration, norm):
+        if self.stopped:
+            raise StopIteration
         if self._first is None or iteration <= self._last:  # the next right-hand side
             self._first, self._next = norm, 12
         self._last = iteration
@@ -153,9 +157,14 @@ class Case:
         """The constants that A maps to zero, or None."""
         return null_space_of_sparse(self.host, self.matrix.dtype)
 
-    def absolute(self, x):
-        """|A| |x|."""
-        return abs(self.host if self.dense is None else self.dense) @ abs(x)
+    def rounding(self, x):
+        """What rounding leaves of each residual, 4 eps norm(|A| |x| + |b|); 0 where that is no small share of b."""
+        wide = np.result_type(self.dtype, np.float64)
+        x, b = (np.asarray(each).astype(wide).reshape(self.n, -1) for each in (x, self.b))
+        eps, A = np.finfo(self.dtype).eps, self.host if self.dense is None else self.dense
+        with np.errstate(over="ignore", invalid="ignore"):
+            sizes = _ROUNDINGS * eps * np.linalg.norm(abs(A) @ abs(x) + abs(b), axis=0)
+            return np.where(sizes <= max(_MOST_ROUNDING, 100 * eps) * np.linalg.norm(b, axis=0), sizes, 0.0)
 
     def limit(self, most):
         """The iterations of an attempt: the caller's limit, or ``most``."""
@@ -193,10 +202,12 @@ def _direct_attempt(case, most):
     refined = None
     for steps in _factorisations(case):
         refined = _refined(case, steps)
-        # What stagnates is judged by its rounding, and another factorisation would not change that.
-        if not _broke_down(refined):
+        failed = _failure(case, refined)
+        if failed is None:
             break
-        case.failures.append(("direct", Status.BREAKDOWN))
+        case.failures.append(("direct", failed))
+    else:
+        case.failures = case.failures[:-1]  # told by what is returned
     return refined
 
 
@@ -205,8 +216,13 @@ def _refined(case, steps):
     return drive(steps, "solve", *arguments, few_products=True)
 
 
-def _broke_down(result):
-    return Status.BREAKDOWN in (result.status if isinstance(result.status, tuple) else (result.status,))
+def _failure(case, result):
+    """The status by which factors failed that others may be without; None where rounding is what is left."""
+    statuses = result.status if isinstance(result.status, tuple) else (result.status,)
+    if Status.BREAKDOWN in statuses:
+        return Status.BREAKDOWN
+    beyond = np.ravel(result.residual) > case.rounding(result.x)
+    return Status.STAGNATED if any(s is Status.STAGNATED and more for s, more in zip(statuses, beyond)) else None
 
 
 def _factorisations(case):

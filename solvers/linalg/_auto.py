@@ -16,10 +16,8 @@ from ._result import LinearResult
 __all__ = ["solve"]
 
 _METHODS = ("auto", *(name for name in ATTEMPTS if name != "pseudoinverse"))
-# Without a tolerance from the caller, by precision; and what of its own rounding a residual may then be, up to that
-# share of b.
+# Without a tolerance from the caller, by whether the precision is single.
 _RTOL = {True: 1e-5, False: 1e-8}
-_ROUNDINGS, _MOST_ROUNDING = 4.0, 1e-3
 # Where an attempt ends that no other one can better.
 _FINAL = Status.CONVERGED, Status.INCONSISTENT, Status.STOPPED
 
@@ -95,8 +93,10 @@ def solve(
     on the GPU                          "amg", "cg" and "minres" if A is Hermitian, else "gmres" and "bicgstab"
     ==================================  ===============================================================================
 
-    An iterative method gets the time that a direct solution would take, if that is possible; incomplete factors that
-    needed a shift, as those of bending plates and frames do, promise many iterations and are given up at once.
+    A band is as wide as reverse Cuthill-McKee makes it; the fill of sparse factors is estimated from the profile in
+    that order, as nested dissection's with separators of that size, to a factor of two or three. Factors beyond 3 GB
+    are not made. An iterative method gets the time that a direct solution would take, if that is possible; incomplete
+    factors that needed a shift, as those of bending plates and frames do, promise many iterations and are given up.
 
     References
     ----------
@@ -164,9 +164,9 @@ def _judged(case, result, strict):
         return result, False
     if all(status in _FINAL for status in statuses) or Status.NONFINITE in statuses:
         return result, True
-    rounding = _rounding(case, result)
-    if rounding is None:
+    if not case.explicit or case.backend == "gpu":
         return result, False
+    rounding = case.rounding(result.x)
     within = np.ravel(result.residual) <= rounding
     for j, status in enumerate(statuses):
         if status is Status.STAGNATED and within[j] and not strict:
@@ -175,18 +175,6 @@ def _judged(case, result, strict):
     if statuses != list(_statuses(result)):
         result = _accepted(result, statuses, rounding)
     return result, final
-
-
-def _rounding(case, result):
-    """What rounding leaves of each residual, 4 eps norm(|A| |x| + |b|), where that is little; else None."""
-    if not case.explicit or case.backend == "gpu":
-        return None
-    wide = np.result_type(case.dtype, np.float64)
-    x, b = (np.asarray(each).astype(wide).reshape(case.n, -1) for each in (result.x, case.b))
-    eps = np.finfo(case.dtype).eps
-    with np.errstate(over="ignore", invalid="ignore"):
-        sizes = _ROUNDINGS * eps * np.linalg.norm(case.absolute(x) + abs(b), axis=0)
-        return np.where(sizes <= max(_MOST_ROUNDING, 100 * eps) * np.linalg.norm(b, axis=0), sizes, 0.0)
 
 
 def _accepted(result, statuses, rounding):
@@ -198,8 +186,7 @@ def _accepted(result, statuses, rounding):
     fields["threshold"] = threshold if many else float(threshold[0])
     codes = [s.info(int(count)) for s, count in zip(statuses, np.ravel(result.iterations))]
     info = min(codes) if min(codes) < 0 else max(codes)
-    again = LinearResult((result.x, info), **{name: fields[name] for name in _FIELDS})
-    return again
+    return LinearResult((result.x, info), **{name: fields[name] for name in _FIELDS})
 
 
 _FIELDS = (

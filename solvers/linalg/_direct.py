@@ -8,7 +8,6 @@ x += F (b - A x), driven, stopped and verified as all are.
 """
 
 import math
-import warnings
 
 import numpy as np
 import scipy.linalg
@@ -61,10 +60,9 @@ def dense(A, hermitian):
             return lambda r: scipy.linalg.cho_solve(factor, r, check_finite=False)
     except np.linalg.LinAlgError:
         pass
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the word of a zero pivot, which is looked at below
-        factor = scipy.linalg.lu_factor(A, check_finite=False)
-    if not np.diagonal(factor[0]).all():
+    (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))  # lu_factor would warn of what is told here
+    *factor, zero_pivot = getrf(A)
+    if zero_pivot:
         raise Failed(Status.BREAKDOWN, "the matrix is exactly singular")
     return lambda r: scipy.linalg.lu_solve(factor, r, check_finite=False)
 

@@ -70,8 +70,9 @@ def _sparse(case, tried):
     for place, (_, name) in enumerate(ranks):
         if name == "direct":
             yield name, 0, _reason(facts, ranks, place)
-            yield from _after_direct(case)
-            return
+            if tried[-1] != (name, Status.BREAKDOWN):  # else the memory may have been too small
+                break
+            continue
         sure = min((each for each, other in ranks[place + 1 :] if other in _SURE), default=math.inf)
         if _is_idle(name, tried) or _probe_seconds(facts, name) > _PROBE_SHARE * sure:
             continue
@@ -80,7 +81,7 @@ def _sparse(case, tried):
             case.watch = Watch(case.rtol, most)
         yield name, most, _reason(facts, ranks, place)
         case.watch = None
-    yield from _krylov(case)
+    yield from _after_direct(case)
 
 
 def _is_idle(name, tried):

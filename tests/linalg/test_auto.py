@@ -78,6 +78,9 @@ def test_an_indefinite_matrix_is_solved_after_cholesky_failed():
     result = linalg.solve(A, b)
     assert result.converged and misfit(A, result.x, b) <= 1e-8
     assert ("direct", Status.INDEFINITE) in result.tried
+    saddle = sparse.block_array([[None, A], [A.T, 1e-12 * A]], format="csr")
+    result = linalg.solve(saddle, noise(1800))
+    assert result.converged and misfit(saddle, result.x, noise(1800)) <= 1e-8
     operator = linalg.LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=float)
     result = linalg.solve(operator, b)
     assert result.choice == "minres" and result.converged and result.tried == [("cg", Status.INDEFINITE)]
