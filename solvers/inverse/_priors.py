@@ -171,7 +171,7 @@ class GaussianMixture:
         return self._at(x, sigma, lambda tweedie: tweedie.mean)
 
     def jacobian_product(self, x: ArrayLike, sigma: float, v: ArrayLike) -> NDArray:
-        """Return the Jacobian of ``denoise`` at x times v, which is Cov[x0 | x] v / sigma^2.
+        """Return the derivative of ``denoise`` at x in the direction v: Cov[x0 | x] v / sigma^2 for real images.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class GaussianMixture:
         return Tweedie(self.arrays(X), X, sigma)
 
     def tweedie(self, X, sigma):
-        """For samplers: E[x0 | x] of a stack, and a function for the products with Cov[x0 | x]."""
+        """For samplers: E[x0 | x] of a stack, and a function for sigma^2 times products with the Jacobian."""
         known = self._known(X, sigma)
         return known.mean, known.covariance_product
 

@@ -52,12 +52,18 @@ class Tweedie:
         self.mean = mean.reshape(X.shape).astype(self._dtype, copy=False)
 
     def covariance_product(self, V):
-        """Cov[x0 | x] v, a row of V for each row of x."""
+        """sigma^2 times the derivative of the mean in the direction v: a row of V for each row of x.
+
+        For real images that is Cov[x0 | x] v. Complex ones are not circular between the components, and the derivative
+        has E[d d^T | x] conj(v), d = x0 - E[x0 | x], as well: both together are the covariance of the parts.
+        """
         flat, terms = V.reshape(len(V), -1), []
         for j, (rows, offset) in enumerate(zip(self._members, self._offsets, strict=True)):
             v = flat[rows]
             own = self._back(j, self._forth(j, v) * self._gains[j])
-            terms.append(self._sigma**2 * own + offset * (offset.conj() * v).sum(axis=1, keepdims=True))
+            along = (offset.conj() * v).sum(axis=1, keepdims=True)
+            along = along if along.dtype.kind == "f" else 2 * along.real
+            terms.append(self._sigma**2 * own + offset * along)
         return self._summed(terms, flat.shape).reshape(self._shape).astype(self._dtype, copy=False)
 
     def _summed(self, terms, shape):
