@@ -1,5 +1,7 @@
 """LSQR and LSMR with a weight: as damping, or with an L as the rows sqrt(weight) L below A."""
 
+import math
+
 import numpy as np
 
 from .._arrays import module_of
@@ -18,15 +20,17 @@ class Augmented:
         As for ``CGLS``.
     """
 
+    exhausted = False
+
     def __init__(self, kind, forward, adjoint, R, weight, penalty=None):
-        self._weight, self._penalty, self._m = weight, penalty, R[0].size
+        self._weight, self._penalty, self._m = weight, penalty, math.prod(R.shape[1:])
         self._forward, self._adjoint, self._shape = forward, adjoint, R.shape[1:]
         self._penalty_shape, damp = None, np.sqrt(weight)
         if penalty is not None:
             xp, damp = module_of(R), 0.0
-            LX = penalty[0](adjoint(R[:1]) * 0)
+            LX = penalty[0](adjoint(R) * 0)
             self._penalty_shape = LX.shape[1:]
-            R = xp.concatenate([R.reshape(len(R), -1), xp.zeros((len(R), LX.size), R.dtype)], axis=1)
+            R = xp.concatenate([R.reshape(len(R), self._m), LX.reshape(len(R), math.prod(LX.shape[1:]))], axis=1)
             forward, adjoint = self._apply, self._apply_back
         process = Bidiagonalisation(forward, adjoint, R)
         self._steps = kind(process, process.V * 0, damp)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import module_of
 from .._place import inner_rows
-from ..linalg._golub_kahan import columns, mismatch, norms, ratio, taken_rows
+from ..linalg._golub_kahan import columns, norms, ratio, taken_rows
 
 __all__ = ["CGLS"]
 
@@ -33,9 +33,13 @@ class CGLS:
     ----------
     rnorm, xnorm, arnorm : ndarray, shape (k,)
         The norms of b - A x, of L x (x by default), and of the gradient.
+    mismatch : ndarray, shape (k,)
+        By how much the adjoint has been seen to be wrong, relative to the norms of what was multiplied.
     trace : ndarray, shape (k,)
         An estimate, without bias, of the trace of I - (the matrix that takes b to A x), if there is a probe.
     """
+
+    exhausted = False
 
     def __init__(self, forward, adjoint, R, weight, penalty=None, probe=None):
         self._forward, self._adjoint, self._penalty = forward, adjoint, penalty
@@ -47,16 +51,16 @@ class CGLS:
         self._LX = None if penalty is None else penalty[0](self.X)
         self._gamma = inner_rows(self._S, self._S)[:k]
         self.rnorm, self.arnorm, self.xnorm = norms(R[:k]), np.sqrt(self._gamma), np.zeros(k)
-        self.failed, self.mismatch = ~np.isfinite(self._gamma), None
+        self.failed, self.mismatch, self._A = ~np.isfinite(self._gamma), np.zeros(k), np.zeros(k)
         self.trace = None if probe is None else np.full(k, float(probe.size))
 
     def step(self):
         X, R, P, k = self.X, self._R, self._P, self._k
         Q = self._forward(P)
-        if self.mismatch is None:
-            self.mismatch = ratio(mismatch(inner_rows(R[:k], Q[:k]), self._gamma, Q[:k]), self.rnorm)
         LP = P if self._penalty is None else self._penalty[0](P)
-        delta = inner_rows(Q, Q)[:k] + self._weight * inner_rows(LP, LP)[:k]
+        q2 = inner_rows(Q[:k], Q[:k])
+        self._compare_adjoint(Q, LP, np.sqrt(q2))
+        delta = q2 + self._weight * inner_rows(LP[:k], LP[:k])
         alpha = ratio(self._gamma, delta)
         self.failed = ~np.isfinite(alpha) | ~np.isfinite(delta)
         alpha = self._for_all(np.where(self.failed, 0.0, alpha))
@@ -70,6 +74,17 @@ class CGLS:
         P *= columns(self._for_all(ratio(self._gamma, last)), P)
         P += S
         self._read(np.sqrt(self._gamma))
+
+    def _compare_adjoint(self, Q, LP, size):
+        """<A P, R> - weight <L P, L X> is <P, S> with the true adjoint, and that is gamma in this recurrence."""
+        k = self._k
+        product = inner_rows(Q[:k], self._R[:k])
+        if self._weight.any():
+            product -= self._weight * inner_rows(LP[:k], (self.X if self._LX is None else self._LX)[:k])
+        length = norms(self._P[:k])
+        self._A = np.maximum(self._A, ratio(size, length))
+        most = self._A * length * np.maximum(self.rnorm, np.sqrt(self._weight) * self.xnorm)
+        self.mismatch = np.fmax(self.mismatch, ratio(abs(product - self._gamma), most))
 
     def _gradient(self):
         """A^H R - weight L^H L X."""
@@ -97,7 +112,7 @@ class CGLS:
         self.X, self._R, self._P = (taken_rows(Y, both) for Y in (self.X, self._R, self._P))
         self._LX = None if self._LX is None else taken_rows(self._LX, both)
         self._k = len(rows)
-        for name in ("_weight", "_gamma", "rnorm", "arnorm", "xnorm", "failed", "mismatch", "trace"):
+        for name in ("_weight", "_gamma", "_A", "rnorm", "arnorm", "xnorm", "failed", "mismatch", "trace"):
             value = getattr(self, name)
             setattr(self, name, None if value is None else value[rows])
 

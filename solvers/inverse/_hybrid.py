@@ -8,6 +8,8 @@ The function of generalised cross validation is that of the projected problem, w
 large one it would drift to smaller weights as k grows, since what the Krylov space has not reached counts as noise.
 """
 
+import math
+
 import numpy as np
 
 from .. import _backend
@@ -27,7 +29,7 @@ class Bases:
     def __init__(self, W):
         self._kernels = _backend.kernels("gpu" if kinds[type(W)] == "gpu" else "cpu")
         self.count, self._shape = 0, W.shape[1:]
-        self._all = self._kernels.empty((len(W), 4, W[0].size), W.dtype)
+        self._all = self._kernels.empty((len(W), 4, math.prod(W.shape[1:])), W.dtype)
         self.append(W)
 
     def append(self, W):
@@ -110,6 +112,8 @@ class Hybrid:
         The weight of each row, NaN before there is one.
     settled : ndarray of bool, shape (k,)
         Whether the weight and the solution no longer change.
+    exhausted : bool
+        Whether the subspace is the whole space.
     """
 
     def __init__(self, forward, adjoint, R, rule, targets=None):
@@ -151,6 +155,12 @@ class Hybrid:
         settle(self, j, y, weight)
         self.rnorm[j], self.xnorm[j] = small.misfit(used), np.linalg.norm(y)
         self.arnorm[j] = self._process.alpha[j] * beta[-1] * abs(y[-1])
+
+    @property
+    def exhausted(self):
+        """Whether the bases span all there is."""
+        U, V = self._process.U, self._process.V
+        return len(self._betas) >= min(math.prod(U.shape[1:]), math.prod(V.shape[1:]))
 
     def answer(self, rows):
         X = taken_rows(self._process.V, rows)

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["DISCREPANCY", "GCV", "LCURVE", "TOLERANCE", "AtSteps", "Rule"]
 
 DISCREPANCY, TOLERANCE, GCV, LCURVE = 1, 2, 3, 4
+_OF = {None: 0, "settled": 0, "discrepancy": DISCREPANCY, "gcv": GCV, "l-curve": LCURVE}
 # The cross validation has risen for so long, or the curvature fallen, that the best step is behind us.
 _PATIENCE = 4
 _FEWEST = 8
@@ -53,8 +54,7 @@ class Rule:
         self._curves = [[] for _ in bnorm]
 
     def __call__(self, method, live, taken):
-        done = method.arnorm <= self._rtol * self._reference[live]
-        done |= method.rnorm <= self._rtol * self._bnorm[live]
+        done = self._done(method, live)
         ends = np.where(done, TOLERANCE, 0)
         if self._stop == "discrepancy":
             ends = np.where(method.rnorm <= self._targets[live], DISCREPANCY, ends)
@@ -68,6 +68,15 @@ class Rule:
             turned = [self._has_turned(method.rnorm[i], method.xnorm[i], row, taken) for i, row in enumerate(live)]
             ends = np.where(turned, LCURVE, ends)
         return ends
+
+    def _done(self, method, live):
+        """Whether the tolerance is met; where a misfit is asked for, whether no step will reduce it any more."""
+        gradient, bnorm = self._reference[live], self._bnorm[live]
+        if method.exhausted:
+            return np.ones(live.size, bool)
+        if DISCREPANCY in (self._code, _OF[self._stop]):
+            return method.arnorm * bnorm <= self._rtol * gradient * method.rnorm
+        return (method.arnorm <= self._rtol * gradient) | (method.rnorm <= self._rtol * bnorm)
 
     def _is_behind(self, method, i, row, taken):
         """Whether the least value of the cross validation is some steps old."""

@@ -6,6 +6,8 @@ problem is made diagonal by the generalised singular values of R_A and R_L. Step
 L^H each and some 6 k (m + n + p) more; memory is k (m + n + p).
 """
 
+import math
+
 import numpy as np
 
 from .._arrays import module_of
@@ -35,6 +37,7 @@ class Subspace:
         self._rule, self._targets = rule, np.full(k, np.nan) if targets is None else targets
         self._weights = np.full(k, np.nan) if isinstance(rule, str) else np.broadcast_to(rule, (k,))
         self.rnorm, self.xnorm = norms(R), np.zeros(k)
+        self._bnorm = self.rnorm.copy()
         self._V = adjoint(R)
         self.arnorm = normalise(self._V)
         self._shape, self._bases, self.mismatch = R.shape[1:], None, None
@@ -52,9 +55,11 @@ class Subspace:
         self._A.append(AV)
         self._L.append(LV)
         self._A.project(self._outside)
-        G = self._gradients()
+        G, most = self._gradients()
         self.failed = ~np.isfinite(self.arnorm)
-        self._bases.orthogonalise(G)
+        # At the solution of the small problem the gradient is orthogonal to V: what is not is the adjoint's error.
+        within = [np.linalg.norm(taken) for taken in self._bases.orthogonalise(G)]
+        self.mismatch = np.fmax(self.mismatch, ratio(within, most))
         normalise(G)
         self._V = G
 
@@ -63,7 +68,7 @@ class Subspace:
         self._bases, self._A, self._L = Bases(self._V), _Factor(AV), _Factor(LV)
 
     def _gradients(self):
-        """Solve the small problem of each row, and return the gradients of the large one there."""
+        """Solve the small problem of each row; the gradients of the large one there, and what their terms may be."""
         R, P, weights = self._outside.copy(), [], np.zeros(len(self._outside))
         for j in range(len(R)):
             if not np.isfinite(self._A.columns[j][-1]).all():
@@ -79,6 +84,8 @@ class Subspace:
             R[j] += self._A.Q.combine(j, self._A.data[j] - RA @ z).reshape(self._shape)
             P.append(self._L.Q.combine(j, self._L.triangle(j) @ z))
         G = self._adjoint(R)
+        near = math.sqrt(np.finfo(R.dtype).eps)
+        most = self._A.largest() * (norms(R) + near * self._bnorm)
         if weights.any():
             shape = next(p.shape for p in P if p is not None)
             stack = self._L.empty(len(P), shape)
@@ -86,15 +93,17 @@ class Subspace:
                 stack[j] = 0 if p is None else p
             LP = self._penalty[1](stack)
             G -= LP * columns(weights, LP)
+            sizes = np.array([np.linalg.norm(y) for y in self._ys])
+            most = most + weights * self._L.largest() * (norms(stack) + near * self._L.largest() * sizes)
         found = norms(G)
         self.arnorm = np.where(np.isinf(self.arnorm), np.inf, found)
-        return G
+        return G, most
 
     def _solve(self, j):
         """y in the basis of the row, the weight that the rule finds or None, and the weight used."""
         RA, RL = self._A.triangle(j), self._L.triangle(j)
         # A common scale, so that neither factor drowns in the rounding of the other.
-        scale = np.linalg.norm(RA) / max(np.linalg.norm(RL), 1e-300)
+        scale = (np.linalg.norm(RA) / np.linalg.norm(RL) if RL.any() else 1.0) or 1.0
         Q, R = np.linalg.qr(np.vstack([RA, scale * RL]))
         k = len(R)
         U, c, Wh = np.linalg.svd(Q[:k])
@@ -108,6 +117,11 @@ class Subspace:
         self.rnorm[j], self.xnorm[j] = small.misfit(used), small.size(used) / scale
         return y, None if weight is None else weight * scale**2, used * scale**2
 
+    @property
+    def exhausted(self):
+        """Whether the basis spans all there is."""
+        return self._bases is not None and self._bases.count >= math.prod(self._V.shape[1:])
+
     def answer(self, rows):
         X = taken_rows(self._V, rows)
         for i, j in enumerate(rows):
@@ -120,7 +134,7 @@ class Subspace:
         for part in (self._bases, self._A, self._L):
             if part is not None:
                 part.keep(rows)
-        for name in ("_targets", "_weights", "_calm", "mismatch", *_READ):
+        for name in ("_bnorm", "_targets", "_weights", "_calm", "mismatch", *_READ):
             value = getattr(self, name)
             setattr(self, name, None if value is None else value[rows])
 
@@ -153,6 +167,10 @@ class _Factor:
         """Move what the newest column explains of the data from ``outside``, in place, to ``data``."""
         for j, d in enumerate(self.Q.project_last(outside)):
             self.data[j] = np.append(self.data[j], d)
+
+    def largest(self):
+        """The largest norm of a column, of each row: a bound from below of that of the operator."""
+        return np.array([max(map(np.linalg.norm, own)) for own in self.columns])
 
     def triangle(self, j):
         k = len(self.columns[j])

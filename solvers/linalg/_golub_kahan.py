@@ -132,8 +132,8 @@ def drive(method, judge, X, maxiter, report=None):
             method.step()
         step += 1
         ends = judge(method, live, step)
+        differs[live] = method.mismatch
         if step == 1:
-            differs[live] = method.mismatch
             ends = np.where(method.mismatch > GROSS, NOT_ADJOINT, ends)
         ends = np.where(method.failed, NONFINITE, ends)
         if step >= maxiter:

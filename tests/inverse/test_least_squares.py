@@ -163,14 +163,20 @@ def test_an_image_stays_an_image():
     assert stack.x.shape == (2, 12, 10) and stack.residuals.shape[1] == 2
 
 
+@pytest.mark.parametrize("L", [None, DIFFERENCES])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_wrong_adjoint_is_named(method):
+def test_a_wrong_adjoint_is_named(method, L):
     A, b = problem()
-    for B in (2 * A.T, A.T + 0.05):
+    rng = np.random.default_rng(3)
+    unseen = rng.standard_normal(40)  # what the first step does not see
+    unseen -= b * (unseen @ b) / (b @ b)
+    for B in (2 * A.T, A.T + 0.05, A.T + 0.05 * np.outer(rng.standard_normal(24), unseen)):
         operator = LinearOperator(A.shape, lambda x: A @ x, lambda y, B=B: B @ y, dtype=float)
-        result = least_squares(operator, b, method=method, regularization=0.01, maxiter=100)
+        result = least_squares(operator, b, method=method, regularization=0.01, L=L, maxiter=100)
         assert result.status is Status.NOT_ADJOINT and result.stop_reason == "not_adjoint"
         assert np.isfinite(result.x).all()
+    right = LinearOperator(A.shape, lambda x: A @ x, lambda y: A.T @ y, dtype=float)
+    assert least_squares(right, b, method=method, regularization=0.01, L=L, maxiter=100).converged
 
 
 @pytest.mark.parametrize("method", METHODS)
