@@ -65,7 +65,9 @@ class ParallelBeam(_Tomography):
         The side of a pixel. Integrals are in the unit of this length.
     offset : float
         How far the middle of the detector is off the axis of rotation.
-    dtype : {float64, float32}
+    dtype : {float32, float64}
+        The least precision of a product, which is formed in ``np.result_type(dtype, x.dtype)``: by default the data
+        decide.
 
     Raises
     ------
@@ -102,7 +104,7 @@ class ParallelBeam(_Tomography):
     array([[ 5. ,  7. ,  9. ],
            [ 7.5, 10.5,  3. ]])
     >>> A.H
-    <adjoint of <ParallelBeam from (2, 3) to (2, 3), float64>>
+    <adjoint of <ParallelBeam from (2, 3) to (2, 3), float32>>
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class ParallelBeam(_Tomography):
         detector_spacing: float | None = None,
         pixel_size: float = 1.0,
         offset: float = 0.0,
-        dtype: DTypeLike = np.float64,
+        dtype: DTypeLike = np.float32,
     ):
         shape, dtype = _image_shape(image_shape), _real(dtype)
         self.angles = _angles(angles, math.pi)
@@ -175,7 +177,7 @@ class FanBeam(_Tomography):
     >>> from solvers import inverse
     >>> A = inverse.FanBeam((64, 64), 90, source_distance=100.0, detector_distance=50.0)
     >>> A
-    <FanBeam from (64, 64) to (90, 102), float64>
+    <FanBeam from (64, 64) to (90, 102), float32>
     >>> float((A @ np.ones((64, 64)))[0, 50:52].mean().round(2))
     64.0
     """
@@ -191,7 +193,7 @@ class FanBeam(_Tomography):
         detector_spacing: float | None = None,
         pixel_size: float = 1.0,
         offset: float = 0.0,
-        dtype: DTypeLike = np.float64,
+        dtype: DTypeLike = np.float32,
     ):
         shape, dtype = _image_shape(image_shape), _real(dtype)
         self.angles = _angles(angles, 2 * math.pi)

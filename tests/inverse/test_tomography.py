@@ -125,7 +125,8 @@ def test_what_is_given_is_kept_and_neither_written_nor_shared():
     before = A @ np.eye(4)
     angles[:] = 0
     np.testing.assert_array_equal(A @ np.eye(4), before)
-    assert A.angles.tolist() == [0.5, 1.0] and A.dtype == np.float64
+    assert A.angles.tolist() == [0.5, 1.0]
+    assert (A @ np.eye(4)).dtype == np.float64 and (A @ np.eye(4, dtype=np.float32)).dtype == np.float32
     np.testing.assert_allclose(inverse.ParallelBeam((4, 4), 4).angles, np.arange(4) * np.pi / 4)
     np.testing.assert_allclose(fan((4, 4), 4).angles, np.arange(4) * np.pi / 2)
 
