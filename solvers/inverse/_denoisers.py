@@ -20,7 +20,7 @@ __all__ = ["nlm", "tv"]
 _CHUNK = 10
 
 
-def tv(weight=1.0, *, power=2, image_shape=None, tol=1e-4, maxiter=200):
+def tv(weight=1.0, *, power=2, image_shape=None, tol=1e-3, maxiter=200):
     """Make a denoiser by total variation: ``denoiser(x, sigma)`` minimises ``|u - x|^2 / 2 + w TV(u)``.
 
     Parameters

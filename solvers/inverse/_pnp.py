@@ -27,7 +27,7 @@ __all__ = ["pnp"]
 _FIRST = 5
 # For proximal operators without a noise level: the first level over the last one (measured on MRI, CT and blur).
 _FREE = 25.0
-_STEPS = {"admm": 100, "hqs": 60}
+_STEPS = {"admm": 200, "hqs": 60}
 # Of a data step, relative to its right-hand side; a hundredth of the tolerance asked for, where that is less.
 _RTOL = 1e-6
 
@@ -44,7 +44,7 @@ def pnp(
     rho: float = 1.0,
     n_cg: int = 10,
     x0: ArrayLike | None = None,
-    rtol: float = 1e-3,
+    rtol: float = 1e-4,
     callback=None,
 ) -> InverseResult:
     """Reconstruct with a denoiser as the prior, which is balanced with ``|A x - b|^2 / (2 noise_level^2)``.
@@ -70,16 +70,16 @@ def pnp(
         reconstruction to the noise seen through A, ``noise_level / |A|``, and admm stays at the geometric mean of these
         two; where no noise level is given, hqs begins at 25 times the end.
     n_steps : int, optional
-        Steps at most; by default 60 for hqs and 100 for admm.
+        Steps at most; by default 60 for hqs and 200 for admm.
     rho : float, default 1.0
         How much more than by the noise level the denoiser is trusted.
     n_cg : int, default 10
         Steps of conjugate gradients in a data step, which begins at the last one's answer.
     x0 : array_like, optional
         The start, an image or one for each b; a first reconstruction by default.
-    rtol : float
-        admm, and hqs at one level, end when the image changes by at most this part of its norm, and the two images of
-        admm differ by no more.
+    rtol : float, default 1e-4
+        admm, and hqs at one level, end when the image changes by at most this part of its norm (less where the coupling
+        c, below, is above ``|A|^2``: by that ratio), and the two images of admm differ by no more.
     callback : callable or object with on_chunk, optional
         ``callback(x)`` after each step, or ``on_chunk(step, norm)``. Raising StopIteration ends it.
 
@@ -163,7 +163,7 @@ class _Split:
 
     def set_levels(self, sigmas, n_steps, method, rtol):
         """The sigmas and couplings of all steps, shape (n_steps, k)."""
-        gain = self._gain()
+        gain = self.gain = self._gain()
         noise = self.problem.noise_level
         if sigmas is None:
             noise_seen = (1.0 if noise is None else noise) / np.sqrt(gain)
@@ -212,9 +212,12 @@ class _Split:
             U = U * self._column(self.couplings[step - 1, active] / coupling)
         X = self._data_step(rows, active, coupling, last - U)
         Z = self._denoised(X + U, sigma)
-        differences = (Z - last, X - Z) if has_multipliers and self.rtol >= 0 else (Z - last,)
-        sizes = np.sqrt(inner_rows(Z, Z))
-        change = np.max([np.sqrt(inner_rows(D, D)) for D in differences], axis=0)
+        sizes, change = np.sqrt(inner_rows(Z, Z)), np.sqrt(inner_rows(Z - last, Z - last))
+        if self.rtol >= 0:
+            # A tight coupling holds the image still far from where it belongs.
+            change = change * np.maximum(1, coupling / self.gain[active])
+            if has_multipliers:
+                change = np.maximum(change, np.sqrt(inner_rows(X - Z, X - Z)))
         change = np.divide(change, sizes, out=np.where(change > 0, np.inf, 0.0), where=sizes > 0)
         good = np.isfinite(sizes) & np.isfinite(inner_rows(X, X))
         keep = self._column(good) > 0
