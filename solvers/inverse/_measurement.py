@@ -3,14 +3,16 @@
 import math
 
 import numpy as np
+from scipy.sparse import issparse
 
-from .. import _checks
+from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
+from ..linalg._elsewhere import sent
 from ._normal import solve_normal
 from ._operator import ImagingOperator, _applied, as_imaging_operator, stack_of
 
-__all__ = ["Measurement"]
+__all__ = ["Measurement", "there"]
 
 
 class Measurement:
@@ -39,7 +41,7 @@ class Measurement:
     """
 
     def __init__(self, A, b, noise_level, kernels, prior=None):
-        A = as_imaging_operator(A)
+        A = as_imaging_operator(there(A, kernels))
         if prior is not None:
             _match(A, prior)
         self.leave, b = leaving(b), _checks.finite("b", _checks.real_array("b", enter("b", b)))
@@ -80,6 +82,12 @@ class Measurement:
         """The same for samples, shape (n_samples, k, *image_shape)."""
         xp = module_of(S)
         return self.leave(xp.stack([self._form(X, self.A.image_shape) for X in S]))
+
+
+def there(A, kernels, name="A"):
+    """A matrix goes where the work is done; an operator works on what it gets."""
+    is_matrix = isinstance(A, np.ndarray) or issparse(A)
+    return sent(name, A) if is_matrix and kernels is not _backend.kernels("cpu") else A
 
 
 class _RealData(ImagingOperator):

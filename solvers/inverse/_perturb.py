@@ -26,7 +26,7 @@ def perturbed_solutions(problem, batch, prior, maxiter, rtol):
     noise = lambda shape: xp.asarray(normals(batch.generators, shape, problem.dtype))
     E, shape = sigma * noise(problem.A.data_shape), problem.A.image_shape
     if hasattr(prior, "penalty"):
-        L, mean = prior.penalty(shape), prior.centre(E, shape, problem.dtype)
+        L, mean = prior.penalty(E, shape), prior.centre(E, shape, problem.dtype)
         W = _applied(L, L.adjoint_stack, noise(L.data_shape))
         system = {"more": prior.precision_product}
         adjoint, colour = problem.adjoint, lambda Z: Z

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._arrays import module_of
 
-__all__ = ["data_of", "dense_of", "mixture_posterior"]
+__all__ = ["data_of", "dense_of", "host_array", "mixture_posterior"]
 
 
 def mixture_posterior(prior, problem, j):
@@ -42,14 +42,15 @@ def dense_of(problem):
     """The matrix of the operator, shape (m, n), on the host: the data of each unit image."""
     xp, n = module_of(problem.B), math.prod(problem.A.image_shape)
     unit = xp.eye(n, dtype=problem.dtype).reshape(n, *problem.A.image_shape)
-    return _on_host(problem.forward(unit).reshape(n, -1).T)
+    return host_array(problem.forward(unit).reshape(n, -1).T)
 
 
 def data_of(problem, j):
     """Data set j, shape (m,), on the host."""
-    return _on_host(problem.B[j].ravel())
+    return host_array(problem.B[j].ravel())
 
 
-def _on_host(array):
+def host_array(array):
+    """In double precision."""
     array = array.get() if hasattr(array, "get") else array
     return np.ascontiguousarray(array, dtype=np.result_type(array.dtype, np.float64))

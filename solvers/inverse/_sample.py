@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import ended, told
 from .._place import at, inner_rows
 from .._result import Status
 from ._dds import admm_tv_step, cg_step, own_step
@@ -178,7 +179,8 @@ def sample(
             start = (_start(problem, x0, kernels), _checks.positive("scale", scale))
             report = _reporter(callback, batch)
             X, outcome = walk(problem, batch, source, step, (sigmas, rule, eta), start, report)
-        return batch.result(X, outcome, method=method, backend=backend, seconds=time.perf_counter() - began)
+        result = batch.result(X, outcome, method=method, backend=backend, seconds=time.perf_counter() - began)
+    return ended(callback, result)
 
 
 class _Batch:
@@ -214,7 +216,7 @@ class _Batch:
         return InverseResult(
             problem.image_of(mean),
             samples=self.samples(X),
-            std=problem.image_of(S.std(axis=0, ddof=1)) if self.n_samples > 1 else None,
+            std=problem.image_of(_deviation(S, mean)) if self.n_samples > 1 else None,
             n_denoiser=outcome.calls,
             stop_reason=outcome.reason,
             status=one((outcome.status,) * self.k),
@@ -226,6 +228,11 @@ class _Batch:
             extra={"posterior": one(outcome.posterior)} if outcome.posterior else {},
             **fields,
         )
+
+
+def _deviation(S, mean):
+    xp = module_of(S)
+    return xp.sqrt((xp.abs(S - mean) ** 2).sum(axis=0) / (len(S) - 1))
 
 
 def _exact(problem, prior, batch):
@@ -309,15 +316,4 @@ def _reporter(callback, batch):
     """A function (step, norms, X) -> stop?, or None."""
     if callback is None:
         return None
-
-    def report(step, norms, X):
-        try:
-            if hasattr(callback, "on_chunk"):
-                callback.on_chunk(step, float(batch.spread(norms).max()))
-            else:
-                callback(batch.samples(X.copy()))
-        except StopIteration:
-            return True
-        return False
-
-    return report
+    return lambda step, norms, X: told(callback, step, batch.spread(norms).max(), lambda: batch.samples(X.copy()))

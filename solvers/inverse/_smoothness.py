@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
-from .._arrays import enter, leaving, module_of
+from .._arrays import enter, kinds, leaving, module_of
 from .._errors import InvalidInput
 from .._place import at
-from ._measurement import Measurement
+from ._measurement import Measurement, there
 from ._normal import solve_normal
 from ._operator import ImagingOperator, _applied, as_imaging_operator
-from ._posterior import data_of, dense_of
+from ._posterior import data_of, dense_of, host_array
 from ._priors import Gaussian
 from ._tweedie import host_operator, images_of, on_host
 
@@ -49,7 +49,8 @@ class Smoothness:
     """
 
     def __init__(self, L, mean: ArrayLike = 0.0):
-        self.L = as_imaging_operator(L, "L")
+        L = enter("L", L)
+        self.L, self._given, self._sent = as_imaging_operator(L, "L"), L, None
         self.mean = np.array(_checks.finite("mean", on_host("mean", mean)))
         self.image_shape = self.mean.shape or self.L.image_shape
         if math.prod(self.image_shape) != self.L.shape[1]:
@@ -115,8 +116,8 @@ class Smoothness:
         """For samplers: the posterior for data set j of a ``Measurement``."""
         dense, y = dense_of(problem) / problem.noise_level, data_of(problem, j) / problem.noise_level
         centre = np.broadcast_to(self.mean, self.image_shape).ravel()
-        unit = np.eye(len(centre), dtype=dense.dtype).reshape(-1, *problem.A.image_shape)
-        precision = dense.conj().T @ dense + self.precision_product(unit).reshape(len(unit), -1).T
+        unit = module_of(problem.B).eye(len(centre), dtype=dense.dtype).reshape(-1, *problem.A.image_shape)
+        precision = dense.conj().T @ dense + host_array(self.precision_product(unit).reshape(len(unit), -1).T)
         values, vectors = np.linalg.eigh(precision)
         if not values[0] > 1e-13 * values[-1]:
             raise InvalidInput("`A` must see what `L` does not penalise; their common null space has no posterior.")
@@ -127,23 +128,28 @@ class Smoothness:
     def tweedie(self, X, sigma):
         """For samplers: E[x0 | x] of a stack, and a function for the products with Cov[x0 | x]."""
         shape = X.shape[1:]
-        L = self.penalty(shape)
+        L = self.penalty(X, shape)
         options = {"shift": 1 / sigma**2, "maxiter": _MAXITER, "rtol": _RTOL}
         centre = self.centre(X, shape, X.dtype)
         change, _, _ = solve_normal(L, (X - centre) / sigma**2, **options)
         return centre + change, lambda V: solve_normal(L, V, **options)[0]
 
     def precision_product(self, X):
-        """L^H L x for a stack."""
-        L = self.penalty(X.shape[1:])
+        """For samplers: L^H L x for a stack."""
+        L = self.penalty(X, X.shape[1:])
         return _applied(L, L.adjoint_stack, _applied(L, L.forward_stack, X))
 
-    def penalty(self, shape):
-        """L as an operator from images of this shape."""
-        return self.L if self.L.image_shape == shape else _Reshaped(self.L, shape)
+    def penalty(self, like, shape):
+        """For samplers: L as an operator from images of this shape, where an array lives."""
+        L = self.L
+        if kinds[type(like)] == "gpu":
+            if self._sent is None:
+                self._sent = as_imaging_operator(there(self._given, _backend.kernels("gpu"), "L"), "L")
+            L = self._sent
+        return L if L.image_shape == shape else _Reshaped(L, shape)
 
     def centre(self, like, shape, dtype):
-        """The mean as a stack of one, where an array lives."""
+        """For samplers: the mean as a stack of one, where an array lives."""
         mean = np.broadcast_to(self.mean.reshape(shape) if self.mean.ndim else self.mean, shape)
         return module_of(like).asarray(mean.astype(dtype)).reshape(1, *shape)
 

@@ -68,7 +68,7 @@ class Tweedie:
 
     def _summed(self, terms, shape):
         """The sum over the components, each with its share and at its rows."""
-        out = module_of(terms[0]).zeros(shape, np.result_type(*terms))
+        out = module_of(terms[0]).zeros(shape, np.result_type(*(term.dtype for term in terms)))
         for rows, share, term in zip(self._members, self._shares, terms, strict=True):
             out[rows] += share * term
         return out

@@ -213,7 +213,7 @@ def test_tomographed_digits_come_near_the_exact_mean(data, monkeypatch):
     best = np.mean([(p.mean - image) ** 2 for p, image in zip(exact.posterior, case.image, strict=True)])
     for method in ("exact", "mmps", "dds"):
         error = np.mean((inverse.sample(case.A, case.b, method=method, **options).x - case.image) ** 2)
-        assert error <= 1.1 * best
+        assert error <= (1.2 if method == "dds" else 1.1) * best
 
 
 def test_single_precision_and_complex_images_stay():
