@@ -66,14 +66,21 @@ def inner(x, y):
         return float((x * y).sum(dtype=np.float64))
 
 
+# From so many entries on, a pass over memory costs more than a call for each row.
+_LONG = 2000
+
+
 def inner_rows(x, y):
     """Re <x, y> of each pair of rows, accumulated in float64, on the host.
 
-    The product is formed in float64 before it is summed: a sum that casts goes through a buffer, whose borders, and so
-    the last bits, depend on how many rows there are.
+    The last bits do not depend on how many rows there are: short products are formed in float64 before they are summed,
+    as a sum that casts goes through a buffer, whose borders are those of the whole stack.
     """
     xp, size = module_of(x), math.prod(x.shape[1:])
     x, y = (xp.ascontiguousarray(a).reshape(len(a), size) for a in (x, y))
+    if xp is np and size >= _LONG and x.dtype == y.dtype:
+        inner_of = _backend.kernels("cpu").inner
+        return np.array([inner_of(a, b).real for a, b in zip(x, y, strict=True)], float)
     if x.dtype.kind == "c":
         x, y = (a.view(a.real.dtype) for a in (x, y))
     with np.errstate(all="ignore"):  # what is not finite shows in the sum

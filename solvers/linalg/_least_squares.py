@@ -144,15 +144,14 @@ class _Problem:
             return np.where(self._trivial[live], _EXACT, ends)
         demands, bnorm = self.demands, self.bnorm[live]
         r, Ar, a, x = method.rnorm, method.arnorm, method.anorm, method.xnorm
-        tests = (
-            (r <= demands.btol * bnorm + demands.atol * a * x, 1),
-            (Ar <= demands.atol * a * r, 2),
-            ((demands.conlim > 0) & (method.acond >= demands.conlim), 3),
-            (r <= self.eps / 2 * (bnorm + a * x), 4),
-            (Ar <= self.eps / 2 * a * r, 5),
-            (method.acond >= 2 / self.eps, 6),
-        )
-        return np.select([test for test, _ in tests], [code for _, code in tests], 0)
+        ends = np.zeros(live.size, int)
+        ends[method.acond >= 2 / self.eps] = 6
+        ends[Ar <= self.eps / 2 * a * r] = 5
+        ends[r <= self.eps / 2 * (bnorm + a * x)] = 4
+        ends[method.acond >= (demands.conlim or np.inf)] = 3
+        ends[Ar <= demands.atol * a * r] = 2
+        ends[r <= demands.btol * bnorm + demands.atol * a * x] = 1
+        return ends
 
     def _report(self):
         if self.observer is None:
