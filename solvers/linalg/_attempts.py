@@ -19,6 +19,7 @@ from ._bicgstab import bicgstab
 from ._cg import cg
 from ._direct import Failed
 from ._gmres import gmres
+from ._grid_operator import grid_shape
 from ._minres import minres
 from ._multigrid import MultigridPreconditioner
 from ._null_space import null_space_of_sparse
@@ -94,6 +95,9 @@ class Case:
             self.matrix = None if plain else analyse(A)
             if is_matrix(A) and self.matrix.explicit:
                 A = PreparedOperator(self.matrix, A)
+        rows = self.n if self.matrix is not None else len(checked)
+        if grid is not None and math.prod(grid_shape(grid)) != rows:
+            raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {rows}, got {grid!r}.")
         self.A = A
         self.columns = max(1, checked.shape[1]) if checked.ndim == 2 else 1
         dtype = None if self.matrix is None else self.matrix.dtype
@@ -221,6 +225,8 @@ def _failure(case, result):
     statuses = result.status if isinstance(result.status, tuple) else (result.status,)
     if Status.BREAKDOWN in statuses:
         return Status.BREAKDOWN
+    if Status.STAGNATED not in statuses:
+        return None
     beyond = np.ravel(result.residual) > case.rounding(result.x)
     return Status.STAGNATED if any(s is Status.STAGNATED and more for s, more in zip(statuses, beyond)) else None
 

@@ -78,7 +78,13 @@ def sparse_lu(A, hermitian):
         raise Failed(Status.BREAKDOWN, "its factors did not fit in memory") from None
     except (RuntimeError, ValueError) as error:
         raise Failed(Status.BREAKDOWN, str(error).strip().rstrip(".").lower()[:80]) from None
-    return factor.solve
+
+    def solve(r):
+        if r.dtype.kind == "c" and A.dtype.kind != "c":
+            return factor.solve(np.ascontiguousarray(r.real)) + 1j * factor.solve(np.ascontiguousarray(r.imag))
+        return factor.solve(r)
+
+    return solve
 
 
 class Range:

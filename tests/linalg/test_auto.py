@@ -93,6 +93,8 @@ def test_matrices_that_are_not_hermitian_are_solved():
     for form, method in ((A, "auto"), (A.toarray(), "auto"), (operator, "auto"), (A, "ilu"), (A, "bicgstab")):
         result = linalg.solve(form, b, method=method)
         assert result.converged and misfit(A, result.x, b) <= 1e-8
+    turned = linalg.solve(A, 1j * b)
+    assert turned.converged and misfit(A, turned.x, 1j * b) <= 1e-8
 
 
 def test_walls_all_around_are_solved_in_the_range():
@@ -174,6 +176,8 @@ def test_what_cannot_be_done_is_one_sentence():
         linalg.solve(A, noise(64), method="learned")
     with pytest.raises(ValueError, match="`method` must be one of"):
         linalg.solve(A, noise(64), method="magic")
+    with pytest.raises(ValueError, match="`grid` must have as many cells"):
+        linalg.solve(A, noise(64), grid=(8, 9))
     with pytest.raises(ValueError, match="`rtol` must be >= 0"):
         linalg.solve(A, noise(64), rtol=-1.0)
     with pytest.raises(ValueError, match="`b` must have shape"):
