@@ -95,7 +95,9 @@ class Case:
             self.matrix = None if plain else analyse(A)
             if is_matrix(A) and self.matrix.explicit:
                 A = PreparedOperator(self.matrix, A)
-        rows = self.n if self.matrix is not None else len(checked)
+        if checked.ndim == 0:
+            raise InvalidInput("`b` must have shape (n,) or (n, k), got a single number.")
+        rows = self.n if self.matrix is not None else checked.shape[0]
         if grid is not None and math.prod(grid_shape(grid)) != rows:
             raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {rows}, got {grid!r}.")
         self.A = A

@@ -180,8 +180,9 @@ def test_what_cannot_be_done_is_one_sentence():
         linalg.solve(A, noise(64), grid=(8, 9))
     with pytest.raises(ValueError, match="`rtol` must be >= 0"):
         linalg.solve(A, noise(64), rtol=-1.0)
-    with pytest.raises(ValueError, match="`b` must have shape"):
-        linalg.solve(A, noise(63))
+    for form, b in ((A, noise(63)), (A, 3.0), (lambda v: v, 3.0)):
+        with pytest.raises(ValueError, match="`b` must have shape"):
+            linalg.solve(form, b)
 
 
 def test_entries_that_are_not_finite_are_named():
