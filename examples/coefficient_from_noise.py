@@ -1,4 +1,7 @@
-"""The coefficients of an equation, and its source, from values of the solution with 5 % noise.
+"""Coefficients and a source from noisy values of the solution
+===========================================================
+
+The coefficients of an equation, and its source, from values of the solution with 5 % noise.
 
 a u_xx + b u_yy + c u = f: given u with noise and f, what are a, b and c? And given u with noise alone, what is Delta u?
 """

@@ -1,4 +1,7 @@
-"""The colours of one picture for another: each pixel goes to the mean of where entropic transport sends its colour.
+"""The colours of one picture for another
+======================================
+
+The colours of one picture for another: each pixel goes to the mean of where entropic transport sends its colour.
 
 Both pictures are painted here; draws them, and the first in the colours of the second.
 """

@@ -1,4 +1,7 @@
-"""Change one import: the same code, with iterations, a true residual and named failures in the answer.
+"""In the place of SciPy: one import
+=================================
+
+Change one import: the same code, with iterations, a true residual and named failures in the answer.
 
 Draws the convergence of four methods on one system, and of conjugate gradients where it must fail.
 """

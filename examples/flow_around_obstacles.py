@@ -1,4 +1,6 @@
-"""The pressure that leads a wind around obstacles, and how fast each preconditioner finds it."""
+"""The pressure of a wind around obstacles, and how fast each preconditioner finds it
+==================================================================================
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +13,7 @@ Y, X = (np.mgrid[:ny, :nx] + 0.5) / ny
 balls = (0.3, 0.5, 0.14), (0.72, 0.8, 0.11), (0.42, 1.25, 0.17), (0.8, 1.55, 0.09)
 fluid = np.all([(Y - y) ** 2 + (X - x) ** 2 >= radius**2 for y, x, radius in balls], axis=0)
 
-# The wind blows from left to right through all faces between fluid cells: walls below and above, inflow on the left,
-# and on the right the pressure is zero, half a cell away.
+# Inflow on the left; walls below, above and around the balls; on the right the pressure is zero, half a cell away.
 open_y, open_x = (fluid[1:] & fluid[:-1]) * 1.0, (fluid[:, 1:] & fluid[:, :-1]) * 1.0
 wind = np.pad(open_x, ((0, 0), (1, 1)), constant_values=1.0)
 outlet = 2.0 * (np.arange(nx) == nx - 1) * fluid

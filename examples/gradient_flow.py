@@ -1,4 +1,8 @@
-"""Points that flow along the gradient of the Sinkhorn divergence: a ring becomes two moons."""
+"""Points that flow: the Sinkhorn divergence
+=========================================
+
+Points that flow along the gradient of the Sinkhorn divergence: a ring becomes two moons.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,7 @@
-"""A simulation solves the same matrix again and again: prepare it once, start from the last step.
+"""The same matrix again and again
+===============================
+
+A simulation solves the same matrix again and again: prepare it once, start from the last step.
 
 Implicit Euler for the heat equation on a square with a moving source; draws the temperature and the
 iterations of every step, with and without the warm start.

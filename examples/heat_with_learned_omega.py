@@ -1,4 +1,7 @@
-"""A simulation whose matrix changes in every step: the solver's omega is learned from nothing but iteration counts.
+"""Omega learned from iteration counts
+===================================
+
+A simulation whose matrix changes in every step: the solver's omega is learned from nothing but iteration counts.
 
 Crank-Nicolson for the heat equation with a diffusion that comes and goes; draws the omegas that were chosen, and the
 regret: the iterations beyond those of the best single omega, which one only knows afterwards.

@@ -1,4 +1,8 @@
-"""Delta u = f with u = sin 100x sin 100y, to ten digits; and with noise in f, with an error bar at every point."""
+"""An equation whose solution oscillates
+=====================================
+
+Delta u = f with u = sin 100x sin 100y, to ten digits; and with noise in f, with an error bar at every point.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,7 @@
-"""Many right-hand sides in one call: the potentials of 24 electrodes in a disc of uneven conductivity.
+"""Many right-hand sides
+=====================
+
+Many right-hand sides in one call: the potentials of 24 electrodes in a disc of uneven conductivity.
 
 Each column stops on its own; draws three of the potentials and the iterations of every column.
 """

@@ -1,4 +1,7 @@
-"""Two clouds of points, each with outliers that the other does not have: balanced, unbalanced and partial transport.
+"""Clouds with outliers: balanced, unbalanced, partial
+===================================================
+
+Two clouds of points, each with outliers that the other does not have: balanced, unbalanced and partial transport.
 
 Balanced transport sends every outlier somewhere; a price on the marginals, or a given mass, leaves them where they are.
 """

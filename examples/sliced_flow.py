@@ -1,4 +1,8 @@
-"""Points that flow down the gradient of the sliced Wasserstein distance: a torus becomes a chair."""
+"""Points that flow: the sliced distance
+=====================================
+
+Points that flow down the gradient of the sliced Wasserstein distance: a torus becomes a chair.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

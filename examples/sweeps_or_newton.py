@@ -1,4 +1,8 @@
-"""Sweeps, over-relaxed sweeps and Newton steps on one assignment problem: the marginal error of each over its steps."""
+"""Sweeps, over-relaxed sweeps, Newton steps
+=========================================
+
+Sweeps, over-relaxed sweeps and Newton steps on one assignment problem: the marginal error of each over its steps.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
