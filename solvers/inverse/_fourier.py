@@ -208,7 +208,7 @@ class Blur(ImagingOperator):
     def _folded(self, Z):
         """The adjoint of ``_continued``: the margins are added to the pixels that they mirror."""
         if self.boundary == "reflect":
-            for inner, outer in reversed(self._mirrors()):
+            for inner, outer in self._mirrors():
                 Z[inner] += Z[outer]
         return self._cropped(Z)
 

@@ -1,12 +1,14 @@
 """MRI, blur, inpainting, downsampling and gradients: what they do, their true adjoints, and compositions."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.transform import iradon, radon
 
 from solvers import InvalidInput, inverse
 
@@ -192,6 +194,24 @@ def test_a_wrong_adjoint_is_found():
         inverse.check_adjoint(Unfiltered(lambda y: y * np.nan))
     assert inverse.check_adjoint(np.zeros((2, 3))) == 0.0
     assert inverse.check_adjoint(numbers(np.random.default_rng(0), (4, 3))) <= 1e-15
+
+
+def test_the_back_projection_of_scikit_image_is_not_the_adjoint():
+    angles = np.arange(0, 180, 30.0)
+
+    class Radon:
+        shape, dtype = (16 * 6, 16 * 16), np.dtype(float)
+
+        def matvec(self, x):
+            return radon(x.reshape(16, 16), angles, circle=True).ravel()
+
+        def rmatvec(self, y):
+            return iradon(y.reshape(16, 6), angles, filter_name=None, circle=True).ravel()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the image is not zero outside of the circle
+        with pytest.raises(InvalidInput, match="true adjoint"):
+            inverse.check_adjoint(Radon(), rng=0)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ def test_every_coupling_leads_to_the_minimum(A):
     np.testing.assert_allclose(again, images[0], atol=1e-3)
 
 
+def test_a_coupling_that_holds_the_image_still_is_no_convergence():
+    A = inverse.Blur(np.ones((3, 3)) / 9, (8, 8))
+    b = A @ np.kron(np.eye(2), np.ones((4, 4)))
+    res = inverse.pnp(A, b, inverse.tv(0.05), sigmas=0.02, noise_level=1.0, n_steps=40)
+    assert res.status is Status.MAXITER and res.stop_reason == "maxiter" and res.residuals[-1] > res.threshold
+
+
 def test_hqs_comes_near_the_minimum_down_its_schedule():
     A = inverse.Blur(np.ones((3, 3)) / 9, (12, 12))
     b = A @ np.kron(np.eye(2), np.ones((6, 6))) + 0.02 * numbers(5, (12, 12))
