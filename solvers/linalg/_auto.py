@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
-from ._attempts import ATTEMPTS, Case
+from ._attempts import ATTEMPTS
+from ._case import Case
 from ._direct import Failed
 from ._plan import plan
 from ._result import LinearResult

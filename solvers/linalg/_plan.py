@@ -4,7 +4,7 @@ import math
 
 from .._result import Status
 from . import _choice
-from ._attempts import Watch
+from ._case import Watch
 
 __all__ = ["plan"]
 
