@@ -7,6 +7,7 @@ import pyamg
 import pytest
 import scipy.sparse.linalg as scipy_linalg
 from scipy import sparse
+from solvers.benchmarks.families import family
 
 import solvers
 from solvers import InvalidInput, linalg
@@ -109,6 +110,18 @@ def test_any_krylov_method_takes_it(module, solve):
 def test_iterations_hardly_grow_with_the_grid():
     counts = [linalg.cg(A, right(A.shape[0]), M=linalg.amg(A)).iterations for A in (poisson(40, 40), poisson(160, 160))]
     assert max(counts) <= 10
+
+
+def test_a_diagonal_that_varies_does_not_slow_the_default_down():
+    """Chebyshev's polynomial in A alone takes many times the iterations there."""
+    A = family("lognormal", 64).matrix
+    M, b = linalg.amg(A), right(A.shape[0])
+    assert M.smoother == "chebyshev_jacobi" and iterations(A, b, M) <= 20
+    assert linalg.cg(A, b, M=linalg.amg(A, smoother="chebyshev"), maxiter=60).iterations == 60
+    A = family("lognormal", 24).matrix
+    M = linalg.amg(A)
+    P = np.stack([M @ e for e in np.eye(A.shape[0])], axis=1)
+    assert np.abs(P - P.T).max() <= 1e-13 * np.abs(P).max() and np.linalg.eigvalsh(P).min() > 0
 
 
 def test_candidates_near_the_null_space_are_passed_through():
