@@ -38,8 +38,8 @@ class Status(StrEnum):
         "use another method, another `x0`, or another `M`."
     )
     NONFINITE = "nonfinite", (
-        "A NaN or an infinity came up in a product with `A` or `M`, or from `model`; look for it there, or rescale the "
-        "system."
+        "A NaN or an infinity came up in a product with `A` or `M`, or from `model` or `denoiser`; look for it there, "
+        "or rescale the system."
     )
     DIVERGED = "diverged", (
         "The residual grew without bound: this iteration does not converge for this matrix; lower `omega`, or use cg, "

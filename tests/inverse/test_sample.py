@@ -157,6 +157,18 @@ def test_perturb_and_optimise_has_the_exact_moments():
     assert inverse.sample(A, b, **options, n_cg=1).status is Status.MAXITER
 
 
+def test_perturb_and_optimise_of_complex_images():
+    A, b, _ = small(True)
+    root = small(True, shape=(6,), m=6)[0]
+    prior = inverse.Gaussian(np.ones(6) + 1j, root @ root.conj().T)
+    truth = prior.posterior(A, b, noise_level=0.3)
+    res = inverse.sample(A, b, prior=prior, noise_level=0.3, method="gaussian", n_samples=4000, rng=0, rtol=1e-8)
+    D = res.samples - truth.mean
+    np.testing.assert_allclose(res.x, truth.mean, atol=5 * truth.std.max() / 60)
+    np.testing.assert_allclose(D.T @ D.conj() / 4000, truth.covariance, atol=0.08 * np.abs(truth.covariance).max())
+    assert np.abs(D.T @ D).max() / 4000 < 0.08 * np.abs(truth.covariance).max()  # circular
+
+
 def test_gaussian_samples_of_a_scan_take_few_iterations():
     case = cases.smooth_field(size=16)
     res = inverse.sample(
