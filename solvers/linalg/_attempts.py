@@ -130,11 +130,10 @@ def _learned(case, most):
 
 
 def _amg(case, most):
-    # Jacobi's weights follow the diagonal: where coefficients jump, Chebyshev's take ten times the iterations.
     A = case.A if case.backend == "gpu" else case.host
     classical = case.backend == "cpu" and case.dtype.kind != "c" and case.facts.diffusive
     kind = "ruge_stuben" if classical else "smoothed_aggregation"
-    return case.cg(_made(amg, A, kind=kind, smoother="jacobi"), most)
+    return case.cg(_made(amg, A, kind=kind), most)
 
 
 def _ic(case, most):

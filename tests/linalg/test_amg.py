@@ -114,11 +114,11 @@ def test_iterations_hardly_grow_with_the_grid():
 
 def test_a_diagonal_that_varies_does_not_slow_the_default_down():
     """Chebyshev's polynomial in A alone takes many times the iterations there."""
-    A = family("lognormal", 64).matrix
+    A = family("lognormal", 64).A
     M, b = linalg.amg(A), right(A.shape[0])
     assert M.smoother == "chebyshev_jacobi" and iterations(A, b, M) <= 20
     assert linalg.cg(A, b, M=linalg.amg(A, smoother="chebyshev"), maxiter=60).iterations == 60
-    A = family("lognormal", 24).matrix
+    A = family("lognormal", 24).A
     M = linalg.amg(A)
     P = np.stack([M @ e for e in np.eye(A.shape[0])], axis=1)
     assert np.abs(P - P.T).max() <= 1e-13 * np.abs(P).max() and np.linalg.eigvalsh(P).min() > 0
