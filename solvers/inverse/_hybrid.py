@@ -19,8 +19,9 @@ from ._weights import Small, choose
 
 __all__ = ["Bases", "Hybrid", "settle"]
 
-# The weight is settled when the solution has changed by less than this in so many steps running.
-_CHANGE, _STEPS = 0.005, 3
+# The weight is settled when the solution has changed by less than this in so many steps running, and the misfit has not
+# fallen below this share of the last: without noise it would go on falling.
+_CHANGE, _STEPS, _STEADY = 0.005, 3, 0.9
 
 
 class Bases:
@@ -152,8 +153,8 @@ class Hybrid:
         weight = self._weights[j] if not isinstance(self._rule, str) else choose(small, self._rule, self._targets[j])
         used = 0.0 if weight is None else weight
         y = Qh.T @ small.y(used)
-        settle(self, j, y, weight)
-        self.rnorm[j], self.xnorm[j] = small.misfit(used), np.linalg.norm(y)
+        settle(self, j, y, weight, small.misfit(used))
+        self.xnorm[j] = np.linalg.norm(y)
         self.arnorm[j] = self._process.alpha[j] * beta[-1] * abs(y[-1])
 
     @property
@@ -179,11 +180,13 @@ class Hybrid:
 _READ = ("rnorm", "xnorm", "arnorm", "failed", "weight", "settled")
 
 
-def settle(method, j, y, weight):
-    """Note the new solution of a row in its orthonormal basis, and whether it still changes."""
+def settle(method, j, y, weight, misfit):
+    """Note the new solution of a row in its orthonormal basis, its misfit, and whether they still change."""
     last = np.zeros_like(y)
     last[: len(method._ys[j])] = method._ys[j]
     calm = weight is not None and np.linalg.norm(y - last) <= _CHANGE * np.linalg.norm(y)
+    calm = calm and misfit >= _STEADY * method.rnorm[j]
+    method.rnorm[j] = misfit
     method._calm[j] = method._calm[j] + 1 if calm else 0
     method._ys[j], method.weight[j] = y, np.nan if weight is None else weight
     method.settled[j] = method._calm[j] >= _STEPS

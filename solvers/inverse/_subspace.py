@@ -75,8 +75,7 @@ class Subspace:
                 self.arnorm[j] = np.inf
                 P.append(None)
                 continue
-            y, weight, used = self._solve(j)
-            settle(self, j, y, weight)
+            y, used = self._solve(j)
             along = self._bases.count <= _FIRST and isinstance(self._rule, str)
             weights[j] = 0.0 if along else used
             RA = self._A.triangle(j)
@@ -100,7 +99,7 @@ class Subspace:
         return G, most
 
     def _solve(self, j):
-        """y in the basis of the row, the weight that the rule finds or None, and the weight used."""
+        """y in the basis of the row, and the weight used: that of the rule, or 0 as long as it finds none."""
         RA, RL = self._A.triangle(j), self._L.triangle(j)
         # A common scale, so that neither factor drowns in the rounding of the other.
         scale = (np.linalg.norm(RA) / np.linalg.norm(RL) if RL.any() else 1.0) or 1.0
@@ -114,8 +113,9 @@ class Subspace:
             weight = choose(small, self._rule, self._targets[j])
         used = 0.0 if weight is None else weight
         y = np.linalg.lstsq(R, Wh.conj().T @ small.y(used), rcond=None)[0]
-        self.rnorm[j], self.xnorm[j] = small.misfit(used), small.size(used) / scale
-        return y, None if weight is None else weight * scale**2, used * scale**2
+        self.xnorm[j] = small.size(used) / scale
+        settle(self, j, y, None if weight is None else weight * scale**2, small.misfit(used))
+        return y, used * scale**2
 
     @property
     def exhausted(self):

@@ -170,11 +170,12 @@ def test_a_wrong_adjoint_is_named(method, L):
     rng = np.random.default_rng(3)
     unseen = rng.standard_normal(40)  # what the first step does not see
     unseen -= b * (unseen @ b) / (b @ b)
-    for B in (2 * A.T, A.T + 0.05, A.T + 0.05 * np.outer(rng.standard_normal(24), unseen)):
+    wrong = 2 * A.T, A.T + 0.05, A.T + 0.05 * np.outer(rng.standard_normal(24), unseen)
+    for B in wrong:
         operator = LinearOperator(A.shape, lambda x: A @ x, lambda y, B=B: B @ y, dtype=float)
         result = least_squares(operator, b, method=method, regularization=0.01, L=L, maxiter=100)
         assert result.status is Status.NOT_ADJOINT and result.stop_reason == "not_adjoint"
-        assert np.isfinite(result.x).all()
+        assert np.isfinite(result.x).all() and (B is not wrong[0] or result.iterations == 1)
     right = LinearOperator(A.shape, lambda x: A @ x, lambda y: A.T @ y, dtype=float)
     assert least_squares(right, b, method=method, regularization=0.01, L=L, maxiter=100).converged
 
@@ -185,6 +186,16 @@ def test_no_nan_comes_out(method):
     A[3, 5] = np.nan
     result = least_squares(A, b, method=method)
     assert result.status is Status.NONFINITE and not result.x.any() and np.isfinite(result.residual)
+
+
+@pytest.mark.parametrize("options", [{}, {"stop": "l-curve"}, {"regularization": "gcv"}, {"stop": "gcv"}])
+def test_exact_data_are_solved_and_no_data_give_zero(options):
+    A, _ = problem(condition=3.0)
+    x = np.linspace(-1, 1, 24)
+    near = 0.02 if "regularization" in options else 1e-4  # the rule puts some weight on any penalty
+    np.testing.assert_allclose(least_squares(A, A @ x, **options).x, x, atol=near)
+    none = least_squares(A, np.zeros(40), x0=x, **options)
+    assert not none.x.any() and none.converged and none.iterations == 0
 
 
 def test_noise_that_no_x_explains_is_said():
