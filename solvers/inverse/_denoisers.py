@@ -42,7 +42,7 @@ def tv(weight=1.0, *, power=2, image_shape=None, tol=1e-3, maxiter=200):
     -------
     callable
         ``denoiser(x, sigma)`` for stacks x of shape (k, *image_shape), of up to three axes; ``denoiser.proximal`` says
-        that it is a proximal operator.
+        whether it is the proximal operator of sigma^2 times a function, as it is with power 2.
 
     Notes
     -----
@@ -69,7 +69,7 @@ def tv(weight=1.0, *, power=2, image_shape=None, tol=1e-3, maxiter=200):
             raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
         return _proximal(images, weight * float(sigma) ** int(power), tol, maxiter).reshape(x.shape)
 
-    denoiser.proximal = True
+    denoiser.proximal = power == "2"
     return denoiser
 
 

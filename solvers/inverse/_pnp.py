@@ -62,13 +62,13 @@ def pnp(
         The alternating direction method of multipliers, at one level, or half-quadratic splitting down a schedule;
         "auto" is admm for proximal operators and hqs for others.
     noise_level : float, optional
-        The standard deviation of an entry of the noise in b. Without it, it is taken from the last of ``sigmas``; with
-        a proximal operator and neither, it is 1.
+        The standard deviation of an entry of the noise in b. Without it, it is 1 for a proximal operator; for others it
+        is what corresponds to the last of ``sigmas``.
     sigmas : float, pair (start, end), or sequence, optional
         The levels that the denoiser is told: one for all steps, levels from start to end with equal ratios, or one for
         each step (``n_steps`` is then their number). By default, hqs goes from the root mean square of a first
         reconstruction to the noise seen through A, ``noise_level / |A|``, and admm stays at the geometric mean of these
-        two; where no noise level is given, hqs begins at 25 times the end.
+        two; where no noise level is given, the first is 25 times the last.
     n_steps : int, optional
         Steps at most; by default 60 for hqs and 200 for admm.
     rho : float, default 1.0
@@ -127,6 +127,7 @@ def pnp(
     if not callable(denoiser):
         raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
     proximal = getattr(denoiser, "proximal", False) is True
+    is_free = proximal and noise_level is None
     method = ("admm" if proximal else "hqs") if method == "auto" else method
     noise_level = None if noise_level is None else _checks.positive("noise_level", noise_level)
     n_steps = _STEPS[method] if n_steps is None else _checks.count("n_steps", n_steps)
@@ -143,7 +144,7 @@ def pnp(
     kernels = _backend.kernels(backend)
     with at(backend, b):
         split = _Split(Measurement(A, b, noise_level, kernels), Denoiser(denoiser), rho, n_cg, _start_of(x0), kernels)
-        split.set_levels(sigmas, n_steps, method, rtol)
+        split.set_levels(sigmas, n_steps, method, rtol, is_free)
         split.run(method == "admm", callback)
         result = split.result(method=method, backend=backend, seconds=time.perf_counter() - began)
     return ended(callback, result)
@@ -161,17 +162,14 @@ class _Split:
         self.steps, self.changes = np.zeros(self.k, int), [np.ones(self.k)]
         self.status, self.reason = [Status.MAXITER] * self.k, ["maxiter"] * self.k
 
-    def set_levels(self, sigmas, n_steps, method, rtol):
+    def set_levels(self, sigmas, n_steps, method, rtol, is_free):
         """The sigmas and couplings of all steps, shape (n_steps, k)."""
         gain = self.gain = self._gain()
-        noise = self.problem.noise_level
+        noise = 1.0 if is_free else self.problem.noise_level
         if sigmas is None:
-            noise_seen = (1.0 if noise is None else noise) / np.sqrt(gain)
-            if noise is None:
-                noise, start, end = 1.0, _FREE * noise_seen, noise_seen
-            else:
-                size = np.sqrt(inner_rows(self.X, self.X) / math.prod(self.X.shape[1:]))
-                start, end = np.maximum(size, noise_seen), noise_seen
+            end = noise / np.sqrt(gain)
+            size = np.sqrt(inner_rows(self.X, self.X) / math.prod(self.X.shape[1:]))
+            start = _FREE * end if is_free else np.maximum(size, end)
             if method == "admm":
                 start = end = np.sqrt(start * end)
             sigmas = np.geomspace(start, end, n_steps)

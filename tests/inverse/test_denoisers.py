@@ -82,7 +82,7 @@ def test_powers_flat_images_and_strong_weights():
     flat = inverse.tv(2.0, power=0, image_shape=(5, 6))(x.reshape(1, 30), 0)
     np.testing.assert_array_equal(flat, inverse.tv(2.0, power=0)(x, 0).reshape(1, 30))
     assert inverse.tv(1.0)(np.zeros((2, 3, 3)), 1.0).tolist() == np.zeros((2, 3, 3)).tolist()
-    assert inverse.tv(1.0).proximal
+    assert inverse.tv(1.0).proximal and not inverse.tv(1.0, power=1).proximal
 
 
 @pytest.mark.parametrize("dtype", [float, np.float32, complex])

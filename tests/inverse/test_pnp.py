@@ -53,7 +53,7 @@ def test_every_coupling_leads_to_the_minimum(A):
     """At the minimum the gradient of the data term is minus that of the prior, which the proximal operator tells."""
     x = np.kron(np.eye(2)[:, [0, 1, 0]], np.ones((4, 3)))
     b, denoiser = A @ x + 0.1 * numbers(4, A.data_shape, A.dtype), inverse.tv(0.05, tol=1e-6)
-    found = [inverse.pnp(A, b, denoiser, sigmas=s, noise_level=1.0, n_steps=2000, rtol=1e-5) for s in (1.5, 4.0)]
+    found = [inverse.pnp(A, b, denoiser, sigmas=s, n_steps=2000, rtol=1e-5) for s in (1.5, 4.0)]
     images = [each.x.reshape(8, 9) for each in found]
     assert all(each.converged for each in found)
     np.testing.assert_allclose(images[0], images[1], atol=2e-3)
@@ -148,6 +148,7 @@ def test_callbacks_see_each_step_and_may_stop_it():
     ("options", "error", "says"),
     [
         ({"denoiser": lambda x, s: x}, InvalidInput, "`noise_level` or `sigmas` must be given"),
+        ({"denoiser": inverse.tv(0.1, power=1)}, InvalidInput, "`noise_level` or `sigmas` must be given"),
         ({"denoiser": 3}, UnsupportedType, "`denoiser` must be a function"),
         ({"denoiser": lambda x, s: x[0], "noise_level": 1}, InvalidInput, "`denoiser` must return an array of"),
         ({"method": "pgd"}, InvalidInput, "`method` must be one of"),
