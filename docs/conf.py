@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: ``python -m sphinx -W --keep-going docs docs/_build/html``, with the extra ``docs``."""
+"""How Sphinx builds these pages, with the extra ``docs``: python -m sphinx -W --keep-going docs docs/_build/html."""
 
 import pathlib
 import re
@@ -32,7 +32,7 @@ html_theme_options = {"navigation_with_keys": False, "show_toc_level": 2, "secon
 html_show_sourcelink = False
 html_copy_source = False
 
-# The docstrings say types, shapes and units under Parameters: an annotation in the signature would say less, and longer.
+# The docstrings say types, shapes and units under Parameters; annotations in the signature would say less, and longer.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autosummary_generate = True
