@@ -195,12 +195,12 @@ def _textbook(g):
     return build
 
 
-def _learned(gate):
+def _learned(dtype):
     def build(problem):
         from solvers import linalg
 
-        M = linalg.MultigridPreconditioner.pretrained(problem.pretrained)
-        return M.setup(problem.A, grid=problem.grid, gate=gate)
+        M = linalg.MultigridPreconditioner.pretrained(problem.pretrained, dtype=dtype)
+        return M.setup(problem.A, grid=problem.grid)
 
     return build
 
@@ -236,14 +236,14 @@ _add("mg-textbook-25", "multigrid, Chebyshev V(2, 2), c = 2, g = 0.25", _textboo
 _add(
     LEARNED_MG,
     "multigrid with the shipped parameters, probed against the textbook's",
-    _learned(True),
+    _learned(np.float64),
     fit=_fit_of_shipped,
     reuse="systems",
 )
 _add(
-    "mg-no-probe",
-    "multigrid with the shipped parameters, whether or not they suit",
-    _learned(False),
+    "mg-learned-f32",
+    "the same with its cycle in single precision, inside of conjugate gradients in double",
+    _learned(np.float32),
     fit=_fit_of_shipped,
     reuse="systems",
 )

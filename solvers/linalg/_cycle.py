@@ -185,20 +185,23 @@ class Hierarchy:
 
     def probe(self, parameters, b, steps, begin=0):
         """log10 of the share of b that remains after so many steps of preconditioned conjugate gradients."""
+        *_, last = self.probes(parameters, b, steps, begin)
+        return last
+
+    def probes(self, parameters, b, steps, begin=0):
+        """Yield what ``probe`` gives, after each step; where the steps end early the last number is repeated."""
         L, cpu = self.levels[begin], self._kernels
         (r, residual), (p, direction), (q, _) = (cpu.grid_vector(L.shape, self.dtype) for _ in range(3))
         residual[:] = b
-        z, rho, norm = np.empty_like(b), 0.0, 1.0
+        z, rho, norm, size, zeros = np.empty_like(b), 0.0, 1.0, np.sqrt(cpu.inner(b, b)), np.zeros(p.size, self.dtype)
         for _ in range(steps):
             self.apply(parameters, residual, z, begin)
             rho_last, rho = rho, cpu.inner(residual, z)
-            if not rho > 0:  # exact, or no preconditioner at all
-                break
-            cpu.step_direction(z, rho / rho_last if rho_last else 0.0, direction)
-            cpu.grid_product(L, p, q)
-            norm = cpu.step_iterate(rho / cpu.inner(p, q), p, q, np.zeros(p.size, self.dtype), r)
-        size = np.sqrt(cpu.inner(b, b))
-        return float(np.log10(max(norm / size, 1e-16))) if norm == norm and size else np.inf
+            if rho > 0:  # else it is exact, or no preconditioner at all
+                cpu.step_direction(z, rho / rho_last if rho_last else 0.0, direction)
+                cpu.grid_product(L, p, q)
+                norm = cpu.step_iterate(rho / cpu.inner(p, q), p, q, zeros, r)
+            yield float(np.log10(max(norm / size, 1e-16))) if norm == norm and size else np.inf
 
     def right_hand_side(self, rng, begin=0):
         """White noise on the cells that take part, without a mean where A has the constants as null space."""
