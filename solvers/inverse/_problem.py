@@ -123,13 +123,16 @@ class Problem:
     def _solve(self):
         demands, k = self.demands, len(self.B)
         size = self.bnorm * self.scale
-        gradient = norms(self.adjoint(self.B * columns(self.scale, self.B)))
+        method = self._method(np.arange(k))
+        if self.X0 is None:
+            gradient = method.arnorm.copy()
+        else:
+            gradient = norms(self.adjoint(self.B * columns(self.scale, self.B)))
         rule = Rule(
             "settled" if demands.rule else demands.stop, np.where(size == 0, np.inf, self.targets), demands.rtol, size,
             gradient, _CODES[demands.rule],
         )  # fmt: skip
         X = module_of(self.B).zeros((k, *self.A.image_shape), self.B.dtype)
-        method = self._method(np.arange(k))
         codes, taken, history, mismatch = drive(method, rule, X, self._maxiter(), self._report(X))
         chosen = taken.copy()
         turned = np.flatnonzero((rule.corner > 0) & np.isin(codes, (LCURVE, _LIMIT)))
@@ -142,7 +145,7 @@ class Problem:
                 X[row], chosen[row] = x, step
         verdict = self._verdict(X, codes, history[chosen, 0, np.arange(k)], mismatch, gradient)
         if demands.rule:
-            self.weight = rule.found
+            self.weight = np.nan_to_num(rule.found)  # as long as a rule finds none, there is none
         return self._result(X, codes, taken, chosen, history, *verdict)
 
     def _maxiter(self):
@@ -202,13 +205,15 @@ class Problem:
         lost = np.flatnonzero(~np.isfinite(norms(X)))
         X[module_of(X).asarray(lost)], codes[lost] = 0, NONFINITE
         R = self.R - self.forward(X)
-        G = self.adjoint(R)
-        if self.weight.any():
-            P = X if self.L is None else self.penalised_back(self.penalised(X))
-            G -= P * columns(self.weight, P)
-        misfits = norms(R)
+        misfits, gradients = norms(R), np.zeros(len(X))
         misfits = np.where(np.isfinite(misfits), misfits, norms(self.R))  # x = 0, in whose product 0 times NaN is NaN
-        rows = zip(codes, misfits, norms(G), claimed, mismatch, self.bnorm * self.scale, self.targets, reference)
+        if (codes == TOLERANCE).any():
+            G = self.adjoint(R)
+            if self.weight.any():
+                P = X if self.L is None else self.penalised_back(self.penalised(X))
+                G -= P * columns(self.weight, P)
+            gradients = norms(G)
+        rows = zip(codes, misfits, gradients, claimed, mismatch, self.bnorm * self.scale, self.targets, reference)
         return tuple(self._status(*row) for row in rows), misfits
 
     def _status(self, code, misfit, gradient, claimed, mismatch, size, target, reference):

@@ -203,6 +203,7 @@ def test_noise_that_no_x_explains_is_said():
     for options in ({"stop": "discrepancy"}, {"regularization": "discrepancy"}):
         result = least_squares(A, b, noise_norm=1e-3, maxiter=500, **options)
         assert result.status is Status.UNATTAINABLE and "raise `noise_norm`" in result.message
+        assert result.regularization == (0.0 if "regularization" in options else None)
     assert least_squares(A, b, noise_norm=100.0).iterations == 0
 
 
