@@ -1,6 +1,5 @@
 """The walk of a diffusion sampler down the levels of noise, for a stack of samples at once."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,8 +124,8 @@ def walk(problem, batch, source, step, schedule, start, report):
         The data step, for residual = B - A mean; the noise at hand is (x - anchor) / sigma.
     schedule : sigmas, rule, eta
         See ``levels`` and ``injected``.
-    start : image, scale
-        What the first noise is added to; the process begins at the variance of the images and the noise together.
+    start : image, deviation
+        What the first noise is added to, and its standard deviation.
     report : function (step, norms, X) -> stop?, or None
 
     Returns
@@ -135,10 +134,10 @@ def walk(problem, batch, source, step, schedule, start, report):
         Finite whatever the denoiser says.
     outcome : Outcome
     """
-    (sigmas, rule, eta), (image, scale), B = schedule, start, batch.B
+    (sigmas, rule, eta), (image, deviation), B = schedule, start, batch.B
     xp = module_of(B)
     draw = lambda: xp.asarray(normals(batch.generators, problem.A.image_shape, problem.dtype))
-    X = (image + math.hypot(sigmas[0], scale) * draw()).astype(problem.dtype, copy=False)
+    X = (image + deviation * draw()).astype(problem.dtype, copy=False)
     best, norms = xp.zeros_like(X), [np.sqrt(inner_rows(B, B))]
     end = lambda status, reason: (best, Outcome(status, reason, len(norms) - 1, norms, source.calls))
     for i, sigma in enumerate(map(float, sigmas)):

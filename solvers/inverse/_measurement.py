@@ -41,7 +41,7 @@ class Measurement:
     """
 
     def __init__(self, A, b, noise_level, kernels, prior=None):
-        A = as_imaging_operator(there(A, kernels))
+        A = as_imaging_operator(there(enter("A", A), kernels))
         if prior is not None:
             _match(A, prior)
         self.leave, b = leaving(b), _checks.finite("b", _checks.real_array("b", enter("b", b)))
@@ -50,7 +50,7 @@ class Measurement:
         if prior is not None and prior.dtype.kind == "c":
             self.dtype = np.result_type(self.dtype, np.complex64)
         data_shape = A.data_shape
-        B, self._form = stack_of("b", kernels.to_device(b, np.result_type(wide, self.dtype)), data_shape)
+        B, self._form = stack_of("b", kernels.to_device(b, np.result_type(wide, self.dtype)), data_shape, shaped=True)
         self.is_single = b.shape in (data_shape, (math.prod(data_shape),))
         if self.dtype.kind == "f" and wide.kind == "c":
             A = _RealData(A)

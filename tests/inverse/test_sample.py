@@ -72,7 +72,7 @@ def test_mmps_with_enough_steps_is_the_closed_form(complex_):
     A, b, prior = small(complex_)
     s, sigmas, draw = 0.3, np.array([3.0, 1.0, 0.2]), Draws(2, 2, (6,), complex_)
     parts = (lambda z: np.concatenate([z.real, z.imag], axis=-1)) if complex_ else (lambda z: z)
-    x = np.hypot(3.0, 1.0) * draw()
+    x = 3.0 * draw()
     for i, sigma in enumerate(sigmas):
         stack = x.reshape(2, 2, 3)
         x0 = prior.denoise(stack, sigma).reshape(2, 6)
@@ -247,6 +247,13 @@ def test_schedules_go_down_and_their_ends_are_those_of_the_processes():
         kept, fresh = injected(rule, 0.7, 2.0, 1.5)
         assert kept**2 + fresh**2 == pytest.approx(1.5**2)
     assert injected("ddim", 1.0, 2.0, 1.5)[1] == pytest.approx(1.5 * np.sqrt(1 - (1.5 / 2) ** 2))
+
+
+def test_the_walk_begins_at_noise_around_the_start():
+    options = dict(denoiser=lambda x, sigma: x, schedule=[0.1], n_samples=500, rng=0)
+    res = inverse.sample(np.zeros((1, 6)), [0.0], x0=np.arange(6.0), **options)
+    np.testing.assert_allclose(res.x, np.arange(6.0), atol=0.02)
+    np.testing.assert_allclose(res.std, 0.1, rtol=0.15)
 
 
 def test_a_denoiser_may_write_to_its_argument_and_reuse_its_answer():
