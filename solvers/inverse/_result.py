@@ -28,7 +28,7 @@ class InverseResult(Result):
         The norm of ``b - A x``, recomputed on exit.
     """
 
-    _not_in_dict = frozenset(("x", "samples", "std"))
+    _not_in_dict = frozenset(("x", "posterior", "samples", "std"))
 
     def __init__(
         self, x, *, regularization=None, stop_reason="", samples=None, std=None, n_denoiser=None, extra=None, **fields

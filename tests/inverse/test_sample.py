@@ -1,5 +1,8 @@
 """Posterior samplers against textbook loops, and against posteriors that are known."""
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 from solvers.benchmarks import posterior_cases as cases
@@ -291,6 +294,14 @@ def test_a_callback_sees_the_samples_and_may_stop():
     res = inverse.sample(A, b, prior=prior, n_samples=2, callback=stop, rng=0)
     assert res.status is Status.STOPPED and res.iterations == 4 and seen[0].shape == (2, 6)
     np.testing.assert_array_equal(seen[-1], res.samples)
+
+
+@pytest.mark.parametrize("method", ["mmps", "exact"])
+def test_a_result_travels_as_json_and_as_a_pickle(method):
+    A, b, prior = small()
+    res = inverse.sample(A, b, prior=prior, noise_level=0.2, method=method, n_samples=2, n_steps=3, rng=0)
+    assert json.loads(json.dumps(res.to_dict()))["converged"] is True
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(res)).samples, res.samples)
 
 
 def test_torch_denoisers_work_through_dlpack():
