@@ -78,7 +78,7 @@ def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray:
     with at(backend, b):
         kernels = _backend.kernels(backend)
         b = _checks.finite("b", kernels.to_device(b, np.result_type(A.dtype, b.dtype)))
-        B, form = stack_of("b", b, A.data_shape)
+        B, form = stack_of("b", b, A.data_shape, shaped=True)
         return leave(form(_applied(A, lambda Y: fine.adjoint_stack(_filtered(A, Y, window, factor)), B), A.image_shape))
 
 

@@ -257,7 +257,7 @@ def as_imaging_operator(A, name="A"):
     return _Wrapped(A, _working(np.dtype(np.float64 if dtype is None else dtype)))
 
 
-def stack_of(name, x, shape):
+def stack_of(name, x, shape, shaped=False):
     """A stack of shape (k, ``*shape``) of an array in any of its forms, and the way back.
 
     Parameters
@@ -267,6 +267,9 @@ def stack_of(name, x, shape):
     x : array
         Of ``shape``, a stack (k, ``*shape``), or flat: (n,) or (n, k).
     shape : tuple of int
+    shaped : bool
+        Whether vectors come back shaped where ``shape`` is (n,): data of an operator that measures n numbers of an
+        image are not flat, they have no other shape. SciPy's products of vectors stay vectors.
 
     Returns
     -------
@@ -277,7 +280,7 @@ def stack_of(name, x, shape):
     """
     n = math.prod(shape)
     if x.shape == shape:
-        return _contiguous(x.reshape(1, *shape)), lambda Y, other: Y.reshape(other if len(shape) > 1 else -1)
+        return _contiguous(x.reshape(1, *shape)), lambda Y, other: Y.reshape(other if shaped or len(shape) > 1 else -1)
     if x.shape == (n,):
         return _contiguous(x.reshape(1, *shape)), lambda Y, other: Y.reshape(-1)
     if len(shape) > 1 and x.ndim == len(shape) + 1 and x.shape[1:] == shape:

@@ -28,8 +28,8 @@ class Inpainting(ImagingOperator):
     Notes
     -----
     The data are the values of the known pixels, in C order, of shape (n_known,): those of an image x are ``x[mask]``.
-    The adjoint puts them back and zeros elsewhere. Such data are flat, and so is what is made of them: bring it to
-    ``A.image_shape``.
+    The adjoint puts them back and zeros elsewhere, in a vector as SciPy's products have it; solvers make images of
+    such data.
 
     Examples
     --------

@@ -69,7 +69,7 @@ class Problem:
         dtypes = [A.dtype, b.dtype]
         if self.L is not None and self.L.dtype.kind == "c":
             dtypes.append(self.L.dtype)
-        B, self._form = stack_of("b", b, A.data_shape)
+        B, self._form = stack_of("b", b, A.data_shape, shaped=True)
         k, self._single = len(B), b.shape in (A.data_shape, A.shape[:1])
         if x0 is not None:
             x0 = _checks.finite("x0", _checks.real_array("x0", x0))

@@ -99,3 +99,13 @@ class Wrong(Duck):
     """Its product is too long, which SciPy's wrapper would not see in a stack."""
 
     matvec = matmat = staticmethod(lambda x: x)
+
+
+def test_data_that_have_no_other_shape_give_an_image_in_every_solver():
+    """Known pixels are a list of numbers; SciPy's products with it still are vectors."""
+    image = np.add.outer(np.arange(6.0), np.arange(5.0))
+    A = inverse.Inpainting(np.indices((6, 5)).sum(axis=0) % 2 == 0)
+    b = A @ image
+    assert b.ndim == 1 and (A.H @ b).ndim == 1
+    assert inverse.least_squares(A, b).x.shape == (6, 5) and inverse.least_squares(A, b[:, None]).x.shape == (30, 1)
+    assert inverse.pnp(A, b, inverse.tv(0.01)).x.shape == (6, 5)
