@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT))  # the checkout that the pages are written for
 import solvers  # noqa: E402
 
 project = "adaptive-solvers"
-author = "the authors of adaptive-solvers"
+author = "the adaptive-solvers developers"
 project_copyright = author
 version = release = solvers.__version__
 

@@ -22,6 +22,7 @@ __all__ = [
     "MaxSlicedResult",
     "PointCloud",
     "SinkhornDivergence",
+    "SlicedResult",
     "TransportBatch",
     "TransportResult",
     "max_sliced_wasserstein",
