@@ -157,10 +157,9 @@ def sample(
     exact = method in ("gaussian", "exact")
     n_cg = _checks.count("n_cg", (500 if exact else 5) if n_cg is None else n_cg)
     rtol = _checks.tolerance("rtol", (0.01 if exact else 1e-6) if rtol is None else rtol)
-    rule, eta = (
-        _checks.choice("rule", rule, ("ddim", "dds")),
-        _fraction("eta", (1.0 if method == "mmps" else 0.5) if eta is None else eta),
-    )
+    rule = _checks.choice("rule", rule, ("ddim", "dds"))
+    eta = _fraction("eta", (1.0 if method == "mmps" else 0.5) if eta is None else eta)
+    _only_of_dds(method, gamma, data_step)
     sigmas = levels(schedule, n_steps, spacing, scale)
     n_samples, generator = _checks.count("n_samples", n_samples), _checks.generator(rng)
     _checks.function("callback", callback)
@@ -289,6 +288,12 @@ def _noise_level(noise_level, method):
     if method == "dds":
         return None
     raise InvalidInput(f"`noise_level` must be given for method={method!r}: the standard deviation of an entry of e.")
+
+
+def _only_of_dds(method, gamma, data_step):
+    for name, value, default in (("gamma", gamma, None), ("data_step", data_step, "cg")):
+        if method != "dds" and value is not default and value != default:
+            raise InvalidInput(f"`{name}` is of method='dds' and must be left out for method={method!r}.")
 
 
 def _fraction(name, value):

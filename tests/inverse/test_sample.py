@@ -8,6 +8,7 @@ import pytest
 from solvers.benchmarks import posterior_cases as cases
 
 from solvers import InvalidInput, Status, UnsupportedType, inverse
+from solvers.inverse._schedules import injected, levels
 
 
 def small(complex_=False, shape=(2, 3), m=4):
@@ -241,8 +242,6 @@ def test_single_precision_and_complex_images_stay():
 
 
 def test_schedules_go_down_and_their_ends_are_those_of_the_processes():
-    from solvers.inverse._schedules import injected, levels
-
     for schedule, spacing in (("vp", None), ("vp", "karras"), ("vp", "log"), ("ve", None), ("ve", "karras")):
         sigmas = levels(schedule, 30, spacing, 2.0)
         assert len(sigmas) == 30 and (np.diff(sigmas) < 0).all() and sigmas[-1] == pytest.approx(0.02, rel=1e-3)
@@ -334,6 +333,7 @@ GIVEN = dict(denoiser=lambda x, sigma: x, noise_level=0.1)
         (dict(GIVEN, data_step="admm-tv"), InvalidInput, "is for volumes"),
         (dict(GIVEN, data_step=lambda x, s: x[0]), InvalidInput, "`data_step` must return"),
         (dict(GIVEN, gamma=lambda s: -1), InvalidInput, r"`gamma\(sigma\)` must be > 0"),
+        (dict(GIVEN, method="mmps", gamma=2.0), InvalidInput, "`gamma` is of method='dds'"),
         (dict(GIVEN, rng=-1), InvalidInput, "`rng` must be"),
         (dict(GIVEN, x0=np.ones(3)), InvalidInput, "`x0` must have shape"),
         (dict(prior=inverse.Gaussian(np.zeros(5), 1)), InvalidInput, "`prior` must be of images of shape"),
