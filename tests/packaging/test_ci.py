@@ -37,15 +37,15 @@ def ci(tmp_path):
     python = tmp_path / "python"
     python.write_text("""#!/bin/sh
 mkdir -p "$3/bin"
-printf '#!/bin/sh\\necho a python\\n' > "$3/bin/python"
+printf '#!/bin/sh\\necho a python "$@"\\n[ "$2" != "$FAILING" ]\\n' > "$3/bin/python"
 chmod +x "$3/bin/python"
 """)
     python.chmod(0o755)
 
-    def run(test=PASSED, readme=README):
+    def run(test=PASSED, readme=README, failing="nothing"):
         if readme is not None:
             (tmp_path / "README.md").write_text(readme.format(test=test))
-        environment = os.environ | {"PYTHON": str(python), "TMPDIR": str(tmp_path)}
+        environment = os.environ | {"PYTHON": str(python), "TMPDIR": str(tmp_path), "FAILING": failing}
         return subprocess.run(
             [tmp_path / ".ci" / "run"], env=environment, cwd="/", capture_output=True, text=True, timeout=60
         )
@@ -87,6 +87,13 @@ def test_a_missing_marker_is_named_before_anything_is_installed(ci, name):
 def test_a_missing_readme_is_named(ci):
     done = ci(readme=None)
     assert done.returncode != 0 and "README.md is missing" in done.stderr
+
+
+def test_documentation_with_warnings_fails_the_run_and_is_named(ci):
+    assert "a python -m sphinx -W --keep-going" in ci().stdout
+    done = ci(failing="sphinx")
+    assert done.returncode == 70 and "the table" not in done.stdout
+    assert done.stderr == "The documentation does not build without warnings.\n"
 
 
 def test_a_failing_first_command_fails_the_run(ci):
