@@ -9,6 +9,7 @@ import time
 
 from numpy.typing import ArrayLike
 
+from .._loop import ended
 from ._demands import Demands
 from ._problem import Problem
 from ._result import InverseResult
@@ -127,6 +128,4 @@ def least_squares(
     )  # fmt: skip
     result = Problem(A, b, L, x0, demands).solve()
     result.seconds = time.perf_counter() - began
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)

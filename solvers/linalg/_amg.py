@@ -9,8 +9,9 @@ coarse ones. One V-cycle with b, from x = 0, is then, on a level with operator A
 where s are the smoother's steps x + omega_i d (b - A x). Its weights are PyAMG's: 1 / rho(D^-1 A) with d = 1 / diagonal
 for Jacobi; for Chebyshev, whose polynomial 1 - t p(t) is the product of 1 - t omega_i, the inverses of its roots, with
 d = 1. So are the cycles, up to rounding. With d = 1 / diagonal the same polynomial is of D^-1 A: where the diagonal
-varies a thousandfold it takes 7 to 16 iterations instead of 43 to 174, and on constant ones as many. Different is how they run: the first step from zero needs no product, every
-other is one pass over a level's matrix, on all threads or on the device, and a level on a grid is stored by diagonals.
+varies a thousandfold it takes 7 to 16 iterations instead of 43 to 174, and on constant ones as many. Different is how
+they run: the first step from zero needs no product, every other is one pass over a level's matrix, on all threads or on
+the device, and a level on a grid is stored by diagonals.
 """
 
 import numpy as np

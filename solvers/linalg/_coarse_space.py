@@ -161,7 +161,8 @@ class CoarseSpace(Operator):
         """
         arrays, header = read_model(path, _KIND)
         V = arrays.get("V", np.empty(0))
-        if len(arrays) != 1 or V.ndim != 2 or V.dtype.char not in "dD" or not 1 <= V.shape[1] <= V.shape[0] or not np.isfinite(V).all():
+        shaped = len(arrays) == 1 and V.ndim == 2 and V.dtype.char in "dD" and 1 <= V.shape[1] <= V.shape[0]
+        if not (shaped and np.isfinite(V).all()):
             raise InvalidInput(f"`path` must hold finite directions of shape (n, k), unlike {str(path)!r}.")
         model = cls(V.shape[1], base=base)
         model.V, model.header = V, header

@@ -9,6 +9,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
+from .._loop import ended
 from .._place import at
 from .._progress import progress
 from .._result import Status
@@ -63,9 +64,7 @@ def least_squares(name, method, A, b, x0, demands):
         A, b = Rectangular(A, backend), _checks.real_array("b", b)
         problem = _Problem(A, b, x0, demands.check(A.shape), backend)
         result = problem.solve(name, method, leave)
-    if problem.observer is not None:
-        problem.observer.on_end(result)
-    return result
+    return ended(problem.observer, result)
 
 
 class _Problem:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from .. import _checks
-from .._loop import Observers, run
+from .._loop import Observers, ended, run
 from .._place import at
 from .._result import Status
 from ._null_space import NullSpace
@@ -73,9 +73,7 @@ def solve(
             result = _one_result(name, systems[0], records[0], limits[0])
         else:
             result = _many_result(name, systems, records, limits, shape)
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)
 
 
 def _known_null_space(*operators):

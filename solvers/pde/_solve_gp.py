@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import ended, told
 from .._result import Status
 from ._adam import train
 from ._boundary import Boundary
@@ -177,7 +178,7 @@ def solve_gp(
             break
         problem.plan.learn(attempt)
     status = _status(problem, best, last, stopped)
-    return _answer(problem, best, status, errors, newton, matvecs, time.perf_counter() - start)
+    return ended(callback, _answer(problem, best, status, errors, newton, matvecs, time.perf_counter() - start))
 
 
 def _refuse_together(method, form, noise):
@@ -195,21 +196,16 @@ def _with_noise(problem, kernels, noise, callback, start):
     stopped = _told(callback, attempt, 1)
     status = Status.STOPPED if stopped else failed or Status.CONVERGED
     took = time.perf_counter() - start
-    return _answer(problem, attempt, status, [found.error], attempt.iterations, 0, took, posterior)
+    return ended(callback, _answer(problem, attempt, status, [found.error], attempt.iterations, 0, took, posterior))
 
 
 def _told(callback, attempt, count):
-    """Call back, and return whether that asked for an end."""
-    if callback is None:
-        return False
-    try:
-        if hasattr(callback, "on_chunk"):
-            callback.on_chunk(count, attempt.estimate.error)
-        else:
-            callback(attempt.grid.apply_at({(0,) * attempt.grid.d: 1.0}, attempt.U, [a.x for a in attempt.grid.axes]))
-    except StopIteration:
-        return True
-    return False
+    """Tell the callback; True if it asks to stop."""
+    at_nodes = [axis.x for axis in attempt.grid.axes]
+    return told(
+        callback, count, attempt.estimate.error,
+        lambda: attempt.grid.apply_at({(0,) * attempt.grid.d: 1.0}, attempt.U, at_nodes),
+    )
 
 
 @dataclass

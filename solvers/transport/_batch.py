@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _checks
 from .._errors import UnsupportedType
-from .._loop import Limits, Record, run
+from .._loop import Limits, Record, ended, run
 from .._result import Result, Status
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
@@ -229,6 +229,4 @@ def _result(problems, statuses, marginals, limits, seconds):
         backend="cpu",
         method="sinkhorn",
     )
-    if hasattr(limits.callback, "on_end"):
-        limits.callback.on_end(result)
-    return result
+    return ended(limits.callback, result)

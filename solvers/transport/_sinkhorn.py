@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
-from .._loop import Limits, run
+from .._loop import Limits, ended, run
 from .._result import Status
 from ._batch import TransportBatch, solve_batch
 from ._feasibility import guarded, named
@@ -185,9 +185,7 @@ def finish(name, problem, record, limits, callback):
         backend=problem.backend,
         method=name,
     )
-    if hasattr(callback, "on_end"):
-        callback.on_end(result)
-    return result
+    return ended(callback, result)
 
 
 def _chunk(problem, callback):

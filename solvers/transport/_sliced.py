@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._loop import ended
 from .._result import Status
 from ._controls import Control
 from ._estimate import Estimate, estimate, slopes
@@ -146,9 +147,7 @@ class _Run:
             number = min(2 * number, plan.most)
         if grad:
             self.differentiate(result)
-        if hasattr(callback, "on_end"):
-            callback.on_end(result)
-        return result
+        return ended(callback, result)
 
     def round(self, directions):
         """Values and controls along these directions; the ones known are kept."""
