@@ -9,6 +9,8 @@ import textwrap
 
 from . import cache, parity
 from ._registry import UsageError
+from .inverse_problems import INVERSES
+from .inverse_rivals import INVERTERS
 from .learned import LEARNED
 from .learned_methods import LEARNERS
 from .methods import METHODS
@@ -27,6 +29,7 @@ __all__ = ["main"]
 
 # Areas that are no product of problems and methods, and the modules that measure them.
 _ON_THEIR_OWN = {
+    "inverse": "inverse_bench",
     "learned": "learned_bench",
     "pde": "pde_bench",
     "sequences": "sequences_bench",
@@ -115,6 +118,7 @@ def _add_bench(parser):
     what.add_argument("--model", metavar="FILE.npz", help="learned: dcdm's network; written where it is not there yet")
     what.add_argument("--images", metavar="FILE,FILE", help="transport: two image files as problems")
     what.add_argument("--sweeps", action="store_true", help="transport: milliseconds of one sweep, ours and POT's")
+    what.add_argument("--projectors", action="store_true", help="inverse: milliseconds of tomography's products")
     what.add_argument("--startup", action="store_true", help="seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     _add_how(parser.add_argument_group("how to run it"))
@@ -175,6 +179,8 @@ def _bench(args, argv):
         raise UsageError(f"--clouds does not apply to {args.area}.")
     if args.images and args.area != "transport":
         raise UsageError(f"--images does not apply to {args.area}.")
+    if args.projectors and args.area != "inverse":
+        raise UsageError(f"--projectors does not apply to {args.area}.")
     if args.model and args.area != "learned":
         raise UsageError(f"--model does not apply to {args.area}.")
     if args.area in _ON_THEIR_OWN:
@@ -189,6 +195,7 @@ def _list(args, argv):
     registries |= {"differential equations": PDES, "PDE methods": PDE_METHODS}
     registries |= {"learned problems": LEARNED, "learned methods": LEARNERS}
     registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
+    registries |= {"inverse problems": INVERSES, "inverse methods": INVERTERS}
     if args.json:
         print(
             json.dumps(

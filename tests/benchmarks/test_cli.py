@@ -177,7 +177,7 @@ def test_list_names_everything_registered(capsys):
     named = json.loads(as_json)
     areas = {"sequences", "contenders", "transport problems", "transport methods"}
     areas |= {"differential equations", "PDE methods", "sliced problems", "sliced methods"}
-    areas |= {"learned problems", "learned methods"}
+    areas |= {"learned problems", "learned methods", "inverse problems", "inverse methods"}
     assert set(named) == {"problems", "methods", "preconditioners"} | areas
     assert all(name in out for kind in named.values() for name in kind)
     assert all(summary for kind in named.values() for summary in kind.values())

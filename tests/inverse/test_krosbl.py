@@ -2,24 +2,14 @@
 
 import numpy as np
 import pytest
+from solvers.benchmarks import sparse_cases
 
 from solvers import InvalidInput, Status, UnsupportedType, inverse, linalg
 
 
-def drawn(rng, sizes=(15, 15, 15), measured=(8, 12, 15), count=3, decibels=25, dtype=float):
-    """The published protocol: Gaussian dictionaries of unit columns, a rank-1 Gaussian x, white noise."""
-
-    def gaussian(*shape):
-        return rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if dtype is complex else 0)
-
-    A = [gaussian(m, n) for m, n in zip(measured, sizes, strict=True)]
-    A = [each / np.linalg.norm(each, axis=0) for each in A]
-    support = [np.sort(rng.permutation(n)[:count]) for n in sizes]
-    x = np.zeros(sizes, dtype)
-    x[np.ix_(*support)] = np.einsum("i,j,k", *(gaussian(count) for _ in sizes))
-    y = linalg.kron_matvec(A, x)
-    level = np.linalg.norm(y) / y.size**0.5 * 10 ** (-decibels / 20)
-    return A, support, x, y + gaussian(*y.shape) * level / (2**0.5 if dtype is complex else 1), level
+def drawn(*arguments, **options):
+    case = sparse_cases.kronecker(*arguments, **options)
+    return case.dictionaries, case.support, case.x, case.b, case.noise_level
 
 
 def error(x, truth):
@@ -30,10 +20,9 @@ def error(x, truth):
 def test_as_good_as_least_squares_on_the_true_support(decibels):
     ratios = []
     for seed in range(30):
-        A, support, x, y, level = drawn(np.random.default_rng(seed), decibels=decibels)
-        known = np.zeros_like(x)
-        known[np.ix_(*support)] = linalg.kron_matvec([np.linalg.pinv(a[:, s]) for a, s in zip(A, support)], y)
-        ratios.append((error(inverse.krosbl(A, y, noise_level=level).x, x), error(known, x)))
+        case = sparse_cases.kronecker(np.random.default_rng(seed), decibels=decibels)
+        found = inverse.krosbl(case.dictionaries, case.b, noise_level=case.noise_level).x
+        ratios.append((error(found, case.x), error(case.known_support(), case.x)))
     ours, oracle = np.median(ratios, axis=0)
     assert ours <= 1.3 * oracle
 
