@@ -12,7 +12,7 @@ class DeviceMemoryError(MemoryError):
         Bytes: of the allocation that failed, free at that moment, and of the device.
     """
 
-    def __init__(self, requested, free, total):
+    def __init__(self, requested: int, free: int, total: int) -> None:
         self.requested, self.free, self.total = requested, free, total
         super().__init__(
             f"The device has no room for another {_size(requested)}: {_size(free)} of {_size(total)} are free; "

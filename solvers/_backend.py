@@ -4,6 +4,7 @@ import importlib
 import os
 from contextvars import ContextVar
 from functools import lru_cache
+from typing import Self
 
 from ._arrays import FOREIGN, kind_of, kinds
 from ._errors import BackendUnavailable, InvalidInput, UnsupportedType
@@ -53,14 +54,14 @@ class backend:
     'cpu'
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self._name = _available(_known(name, "`name`"))
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         _blocks.set((self._name, _blocks.get()))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         _blocks.set(_blocks.get()[1])
 
 

@@ -1,5 +1,7 @@
 """The exceptions of the library; each message is one sentence that names the remedy."""
 
+from typing import Any
+
 from .kernels.errors import DeviceMemoryError
 
 __all__ = ["BackendUnavailable", "ConvergenceError", "DeviceMemoryError", "InvalidInput", "UnsupportedType"]
@@ -26,7 +28,7 @@ class ConvergenceError(RuntimeError):
         The result in question, its best ``x`` included.
     """
 
-    def __init__(self, message, result=None):
+    def __init__(self, message: str, result: Any = None) -> None:
         super().__init__(message)
         self.result = result
 

@@ -1,6 +1,7 @@
 """The time limit that a user asks for by passing ``callback=solvers.maxtime(seconds)``."""
 
 import time
+from typing import Any
 
 from . import _checks
 
@@ -30,14 +31,14 @@ class maxtime:
     <Status.STOPPED: 'stopped'>
     """
 
-    def __init__(self, seconds, callback=None):
+    def __init__(self, seconds: float, callback: Any = None) -> None:
         self._seconds = _checks.positive("seconds", seconds)
         if callback is not None and not hasattr(callback, "on_chunk"):
             raise _checks.wrong_kind("callback", "an object with on_chunk(iteration, norm)", callback)
         self._callback = callback
         self._began = time.monotonic()
 
-    def on_chunk(self, iteration, norm):
+    def on_chunk(self, iteration: int, norm: Any) -> None:
         """Tell the other callback, then raise StopIteration if the time is over."""
         if self._began is None:
             self._began = time.monotonic()
@@ -46,7 +47,7 @@ class maxtime:
         if time.monotonic() - self._began > self._seconds:
             raise StopIteration
 
-    def on_end(self, result):
+    def on_end(self, result: Any) -> None:
         """The next solve has its own time."""
         self._began = None
         if hasattr(self._callback, "on_end"):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any, TextIO
 
 __all__ = ["progress"]
 
@@ -26,13 +27,13 @@ class progress:
     >>> x, info = linalg.cg(np.diag([1.0, 2.0, 3.0]), np.ones(3), callback=solvers.progress())
     """
 
-    def __init__(self, file=None, interval=0.2):
+    def __init__(self, file: TextIO | None = None, interval: float = 0.2) -> None:
         self._file = file
         self._interval = interval
         self._last = -float("inf")
         self._open_line = False
 
-    def on_chunk(self, iteration, norm):
+    def on_chunk(self, iteration: int, norm: Any) -> None:
         """Take note of ``iteration`` and the residual ``norm`` after it."""
         now = time.monotonic()
         if now - self._last < self._interval:
@@ -40,7 +41,7 @@ class progress:
         self._last = now
         self._write(f"iteration {iteration}: residual {norm:.2e}")
 
-    def on_end(self, result):
+    def on_end(self, result: Any) -> None:
         """Write the last line: the result."""
         self._write(repr(result), end="\n")
         self._last = -float("inf")

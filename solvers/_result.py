@@ -2,11 +2,15 @@
 
 import math
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ._errors import ConvergenceError
 from ._plot import pyplot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Result", "Status"]
 
@@ -14,6 +18,7 @@ __all__ = ["Result", "Status"]
 class Status(StrEnum):
     """How a solve ended. ``str(status)`` is its name, ``status.sentence`` says what to do next."""
 
+    sentence: str
     CONVERGED = "converged", "The recomputed residual meets the tolerance."
     MAXITER = "maxiter", (
         "The iteration limit was reached; raise `maxiter`, loosen the tolerance, or pass a better start or "
@@ -64,7 +69,7 @@ class Status(StrEnum):
     )
     STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
 
-    def __new__(cls, name, sentence):
+    def __new__(cls, name: str, sentence: str) -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
         member.sentence = sentence
@@ -113,7 +118,20 @@ class Result:
         The name of the function that made it.
     """
 
-    def __init__(self, *, status, iterations, residuals, residual, threshold, n_matvec, seconds, backend, method):
+    # One right-hand side is the common case, whose types are given; several make arrays of them, hence Any.
+    def __init__(
+        self,
+        *,
+        status: "Status | Any",
+        iterations: "int | Any",
+        residuals: "NDArray[Any]",
+        residual: "float | Any",
+        threshold: "float | Any",
+        n_matvec: int,
+        seconds: float,
+        backend: str,
+        method: str,
+    ) -> None:
         self.status = status
         self.iterations = iterations
         self.residuals = residuals
@@ -141,7 +159,7 @@ class Result:
         column = f" (column {worst})" if isinstance(self.status, tuple) else ""
         return f"{self.method} {status}{column}: residual {residual:.1e}, asked for {threshold:.1e}. {status.sentence}"
 
-    def check(self):
+    def check(self) -> Self:
         """Return self if converged.
 
         Raises
@@ -153,7 +171,7 @@ class Result:
             raise ConvergenceError(self.message, self)
         return self
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the convergence curve with matplotlib and return the axes.
 
         Parameters
@@ -168,14 +186,14 @@ class Result:
         ax.set(xlabel="iteration", ylabel="residual norm", title=repr(self))
         return ax
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the solution, as plain numbers, lists and strings: ready for ``json.dumps``."""
         return {name: _plain(value) for name, value in self.__dict__.items() if name not in self._not_in_dict} | {
             "converged": self.converged,
             "message": self.message,
         }
 
-    _not_in_dict = frozenset()
+    _not_in_dict: frozenset[str] = frozenset()
 
     @property
     def _statuses(self):

@@ -1,0 +1,30 @@
+"""What several public signatures take, by one name each; for readers and type checkers, never checked at run time."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["Callback", "MatrixLike", "PathLike", "Seed"]
+
+
+class _Shaped(Protocol):
+    """What sparse arrays, SciPy's operators and those of this library have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class _OnChunk(Protocol):
+    """What is told after each chunk of iterations, such as ``solvers.progress()``."""
+
+    def on_chunk(self, iteration: Any, norm: Any, /) -> object: ...
+
+
+#: A matrix: an array, a sparse array, an operator, or its product with a vector as a function.
+MatrixLike: TypeAlias = ArrayLike | _Shaped | Callable[[Any], Any]
+Callback: TypeAlias = Callable[..., object] | _OnChunk
+Seed: TypeAlias = int | np.random.Generator
+PathLike: TypeAlias = str | os.PathLike[str]
