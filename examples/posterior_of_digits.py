@@ -1,4 +1,8 @@
-"""Digits from three X-ray views: what the data leave open, by samples of a posterior whose prior is fitted first."""
+"""Digits from three views: samples of a posterior
+===============================================
+
+Digits from three X-ray views: what the data leave open, by samples of a posterior whose prior is fitted first.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np

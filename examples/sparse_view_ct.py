@@ -1,4 +1,8 @@
-"""A head from 30 views instead of 200: four reconstructions of the same noisy data, and where each of them errs."""
+"""A head from 30 views instead of 200
+===================================
+
+A head from 30 views instead of 200: four reconstructions of the same noisy data, and where each of them errs.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
