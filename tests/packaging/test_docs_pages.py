@@ -73,6 +73,14 @@ def test_norms_and_shapes_of_the_docstrings_are_no_markup():
     assert lines[1:] == [">>> a | b", "*c", "", r"\|d\|"]
 
 
+def test_every_status_stands_on_the_page_of_results_with_its_sentence():
+    page = " ".join(text(DOCS / "results.rst").replace("``", "`").split())
+    for status in solvers.Status:
+        count = 7
+        info = "steps" if status.info(count) == count else status.info(count)
+        assert f'* - "{status}" - {info} - {status.sentence}' in page
+
+
 def test_the_policy_names_the_versions_that_the_package_asks_for():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
