@@ -15,7 +15,7 @@ from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
 from ._null_space import NullSpace
-from ._operator import analyse, is_matrix, place
+from ._operator import analyse, check_indices, is_matrix, place
 from ._products import Operator
 
 __all__ = ["Grid", "GridOperator"]
@@ -92,6 +92,7 @@ class Grid:
             raise UnsupportedType(
                 f"`A` must be a SciPy or CuPy sparse matrix, got {type(A).__name__}; without a matrix pass faces=."
             )
+        check_indices(A, "A")
         A = A.tocsr()
         if A.dtype.kind not in "fiu":
             raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {A.dtype}; use chebyshev.")

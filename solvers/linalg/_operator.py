@@ -83,6 +83,7 @@ class Matrix:
         if self.stencil is not None:
             return not np.any(self.stencil[1].imag)
         if issparse(self.csr):
+            check_indices(self.csr, self._name)  # SciPy trusts them with memory
             return bool(abs(self.csr - self.csr.conj().T).max() <= 8 * eps * abs(self.csr).max())
         if isinstance(self.dense, np.ndarray):
             return bool(np.abs(self.dense - self.dense.conj().T).max() <= 8 * eps * np.abs(self.dense).max())

@@ -221,9 +221,11 @@ def diagonal_of(matrix, dtype, backend):
 
 def without_duplicates(matrix):
     """The same matrix, no entry of which is given twice."""
-    if matrix.csr is None or getattr(matrix.csr, "has_canonical_format", True):
+    if matrix.csr is None:
         return matrix
     check_indices(matrix.csr, "A")  # SciPy trusts them with memory
+    if getattr(matrix.csr, "has_canonical_format", True):
+        return matrix
     A = _on_host(matrix.csr).copy()
     A.sum_duplicates()
     return Matrix(matrix.n, matrix.dtype, csr=A)
