@@ -1,13 +1,13 @@
 """What several public signatures take, by one name each; for readers and type checkers, never checked at run time."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Callback", "MatrixLike", "PathLike", "Seed"]
+__all__ = ["Callback", "Executor", "MatrixLike", "PathLike", "Seed"]
 
 
 class _Shaped(Protocol):
@@ -21,6 +21,12 @@ class _OnChunk(Protocol):
     """What is told after each chunk of iterations, such as ``solvers.progress()``."""
 
     def on_chunk(self, iteration: Any, norm: Any, /) -> object: ...
+
+
+class Executor(Protocol):
+    """What runs a batch: any executor of concurrent.futures, of Dask or of MPI."""
+
+    def map(self, fn: Callable[..., Any], /, *iterables: Iterable[Any]) -> Iterator[Any]: ...
 
 
 #: A matrix: an array, a sparse array, an operator, or its product with a vector as a function.

@@ -23,6 +23,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from .._types import MatrixLike
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, analyse, place, source
 from ._products import Operator
@@ -82,7 +83,7 @@ class AMGPreconditioner(Operator):
         The constants that a Hermitian A maps to zero, for solvers, which then need not look for them.
     """
 
-    def __init__(self, dtype, levels, coarsest, coarse_nnz, kind, smoother, hermitian):
+    def __init__(self, dtype, levels, coarsest, coarse_nnz, kind: str, smoother: str, hermitian: bool) -> None:
         n = levels[0].A.shape[0] if levels else coarsest.shape[0]
         super().__init__(dtype, (n, n))
         self.kind, self.smoother, self.hermitian = kind, smoother, hermitian
@@ -145,7 +146,7 @@ class AMGPreconditioner(Operator):
 
 
 def amg(
-    A,
+    A: MatrixLike,
     *,
     kind: str = "smoothed_aggregation",
     smoother: str = "chebyshev_jacobi",

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._attempts import ATTEMPTS
 from ._case import Case
 from ._direct import Failed
@@ -24,15 +25,15 @@ _FINAL = Status.CONVERGED, Status.INCONSISTENT, Status.STOPPED
 
 
 def solve(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     *,
     method: str = "auto",
     rtol: float | None = None,
     atol: float = 0.0,
     maxiter: int | None = None,
-    grid=None,
-    callback=None,
+    grid: tuple[int, ...] | None = None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b by the method that suits A, and by another one where that fails.
 

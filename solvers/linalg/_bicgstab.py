@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._result import LinearResult
 from ._solve import solve
 
@@ -17,15 +18,15 @@ __all__ = ["bicgstab"]
 
 
 def bicgstab(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | str | None = None,
     *,
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    M=None,
-    callback=None,
+    M: MatrixLike | None = None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b for a general square A by the stabilised bi-conjugate gradient method.
 

@@ -16,6 +16,7 @@ conjugate gradients mend what is wrong next to them.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -52,7 +53,7 @@ class BoxPoisson(Operator):
         Whether the operator on the box maps constants to zero.
     """
 
-    def __init__(self, grid, sides, weights, shift, solid):
+    def __init__(self, grid, sides, weights, shift: float, solid) -> None:
         n = math.prod(grid)
         super().__init__(np.dtype(np.float64), (n, n))
         self.grid, self.sides, self.weights, self.shift = grid, sides, weights, shift
@@ -110,9 +111,9 @@ class BoxPoisson(Operator):
 
 
 def box_poisson(
-    grid,
+    grid: Sequence[int],
     *,
-    sides="dirichlet",
+    sides: str | Sequence[str | tuple[str, str]] = "dirichlet",
     weights: ArrayLike = 1.0,
     shift: float = 0.0,
     solid: ArrayLike | None = None,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
@@ -20,15 +21,15 @@ _FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 
 
 def cg(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | str | None = None,
     *,
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    M=None,
-    callback=None,
+    M: MatrixLike | None = None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A by conjugate gradients.
 

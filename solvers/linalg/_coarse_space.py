@@ -8,6 +8,8 @@ semidefinite for any V, so that M is positive definite whatever was learned.
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 import scipy.linalg
@@ -19,6 +21,7 @@ from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._model_file import read_model, write_model
 from .._place import at
+from .._types import MatrixLike, PathLike
 from .._version import __version__
 from ._cg import cg
 from ._operator import analyse, place, source
@@ -73,7 +76,9 @@ class CoarseSpace(Operator):
     True
     """
 
-    def __init__(self, k: int = 16, *, base="ic", rng: int | np.random.Generator | None = None):
+    def __init__(
+        self, k: int = 16, *, base: str | Callable[[Any], Any] = "ic", rng: int | np.random.Generator | None = None
+    ) -> None:
         super().__init__(np.dtype(np.float64), (0, 0))
         self.k = _checks.count("k", k)
         if not callable(base):
@@ -82,7 +87,7 @@ class CoarseSpace(Operator):
         self.V, self.header = None, {}
         self._M0, self._rows, self._elsewhere = None, None, {}
 
-    def fit(self, A, snapshots: ArrayLike | None = None, *, sweeps: int = 2, rtol: float = 0.1):
+    def fit(self, A: MatrixLike, snapshots: ArrayLike | None = None, *, sweeps: int = 2, rtol: float = 0.1) -> Self:
         """Learn the directions from a matrix, and set up the preconditioner of it.
 
         Parameters
@@ -122,7 +127,7 @@ class CoarseSpace(Operator):
         self.header |= {"from": "loose solves" if snapshots is None else "snapshots"}
         return self._ready(M0, rows, dtype)
 
-    def setup(self, A):
+    def setup(self, A: MatrixLike) -> Self:
         """Return a preconditioner of another matrix with the same directions: a new factorisation, no solve.
 
         Parameters
@@ -144,14 +149,14 @@ class CoarseSpace(Operator):
         rows = _ritz(host, _diagonal(host), self.V.T)
         return copy.copy(self)._ready(self._base_of(host), rows, dtype)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the directions to an .npz file, which holds no pickled objects; ``base`` is not in it."""
         if self.V is None:
             raise InvalidInput("`save` must come after fit(A): no directions are known yet.")
         write_model(path, _KIND, {"V": self.V}, self.header)
 
     @classmethod
-    def load(cls, path, *, base="ic"):
+    def load(cls, path: PathLike, *, base: str | Callable[[Any], Any] = "ic") -> Self:
         """Read what ``save`` wrote; ``setup(A)`` then makes a preconditioner.
 
         Raises

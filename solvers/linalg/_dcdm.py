@@ -7,6 +7,8 @@ and conjugate gradients finish the solve.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +17,7 @@ from .. import _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._cg import steps_from
 from ._result import LinearResult
 from ._solve import solve
@@ -28,18 +31,18 @@ _STRETCH, _POOR, _STALE = 20, 0.5, 0.1
 
 
 def dcdm(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | str | None = None,
     *,
-    model,
+    model: Callable[[Any], Any],
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
     n_ortho: int = 2,
     on_stall: str = "pcg",
-    M=None,
-    callback=None,
+    M: MatrixLike | None = None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A along directions that a model proposes.
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._result import LinearResult
 from ._solve import solve
 
@@ -20,7 +21,7 @@ __all__ = ["gmres"]
 
 
 def gmres(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | str | None = None,
     *,
@@ -28,8 +29,8 @@ def gmres(
     atol: float = 0.0,
     restart: int | None = None,
     maxiter: int | None = None,
-    M=None,
-    callback=None,
+    M: MatrixLike | None = None,
+    callback: Callback | None = None,
     callback_type: str | None = None,
 ) -> LinearResult:
     """Solve A x = b for a general square A by the restarted generalised minimal residual method.

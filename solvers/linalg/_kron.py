@@ -5,9 +5,12 @@ that are small; only products run on the device.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
@@ -37,7 +40,7 @@ def _along(A, X, axis):
     return (A @ X.reshape((before, n, after) if before > 1 else (n, after))).reshape(shape)
 
 
-def kron_matvec(As, x):
+def kron_matvec(As: Sequence[ArrayLike], x: ArrayLike) -> NDArray[Any]:
     """Multiply by A_1 x A_2 x ... x A_d without forming it.
 
     Parameters
@@ -75,7 +78,7 @@ def kron_matvec(As, x):
         return leave(_multiplied(As, X).reshape((*(A.shape[0] for A in As),) if shape is None else (-1, *shape)))
 
 
-def kron_solve(As, y, shift=0.0):
+def kron_solve(As: Sequence[ArrayLike], y: ArrayLike, shift: float = 0.0) -> NDArray[Any]:
     """Solve (A_1 x ... x A_d + shift I) x = y without forming the matrix.
 
     Parameters
@@ -139,7 +142,7 @@ class KroneckerOperator(LinearOperator):
     True
     """
 
-    def __init__(self, As, shift=0.0):
+    def __init__(self, As: Sequence[ArrayLike], shift: float = 0.0) -> None:
         self._factors = [np.array(_on_host(A)) for A in _matrices(As)]
         self.shift = _checks.number("shift", shift)
         if not math.isfinite(self.shift):
@@ -151,7 +154,7 @@ class KroneckerOperator(LinearOperator):
         super().__init__(np.result_type(*self._factors), (rows, columns))
 
     @property
-    def factors(self):
+    def factors(self) -> list[NDArray[Any]]:
         """The matrices A_i, on the host: not to be written to."""
         return list(self._factors)
 
@@ -183,7 +186,7 @@ class KroneckerOperator(LinearOperator):
     def _transpose(self):
         return KroneckerOperator([A.T for A in self._factors], self.shift)
 
-    def solve(self, y):
+    def solve(self, y: ArrayLike) -> NDArray[Any]:
         """Solve with this operator; see ``kron_solve``. The factorisations are kept.
 
         Parameters

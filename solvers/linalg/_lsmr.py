@@ -7,6 +7,7 @@ than LSQR. What differs from SciPy's is what differs in ``_lsqr``.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._types import MatrixLike
 from ._golub_kahan import Bidiagonalisation, columns, norms, ratio, rotation, taken_rows
 from ._least_squares import Demands, least_squares
 from ._result import LeastSquaresResult
@@ -15,7 +16,7 @@ __all__ = ["LSMR", "lsmr"]
 
 
 def lsmr(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     damp: float = 0.0,
     atol: float = 1e-6,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import module_of
+from .._types import MatrixLike
 from ._golub_kahan import Bidiagonalisation, columns, norms, ratio, rotation, taken_rows
 from ._least_squares import Demands, least_squares
 from ._result import LeastSquaresResult
@@ -16,7 +17,7 @@ __all__ = ["LSQR", "lsqr"]
 
 
 def lsqr(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     damp: float = 0.0,
     atol: float = 1e-6,

@@ -15,6 +15,7 @@ from .._errors import InvalidInput
 from .._loop import Observers
 from .._progress import progress
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._result import LinearResult
 from ._solve import solve
 
@@ -22,15 +23,15 @@ __all__ = ["minres"]
 
 
 def minres(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | str | None = None,
     *,
     rtol: float = 1e-5,
     shift: float = 0.0,
     maxiter: int | None = None,
-    M=None,
-    callback=None,
+    M: MatrixLike | None = None,
+    callback: Callback | None = None,
     show: bool = False,
     check: bool = False,
 ) -> LinearResult:

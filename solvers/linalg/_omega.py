@@ -8,6 +8,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike
 from ._operator import analyse, source
 from ._sweeps import diagonal_of
 
@@ -19,7 +20,7 @@ def young(beta):
     return 2.0 / (1.0 + math.sqrt(max(0.0, 1.0 - beta * beta)))
 
 
-def omega_optimal(A, *, steps: int = 30) -> float:
+def omega_optimal(A: MatrixLike, *, steps: int = 30) -> float:
     """Estimate the omega at which ``sor`` converges fastest.
 
     omega = 2 / (1 + sqrt(1 - beta^2)), where beta is the spectral radius of I - D^-1 A, estimated from below by

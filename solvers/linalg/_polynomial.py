@@ -8,6 +8,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike
 from ._omega import spectrum_of
 from ._operator import analyse, place, source
 from ._prepare import prepare
@@ -30,7 +31,7 @@ class ChebyshevPreconditioner(Operator):
     bounds : (float, float)
     """
 
-    def __init__(self, matrix, degree, bounds):
+    def __init__(self, matrix, degree: int, bounds: tuple[float, float]) -> None:
         super().__init__(matrix.dtype, (matrix.n, matrix.n))
         self.degree, self.bounds = degree, bounds
         self._of, self._inverses = matrix, {}
@@ -78,7 +79,7 @@ class ChebyshevPreconditioner(Operator):
         return f"<Chebyshev preconditioner, {self.shape[0]}x{self.shape[1]}, degree {self.degree}>"
 
 
-def chebyshev(A, degree: int = 4, *, bounds: tuple[float, float] | None = None) -> ChebyshevPreconditioner:
+def chebyshev(A: MatrixLike, degree: int = 4, *, bounds: tuple[float, float] | None = None) -> ChebyshevPreconditioner:
     """Make the Chebyshev polynomial preconditioner of a Hermitian positive definite A.
 
     z = p(D^-1 A) D^-1 r, where 1 - t p(t) is the polynomial of that degree, 1 at 0, that is smallest on the bounds.

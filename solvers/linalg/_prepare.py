@@ -1,13 +1,16 @@
 """Matrices that are analysed once for many solves, and operators without a matrix."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from .._types import MatrixLike
 from ._operator import Matrix, PreparedOperator, analyse, check_indices, is_matrix
 
 __all__ = ["StencilOperator", "prepare", "stencil"]
@@ -31,7 +34,7 @@ class StencilOperator(PreparedOperator):
         return self if self.dtype.kind == "f" else StencilOperator(_conjugate(self._matrix), None)
 
 
-def prepare(A):
+def prepare(A: MatrixLike) -> PreparedOperator:
     """Analyse a matrix once for many solves.
 
     Parameters
@@ -78,7 +81,7 @@ def prepare(A):
     return PreparedOperator(matrix, A)
 
 
-def stencil(shape, weights):
+def stencil(shape: Sequence[int], weights: ArrayLike) -> StencilOperator:
     """Make the constant-coefficient 5-point (2D) or 7-point (3D) operator on a grid, without a matrix.
 
     (A u)_i = weights[0] u_i + sum over axes k of weights[1 + k] (u_{i - e_k} + u_{i + e_k}), with u = 0

@@ -1,11 +1,15 @@
 """linalg's result: SciPy's tuple, with everything else beside it."""
 
-from .._result import Result
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .._result import Result, Status
 
 __all__ = ["LeastSquaresResult", "LinearResult"]
 
 
-class LinearResult(Result, tuple):
+class LinearResult(Result, tuple[NDArray[Any], int]):
     """``x, info``, as SciPy returns, with the attributes of ``solvers.Result``.
 
     Attributes
@@ -18,7 +22,9 @@ class LinearResult(Result, tuple):
         From ``solve``: the method that it chose, why, and what failed before; None from all others.
     """
 
-    choice = reason = tried = None
+    choice: str | None = None
+    reason: str | None = None
+    tried: list[tuple[str, Status]] | None = None
 
     def __new__(cls, values, **fields):
         return tuple.__new__(cls, values)
@@ -27,12 +33,12 @@ class LinearResult(Result, tuple):
         Result.__init__(self, **fields)
 
     @property
-    def x(self):
+    def x(self) -> NDArray[Any]:
         """The solution; where the solve failed, the best iterate at hand."""
         return self[0]
 
     @property
-    def info(self):
+    def info(self) -> int:
         """SciPy's integer."""
         return self[1]
 
@@ -49,7 +55,7 @@ class LinearResult(Result, tuple):
         return _rebuild, (tuple(self), self.__dict__)
 
 
-class LeastSquaresResult(Result, tuple):
+class LeastSquaresResult(Result, tuple[Any, ...]):
     """The ten that SciPy's ``lsqr`` returns or the eight of its ``lsmr``, with the attributes of ``solvers.Result``.
 
     Attributes
@@ -67,12 +73,12 @@ class LeastSquaresResult(Result, tuple):
         Result.__init__(self, **fields)
 
     @property
-    def x(self):
+    def x(self) -> NDArray[Any]:
         """The solution; where the solve failed, the last finite iterate."""
         return self[0]
 
     @property
-    def istop(self):
+    def istop(self) -> "int | Any":
         """SciPy's integer."""
         return self[1]
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._hageman_young import HagemanYoung
 from ._omega import in_range
 from ._result import LinearResult
@@ -24,7 +25,7 @@ _HOPELESS = 1e12
 
 
 def sor(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | None = None,
     *,
@@ -35,7 +36,7 @@ def sor(
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    callback=None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b by successive over-relaxation.
 
@@ -103,7 +104,7 @@ def sor(
 
 
 def gauss_seidel(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | None = None,
     *,
@@ -112,7 +113,7 @@ def gauss_seidel(
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    callback=None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b by the Gauss-Seidel iteration, which is ``sor`` with omega = 1.
 
@@ -152,7 +153,7 @@ def gauss_seidel(
 
 
 def jacobi(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | None = None,
     *,
@@ -160,7 +161,7 @@ def jacobi(
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    callback=None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b by the damped Jacobi iteration x <- x + omega D^-1 (b - A x).
 

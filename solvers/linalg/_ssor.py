@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._omega import in_range
 from ._result import LinearResult
 from ._solve import solve
@@ -23,7 +24,7 @@ _FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 
 
 def ssor_cg(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     x0: ArrayLike | None = None,
     *,
@@ -31,7 +32,7 @@ def ssor_cg(
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    callback=None,
+    callback: Callback | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A by conjugate gradients preconditioned by SSOR.
 

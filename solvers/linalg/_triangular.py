@@ -12,6 +12,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike
 from ._omega import for_ssor, in_range, omega_of
 from ._operator import analyse, place, source
 from ._products import Operator
@@ -60,7 +61,7 @@ class SSORPreconditioner(_Triangular):
     omega : float
     """
 
-    def __init__(self, matrix, omega, ordering):
+    def __init__(self, matrix, omega: float, ordering: str) -> None:
         super().__init__(matrix, omega)
         self.omega = omega
         self._of, self._ordering, self._cast = matrix, ordering, {}
@@ -86,7 +87,7 @@ class IncompleteCholesky(_Triangular):
         The diagonal was multiplied by 1 + shift, so that every pivot is positive.
     """
 
-    def __init__(self, matrix, factors, order, relaxation, shift):
+    def __init__(self, matrix, factors, order, relaxation: float, shift: float) -> None:
         super().__init__(matrix, 1.0)
         self.relaxation, self.shift = relaxation, shift
         self._factors, self._order = factors, order
@@ -104,7 +105,7 @@ class IncompleteCholesky(_Triangular):
         return f"<incomplete Cholesky, {self.shape[0]}x{self.shape[1]}, relaxation {self.relaxation:g}{shift}>"
 
 
-def ssor(A, omega: float | str = "auto", *, ordering: str = "natural") -> SSORPreconditioner:
+def ssor(A: MatrixLike, omega: float | str = "auto", *, ordering: str = "natural") -> SSORPreconditioner:
     """Make the symmetric over-relaxation preconditioner of a Hermitian A.
 
     M^-1 = (2 - omega)/omega K^-H D K^-1 with K = D/omega + L, D the diagonal and L the lower triangle of A.
@@ -156,7 +157,9 @@ def omega_for_ssor(omega, matrix, dtype, backend):
 _FIRST_SHIFT, _LARGER = 1e-3, 4.0
 
 
-def incomplete_cholesky(A, relaxation: float = 0.0, *, shift: float | str | None = "auto") -> IncompleteCholesky:
+def incomplete_cholesky(
+    A: MatrixLike, relaxation: float = 0.0, *, shift: float | str | None = "auto"
+) -> IncompleteCholesky:
     """Make the incomplete Cholesky preconditioner of a Hermitian A, on its own pattern.
 
     Parameters
@@ -227,7 +230,7 @@ def _is_auto(name, value):
 _RELAXATION = 0.99
 
 
-def ic(A, *, relaxation: float | str = "auto", shift: float | str = "auto") -> IncompleteCholesky:
+def ic(A: MatrixLike, *, relaxation: float | str = "auto", shift: float | str = "auto") -> IncompleteCholesky:
     """Make an incomplete Cholesky preconditioner of a Hermitian A: relaxed if it can be, shifted if it must be.
 
     Parameters

@@ -5,11 +5,16 @@ parameter of one solve is drawn by a bandit, which sees nothing but the count. W
 said where they are.
 """
 
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
+from .._types import Executor, MatrixLike, PathLike, Seed
 from ._cg import cg
 from ._omega import omega_optimal
 from ._policies import from_state, make_policy
@@ -64,7 +69,10 @@ class Tuned:
     True
     """
 
-    def __init__(self, solve, parameter="omega", *, grid, policy="auto", rng=None, cost=None):
+    def __init__(
+        self, solve: Callable[..., Any], parameter: str = "omega", *, grid: ArrayLike, policy: Any = "auto",
+        rng: Seed | None = None, cost: Callable[[Any, Any], float] | None = None,
+    ) -> None:  # fmt: skip
         self._solve, self.parameter, self.grid = solve, parameter, np.array(grid, dtype=float)
         self._rng = np.random.default_rng(rng)
         self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
@@ -73,7 +81,7 @@ class Tuned:
         self._cost = cost
         self._values, self._iterations, self._costs, self._contexts, self._chances = [], [], [], [], []
 
-    def __call__(self, A, b, *, context=None, **options):
+    def __call__(self, A: MatrixLike, b: ArrayLike, *, context: float | None = None, **options: Any) -> Any:
         """Solve A x = b with the parameter that the policy chooses; returns what ``solve`` returns.
 
         Parameters
@@ -115,12 +123,23 @@ class Tuned:
             return iterations
         return self._cost(result, value) * max(1.0, iterations / max(1, int(np.max(result.iterations))))
 
-    values = property(lambda self: np.array(self._values))
-    iterations = property(lambda self: np.array(self._iterations, dtype=int))
-    costs = property(lambda self: np.array(self._costs))
-    contexts = property(lambda self: np.array(self._contexts))
+    @property
+    def values(self) -> NDArray[Any]:
+        return np.array(self._values)
 
-    def regret(self, costs=None):
+    @property
+    def iterations(self) -> NDArray[np.int_]:
+        return np.array(self._iterations, dtype=int)
+
+    @property
+    def costs(self) -> NDArray[Any]:
+        return np.array(self._costs)
+
+    @property
+    def contexts(self) -> NDArray[np.float64]:
+        return np.array(self._contexts)
+
+    def regret(self, costs: ArrayLike | None = None) -> NDArray[Any]:
         """What was charged beyond the best fixed value, summed up to each system; shape (T,).
 
         Parameters
@@ -149,7 +168,7 @@ class Tuned:
                 means.append(np.average(charged[drawn], weights=weights[drawn]))
         return min(means, default=np.nan)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the chosen values and the costs over the sequence; returns the two axes."""
         plt = pyplot()
         axes = plt.subplots(2, sharex=True, layout="constrained")[1] if ax is None else ax
@@ -162,14 +181,14 @@ class Tuned:
         axes[1].set(xlabel="system", ylabel="cost (iterations)")
         return axes
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write what was learned and what happened to an ``.npz`` file."""
         learned = {f"policy_{k}": v for k, v in self.policy.state().items()}
         happened = {name: getattr(self, name) for name in ("values", "iterations", "costs", "contexts", "grid")}
         happened["chances"] = np.array(self._chances)
         np.savez(path, parameter=self.parameter, named=str(self._named), **happened, **learned)
 
-    def load(self, path):
+    def load(self, path: PathLike) -> Self:
         """Take over what ``save`` wrote, and go on from there; returns self."""
         with np.load(path, allow_pickle=False) as file:
             saved = dict(file)
@@ -224,12 +243,14 @@ class TunedSOR(Tuned):
         ``omegas`` are NaN where omega changed within the solve.
     """
 
-    def __init__(self, policy="auto", *, grid=_OMEGAS, rng=None):
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
         if policy in ("hageman-young", "lanczos"):
             policy = _Classical(policy)
         super().__init__(sor, "omega", grid=grid, policy=policy, rng=rng)
 
-    omegas = property(lambda self: self.values)
+    @property
+    def omegas(self) -> NDArray[Any]:
+        return self.values
 
     def _value(self, A, context):
         return self.policy.choose(A if isinstance(self.policy, _Classical) else context)
@@ -247,23 +268,25 @@ class TunedSSORCG(Tuned):
     omegas, iterations, costs, contexts : ndarray, shape (T,)
     """
 
-    def __init__(self, policy="auto", *, grid=_OMEGAS, rng=None):
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
         super().__init__(ssor_cg, "omega", grid=grid, policy=policy, rng=rng)
 
-    omegas = property(lambda self: self.values)
+    @property
+    def omegas(self) -> NDArray[Any]:
+        return self.values
 
 
 class TunedIncompleteCholesky(Tuned):
     """``cg`` with ``incomplete_cholesky`` as M, its relaxation tuned; parameters as ``TunedSOR``."""
 
-    def __init__(self, policy="auto", *, grid=_RELAXATIONS, rng=None):
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _RELAXATIONS, rng: Seed | None = None) -> None:
         super().__init__(_with_cholesky, "relaxation", grid=grid, policy=policy, rng=rng)
 
 
 class TunedChebyshev(Tuned):
     """``cg`` with ``chebyshev`` as M, its degree tuned by the products with A; parameters as ``TunedSOR``."""
 
-    def __init__(self, policy="auto", *, grid=_DEGREES, rng=None):
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _DEGREES, rng: Seed | None = None) -> None:
         super().__init__(_with_chebyshev, "degree", grid=grid, policy=policy, rng=rng, cost=_products)
 
 
@@ -279,7 +302,10 @@ def _products(result, degree):
     return int(np.max(result.iterations)) * degree
 
 
-def solve_batches(tuned, batches, *, rng=None, executor=None):
+def solve_batches(
+    tuned: Callable[[Any], Tuned], batches: Iterable[Iterable[tuple[Any, ...]]], *, rng: Seed | None = None,
+    executor: Executor | None = None,
+) -> list[tuple[list[Any], Tuned]]:  # fmt: skip
     """Solve independent sequences, each with a policy of its own.
 
     Parameters
