@@ -1,4 +1,8 @@
-"""What several public signatures take, by one name each; for readers and type checkers, never checked at run time."""
+"""What several public signatures take, by one name each; for readers and type checkers, never checked at run time.
+
+Where what comes back depends on the values of the arguments, it is annotated as ``common case | Any``: the common
+case is checked, and no other one is refused.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Callback", "Executor", "MatrixLike", "PathLike", "Seed"]
+__all__ = ["Callback", "Executor", "MatrixLike", "PathLike", "Penalty", "Seed"]
 
 
 class _Shaped(Protocol):
@@ -32,5 +36,7 @@ class Executor(Protocol):
 #: A matrix: an array, a sparse array, an operator, or its product with a vector as a function.
 MatrixLike: TypeAlias = ArrayLike | _Shaped | Callable[[Any], Any]
 Callback: TypeAlias = Callable[..., object] | _OnChunk
+#: Of the marginals in unbalanced transport: one price, or a pair of prices and vectors of them.
+Penalty: TypeAlias = float | tuple[ArrayLike | None, ArrayLike | None]
 Seed: TypeAlias = int | np.random.Generator
 PathLike: TypeAlias = str | os.PathLike[str]

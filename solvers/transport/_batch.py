@@ -2,8 +2,11 @@
 
 import operator
 import time
+from collections.abc import Iterator
+from typing import Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _checks
 from .._errors import UnsupportedType
@@ -43,18 +46,26 @@ class TransportBatch(Result):
 
     _not_in_dict = frozenset(("potentials", "_batch", "_plan"))
 
-    def __init__(self, *, batch, newton_steps, potentials, objectives, **fields):
+    def __init__(
+        self,
+        *,
+        batch: Any,
+        newton_steps: NDArray[Any],
+        potentials: tuple[NDArray[Any], NDArray[Any]],
+        objectives: tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]],
+        **fields: Any,
+    ) -> None:
         super().__init__(**fields)
         self._batch, self._plan, self.newton_steps, self.potentials = batch, None, newton_steps, potentials
         self.value, self.regularized_value, self.dual_value, self.mass = objectives
 
     @property
-    def marginal_error(self):
+    def marginal_error(self) -> NDArray[Any]:
         """``residual`` by its name."""
         return self.residual
 
     @property
-    def residuals(self):
+    def residuals(self) -> NDArray[Any]:
         """The errors tested, shape (steps + 1, B); a problem that stopped earlier repeats its last one."""
         curves = [self._batch.curve(k) for k in range(len(self))]
         out = np.empty((max(map(len, curves), default=1), len(curves)))
@@ -63,18 +74,18 @@ class TransportBatch(Result):
         return out
 
     @residuals.setter
-    def residuals(self, nothing):
+    def residuals(self, nothing: Any) -> None:
         """One hard problem would make the array of all large: it is made when it is asked for."""
 
     @property
-    def plan(self):
+    def plan(self) -> NDArray[Any]:
         """P of shape (B, n, m); it owns its memory."""
         if self._plan is None:
             self._plan = self._batch.leave(self._batch.plans())
         return self._plan
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One line: how many problems failed, which, and what to do about the worst."""
         failed = [k for k, status in enumerate(self.status) if status is not Status.CONVERGED]
         if not failed:
@@ -83,7 +94,7 @@ class TransportBatch(Result):
         remedy = sentence(self.status[self._worst], self.method)
         return f"{self.method}: {len(failed)} of {len(self)} problems did not converge: {shown}. {remedy}"
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the marginal errors over the steps, a curve for each problem; returns the axes."""
         ax = super().plot(ax)
         ax.set(xlabel="step", ylabel="marginal error (L1)")
@@ -97,13 +108,13 @@ class TransportBatch(Result):
             f"marginal error <= {np.max(self.residual, initial=0.0):.1e}, {self.backend})"
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.status)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[TransportResult]:
         return (self[k] for k in range(len(self)))
 
-    def __getitem__(self, k):
+    def __getitem__(self, k: SupportsIndex) -> TransportResult:
         try:
             k = operator.index(k)
         except TypeError:

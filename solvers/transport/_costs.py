@@ -1,8 +1,10 @@
 """The costs of transport as they are given: a matrix, checked, or two clouds of points."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._arrays import enter, leaving
@@ -40,7 +42,7 @@ class PointCloud:
     <point cloud, 3 x 4, 2 dimensions, sqeuclidean>
     """
 
-    def __init__(self, X, Y, cost="sqeuclidean"):
+    def __init__(self, X: ArrayLike, Y: ArrayLike, cost: str | float = "sqeuclidean") -> None:
         backend, self._leave = _backend.pick(X=X, Y=Y), leaving(X)
         X, Y = enter("X", X), enter("Y", Y)
         with at(backend, X):
@@ -60,12 +62,12 @@ class PointCloud:
                 raise InvalidInput(f"`cost` must be a power > 0, got {self.power!r}.")
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """(n, m)."""
         return self.X.shape[0], self.Y.shape[0]
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         """That of the potentials: float32 where both clouds are."""
         return np.result_type(self.X.dtype, self.Y.dtype)
 

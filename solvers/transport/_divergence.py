@@ -6,8 +6,9 @@ agree, positive where they do not. Entropies of a and b cancel, so that the line
 
 import math
 from dataclasses import dataclass
+from typing import Any, Self
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .._errors import ConvergenceError
 from ._costs import PointCloud
@@ -46,7 +47,7 @@ class SinkhornDivergence:
         return self.xy.converged and self.xx.converged and self.yy.converged
 
     @property
-    def grad_points(self):
+    def grad_points(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The derivatives of ``value`` by X and by Y, of their shapes, as if it were not cut off at zero."""
         return divergence_gradients(self.xy, self.xx, self.yy)
 
@@ -62,13 +63,13 @@ class SinkhornDivergence:
     def _failed(self):
         return next((name for name in ("xy", "xx", "yy") if not getattr(self, name).converged), None)
 
-    def check(self):
+    def check(self) -> Self:
         """Return self if converged; raise ConvergenceError with the result that is not otherwise."""
         if not self.converged:
             raise ConvergenceError(self.message, getattr(self, self._failed))
         return self
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The numbers, ready for ``json.dumps``; those of the three problems by their names."""
         error = self.error if math.isfinite(self.error) else None  # JSON has no infinity
         value = self.value if math.isfinite(self.value) else None
@@ -76,7 +77,7 @@ class SinkhornDivergence:
             name: getattr(self, name).to_dict() for name in ("xy", "xx", "yy")
         }
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the marginal errors of the three problems over the steps; returns the axes."""
         for name in ("xy", "xx", "yy"):
             ax = getattr(self, name).plot(ax)

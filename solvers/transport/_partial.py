@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._types import Callback, Penalty
 from ._costs import PointCloud
 from ._relaxed_steps import relaxed_auto_steps
 from ._result import TransportResult
@@ -26,12 +27,12 @@ def partial(
     *,
     mass: float,
     eps: float,
-    marginal_penalty=None,
+    marginal_penalty: Penalty | None = None,
     tol: float = 1e-6,
     maxiter: int | None = None,
-    x0: tuple | None = None,
+    x0: tuple[ArrayLike, ArrayLike] | None = None,
     normalize: bool = False,
-    callback=None,
+    callback: Callback | None = None,
 ) -> TransportResult:
     """Transport a given mass at the least cost, smoothed by entropy, with P 1 <= a, P^T 1 <= b and sum P = mass.
 

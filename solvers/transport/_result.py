@@ -1,6 +1,9 @@
 """What transport solvers return: potentials, and the plan made from them when it is asked for."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
@@ -61,20 +64,27 @@ class TransportResult(Result):
 
     _not_in_dict = frozenset(("potentials", "_problem", "_plan"))
 
-    def __init__(self, *, problem, newton_steps, **fields):
+    value: float
+    regularized_value: float
+    dual_value: float
+    mass: float
+    eps: float
+
+    def __init__(self, *, problem: Any, newton_steps: int, **fields: Any) -> None:
         super().__init__(**fields)
         self.newton_steps, self.eps = newton_steps, problem.reg
         f, g = problem.potentials()
-        self._problem, self._plan, self.potentials = problem, None, (problem.leave(f), problem.leave(g))
+        self.potentials: tuple[NDArray[Any], NDArray[Any]] = problem.leave(f), problem.leave(g)
+        self._problem, self._plan = problem, None
         self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(f, g)
 
     @property
-    def marginal_error(self):
+    def marginal_error(self) -> float:
         """The L1 error of both marginals relative to the mass, recomputed: ``residual`` by its name."""
         return self.residual
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One line: how it ended, with what error, and what to do about it."""
         remedy = sentence(self.status, self.method)
         if self.converged:
@@ -83,7 +93,7 @@ class TransportResult(Result):
         return f"{self.method} {self.status}: {error}. {remedy}"
 
     @property
-    def plan(self):
+    def plan(self) -> NDArray[Any]:
         """P of shape (n, m); it owns its memory."""
         if self._plan is None:
             with self._problem.place():
@@ -91,12 +101,12 @@ class TransportResult(Result):
         return self._plan
 
     @property
-    def grad_cost(self):
+    def grad_cost(self) -> NDArray[Any]:
         """The derivative of ``regularized_value`` by C, shape (n, m): at the optimum, the plan itself (Danskin)."""
         return self.plan
 
     @property
-    def grad_points(self):
+    def grad_points(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The derivatives of ``regularized_value`` by the points of a ``PointCloud``, of shapes (n, d) and (m, d).
 
         They are as near to those of the optimum as the plan; a pair of equal points adds nothing, also where the
@@ -138,7 +148,7 @@ class TransportResult(Result):
         with self._problem.place():
             return point_gradients(self._problem)
 
-    def sparse_plan(self, threshold=1e-12):
+    def sparse_plan(self, threshold: float = 1e-12) -> Any:
         """Return the entries of P of at least ``threshold`` times the mass as a ``csr_array``.
 
         It is SciPy's, or cupyx's where the costs came from the GPU.
@@ -155,7 +165,7 @@ class TransportResult(Result):
                 parts = tuple(map(problem.kernels.to_host, parts))
             return csr_array(parts, shape=problem.shape)
 
-    def round(self):
+    def round(self) -> NDArray[Any]:
         """Return a plan with exactly the marginals a and b, near P (Altschuler, Weed & Rigollet 2017, algorithm 2)."""
         problem = self._problem
         if problem.relaxed:
@@ -166,7 +176,7 @@ class TransportResult(Result):
         with problem.place():
             return problem.leave(_rounded(problem, problem.plan().astype(np.float64, copy=False)))
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the marginal error over the sweeps; returns the axes."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         ax.semilogy(np.where(self.residuals > 0, self.residuals, np.nan), label=self.method)

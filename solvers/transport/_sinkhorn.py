@@ -7,6 +7,7 @@ rate that it sees, and falls back to 1; small eps goes to a Newton method.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,8 @@ from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, ended, run
 from .._result import Status
-from ._batch import TransportBatch, solve_batch
+from .._types import Callback, Penalty
+from ._batch import solve_batch
 from ._feasibility import guarded, named
 from ._many import FAR, LOST, NEAR, NEAR_COSTS
 from ._many_problems import Problems, is_batch
@@ -39,14 +41,14 @@ def sinkhorn(
     b: ArrayLike | None = None,
     *,
     eps: float,
-    marginal_penalty=None,
+    marginal_penalty: Penalty | None = None,
     method: str = "auto",
     tol: float = 1e-6,
     maxiter: int | None = None,
-    x0: tuple | None = None,
+    x0: tuple[ArrayLike, ArrayLike] | None = None,
     normalize: bool = False,
-    callback=None,
-) -> TransportResult | TransportBatch:
+    callback: Callback | None = None,
+) -> TransportResult | Any:  # a TransportBatch for a batch
     """Transport a to b at the least cost, smoothed by entropy: min <C, P> + eps sum P (log P - 1).
 
     Parameters

@@ -17,6 +17,7 @@ from .. import _checks
 from .._errors import InvalidInput
 from .._loop import ended
 from .._result import Status
+from .._types import Callback, Seed
 from ._controls import Control
 from ._estimate import Estimate, estimate, slopes
 from ._sliced_clouds import Clouds, power_of
@@ -42,8 +43,8 @@ def sliced_wasserstein(
     coefficient: str | float | None = None,
     normalize: bool = False,
     grad: bool = False,
-    callback=None,
-    rng=None,
+    callback: Callback | None = None,
+    rng: Seed | None = None,
 ) -> SlicedResult:
     """Estimate the sliced Wasserstein distance SW_p of two clouds of points: (E_h W_p^p(h'X, h'Y))^(1/p).
 

@@ -9,13 +9,15 @@ Everything starts from several directions; what is found is a local maximum, and
 
 import math
 import time
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Result, Status
+from .._types import Seed
 from ._directions import root_of
 from ._sliced_clouds import Clouds, power_of
 
@@ -52,7 +54,14 @@ class MaxSlicedResult(Result):
         ``threshold`` what that had to meet, ``n_matvec`` the directions that were projected on.
     """
 
-    def __init__(self, *, facts, **fields):
+    distance: float
+    power: float
+    direction: NDArray[Any]
+    p: float
+    distances: NDArray[Any]
+    n_reached: int
+
+    def __init__(self, *, facts: dict[str, Any], **fields: Any) -> None:
         super().__init__(**fields)
         self.__dict__.update(facts)
 
@@ -83,7 +92,7 @@ def max_sliced_wasserstein(
     maxiter: int = 500,
     tol: float = 1e-7,
     normalize: bool = False,
-    rng=None,
+    rng: Seed | None = None,
 ) -> MaxSlicedResult:
     """Maximise the Wasserstein distance of projections over all directions: max over |h| = 1 of W_p(h'X, h'Y).
 

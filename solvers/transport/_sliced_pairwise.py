@@ -6,12 +6,15 @@ are subtracted instead. All else is coupled by its quantiles, pair by pair. The 
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._types import Executor, Seed
 from ._controls import Moments
 from ._gaussian import gaussian_mean
 from ._measures import points
@@ -33,8 +36,8 @@ _WORTH = 4
 
 
 def pairwise_sliced_wasserstein(
-    clouds: list[ArrayLike],
-    weights: list[ArrayLike | None] | None = None,
+    clouds: Sequence[ArrayLike],
+    weights: Sequence[ArrayLike | None] | None = None,
     *,
     p: float = 2,
     n_projections: int | None = None,
@@ -42,9 +45,9 @@ def pairwise_sliced_wasserstein(
     control: str | None = "auto",
     normalize: bool = False,
     errors: bool = False,
-    rng=None,
-    executor=None,
-) -> NDArray | tuple[NDArray, NDArray]:
+    rng: Seed | None = None,
+    executor: Executor | None = None,
+) -> NDArray[Any] | Any:  # a pair of them for errors=True
     """Estimate the sliced Wasserstein distances between all pairs of k clouds of points.
 
     Parameters

@@ -1,8 +1,10 @@
 """What a sliced distance is: an estimate with its error bar."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
@@ -52,13 +54,29 @@ class SlicedResult(Result):
 
     _not_in_dict = frozenset(("grad_X", "grad_Y", "_known"))
 
-    def __init__(self, *, facts, **fields):
+    distance: float
+    power: float
+    unclipped_power: float
+    power_standard_error: float
+    p: float
+    bounds: tuple[float, float] | None
+    n_projections: int
+    directions: str
+    n_rotations: int
+    control: str | None
+    coefficient: float | tuple[float, ...] | None
+    variance_ratio: float
+    values: NDArray[Any]
+    grad_X: "NDArray[Any] | Any"
+    grad_Y: "NDArray[Any] | Any"
+
+    def __init__(self, *, facts: dict[str, Any], **fields: Any) -> None:
         super().__init__(**fields)
         self._known = facts.pop("known")
         self.__dict__.update(facts)
 
     @property
-    def standard_error(self):
+    def standard_error(self) -> float:
         """The standard error of ``distance``: ``residual`` by its name."""
         return self.residual
 
@@ -99,7 +117,7 @@ class SlicedResult(Result):
             return "Nothing here is random."
         return "The standard error meets the tolerance." if math.isfinite(self.threshold) else "No tolerance was set."
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the distances (p-th powers) along the directions as a histogram, with the estimate; returns the axes."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         if self.values.size:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._place import inner
 from .._result import Status
+from .._types import Callback
 from ._entries import entries
 from ._newton import largest_cost, rounding, visible_entries
 from ._problem import PointCloud, Problem
@@ -39,9 +40,9 @@ def sinkhorn_newton_sparse(
     density: float | None = None,
     tol: float = 1e-6,
     maxiter: int | None = None,
-    x0: tuple | None = None,
+    x0: tuple[ArrayLike, ArrayLike] | None = None,
     normalize: bool = False,
-    callback=None,
+    callback: Callback | None = None,
 ) -> TransportResult:
     """Transport a to b at the least cost, smoothed by entropy, with the Sinkhorn-Newton-Sparse algorithm.
 
