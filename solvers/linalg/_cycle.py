@@ -19,6 +19,8 @@ __all__ = ["Hierarchy", "certificate", "chebyshev_roots", "textbook"]
 
 # Cells of the coarsest level, whose system is solved by a dense inverse.
 _COARSEST = 100
+# The largest number of an inverse, of diagonals near 1, in single precision.
+_MOST_SINGLE = 1e30
 
 
 def chebyshev_roots(K, low, high=2.0):
@@ -62,7 +64,10 @@ class Hierarchy:
     def __init__(self, grid, dtype=np.float64):
         self.backend, self.grid, self.dtype = "cpu", grid, np.dtype(dtype)
         levels = _coarsened(grid.level, self._kernels)
-        self.inverse = _inverse(levels[-1]).astype(self.dtype)
+        inverse = _inverse(levels[-1])
+        if self.dtype == np.float32 and max(np.abs(each).max() for each in _inverses(levels, inverse)) > _MOST_SINGLE:
+            raise InvalidInput(f"`dtype` must be float64 for coefficients that vary by {_MOST_SINGLE:g} or more.")
+        self.inverse = inverse.astype(self.dtype)
         self.levels = [_cast(each, self.dtype, self._kernels) for each in levels]
         # Sets of vectors, one for each cycle that runs at the same time; and what was made for other places.
         self._free, self._elsewhere, self._alone = [], {}, {}
@@ -123,7 +128,7 @@ class Hierarchy:
         factor = _power(kernels.largest(r)) if self.dtype == np.float32 else 1.0
         vectors, z = self._vectors(), kernels.empty(r.shape, r.dtype)
         kernels.grid_enter(self.levels[0], factor, r, vectors[0][0][0])
-        kernels.grid_leave(self.levels[0], 1 / factor, self._cycle(parameters, vectors, 0, 0)[0], z)
+        kernels.grid_leave(self.levels[0], 1 / factor / self.grid.unit, self._cycle(parameters, vectors, 0, 0)[0], z)
         self._give_back(vectors)
         self._solve_alone(r, z)
         if null is not None:
@@ -217,6 +222,10 @@ class Hierarchy:
 def _power(largest):
     """A power of two that brings this number near 1, for the range of float32 is small."""
     return 2.0 ** max(-1000, min(1000, -math.frexp(largest)[1])) if math.isfinite(largest) else 1.0
+
+
+def _inverses(levels, inverse):
+    return [*(L.inverse for L in levels), inverse]
 
 
 def _coarsened(level, kernels):

@@ -15,12 +15,14 @@ from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
 from ._null_space import NullSpace
-from ._operator import analyse, check_indices, is_matrix, place
+from ._operator import PreparedOperator, analyse, check_indices, is_matrix, place, source
 from ._products import Operator
 
 __all__ = ["Grid", "GridOperator"]
 
 _WORKING = (np.dtype(np.float32), np.dtype(np.float64))
+# Within these bounds a diagonal has an inverse, and so has the power of two that it is scaled by.
+_LEAST, _MOST = 1e-300, 1e306
 
 
 class Grid:
@@ -30,7 +32,11 @@ class Grid:
     ----------
     shape : tuple of 3 ints
     level : GridLevel
-        Without the cells that are connected with no other.
+        Without the cells that are connected with no other, and divided by ``unit``.
+    faces, diagonal : ndarray
+        Of the whole operator, with margins.
+    unit : float
+        A power of two, 1 for coefficients of common size.
     alone, inverse_alone : ndarray
         The indices of those with a diagonal, and its inverse.
     solid : ndarray
@@ -43,12 +49,12 @@ class Grid:
         self.shape, self.dtype = shape, dtype
         n, pad = math.prod(shape), (diagonal.size - math.prod(shape)) // 2
         self.n, inside = n, slice(pad, pad + n)
-        self.diagonal = diagonal
-        sums = np.zeros(n)
+        self.faces, self.diagonal = faces, diagonal
+        d, sums = diagonal[inside], np.zeros(n)
+        _refuse_extremes(d)
         for axis, stride in enumerate((shape[1] * shape[2], shape[2], 1)):
             if shape[axis] > 1:
                 sums += faces[axis, inside] + faces[axis, pad - stride : pad - stride + n]
-        d = diagonal[inside]
         lonely = (sums == 0) & (d > 0)
         self.alone = np.flatnonzero(lonely)
         self.inverse_alone = 1 / d[self.alone]
@@ -56,6 +62,9 @@ class Grid:
         if self.alone.size:
             diagonal = diagonal.copy()
             diagonal[inside][self.alone] = 0
+        self.unit = _unit(diagonal[inside])
+        if self.unit != 1.0:
+            faces, diagonal = faces / self.unit, diagonal / self.unit
         self.level = _backend.kernels("cpu").grid_level(shape, faces, diagonal)
         term = d - sums
         self.null_space = self._null_space(term > 1e3 * np.finfo(dtype).eps * d, sums > 0, d == 0)
@@ -82,22 +91,27 @@ class Grid:
     def of_matrix(cls, A, grid):
         """Read a sparse matrix whose rows are the cells of the grid in C order, where it lives."""
         A = enter("A", A)
-        with at(_backend.pick(A=A), A):
+        with at(_backend.pick(A=source(A)), source(A)):
             return cls._of_matrix(A, grid)
 
     @classmethod
     def _of_matrix(cls, A, grid):
+        if isinstance(A, PreparedOperator):
+            prepared = analyse(A)
+            if prepared.stencil is not None:
+                return cls._of_stencil(*prepared.stencil, grid)
+            A = A if prepared.csr is None else prepared.csr
         there = is_matrix(A) and kinds[type(A)] == "gpu"
         if not (issparse(A) or (there and hasattr(A, "tocsr"))):
             raise UnsupportedType(
-                f"`A` must be a SciPy or CuPy sparse matrix, got {type(A).__name__}; without a matrix pass faces=."
+                f"`A` must be a SciPy or CuPy sparse matrix or a stencil, got {type(A).__name__}; without one pass faces=."
             )
+        if A.shape[0] != A.shape[1] or A.shape[0] == 0:
+            raise InvalidInput(f"`A` must be square and not empty, got shape {A.shape}.")
         check_indices(A, "A")
         A = A.tocsr()
         if A.dtype.kind not in "fiu":
             raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {A.dtype}; use chebyshev.")
-        if A.shape[0] != A.shape[1] or A.shape[0] == 0:
-            raise InvalidInput(f"`A` must be square and not empty, got shape {A.shape}.")
         shape = grid_shape(grid_of(_on_host(A)) if grid is None else grid)
         if math.prod(shape) != A.shape[0]:
             raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {A.shape[0]}, got {grid!r}.")
@@ -113,6 +127,28 @@ class Grid:
         if row >= 0:
             raise InvalidInput(_why(_on_host(A), int(row), int(column), shape))
         return cls(shape, kernels.to_host(faces), kernels.to_host(diagonal), dtype)
+
+    @classmethod
+    def _of_stencil(cls, sizes, weights, grid):
+        """A constant stencil, whose value beyond the grid is zero."""
+        shape = (1,) * (3 - len(sizes)) + tuple(sizes)
+        if grid is not None and grid_shape(grid) != shape:
+            raise InvalidInput(f"`grid` must be that of the stencil, {tuple(sizes)}, got {grid!r}; leave it out.")
+        if weights.dtype.kind == "c":
+            raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {weights.dtype}; use chebyshev.")
+        centre, *sides = weights.astype(np.float64).tolist()
+        if max(sides) > 0:
+            raise InvalidInput(f"`A` must have no positive weight off the centre, got {max(sides):g}; use linalg.ssor.")
+        least = -sum(w * min(2, size - 1) for w, size in zip(sides, sizes))
+        if not centre >= least * (1 - 64 * float(np.finfo(weights.dtype).eps)):
+            raise InvalidInput(f"`A` must have a centre >= {least:g}, for its sides, got {centre:g}; use linalg.ssor.")
+        diagonal, cells = _backend.kernels("cpu").grid_vector(shape, np.float64)
+        cells[:] = max(centre, least)
+        faces, pad = np.zeros((3, diagonal.size)), (diagonal.size - cells.size) // 2
+        for axis, w in enumerate(sides, 3 - len(sides)):
+            across = faces[axis, pad : pad + cells.size].reshape(shape)
+            np.moveaxis(across, axis, 0)[:-1] = -w
+        return cls(shape, faces, diagonal, weights.dtype)
 
     @classmethod
     def of_faces(cls, faces, boundary, mask, grid):
@@ -138,7 +174,7 @@ class GridOperator(Operator):
         super().__init__(np.dtype(np.float64), (grid.n, grid.n))
         self.null_space = grid.null_space
         # With the cells that are connected with no other.
-        self._whole = grid.level._replace(diagonal=grid.diagonal)
+        self._whole = grid.level._replace(diagonal=grid.diagonal, faces=grid.faces)
         self._elsewhere = {}
 
     def _matvec(self, v):
@@ -174,6 +210,22 @@ class GridOperator(Operator):
     def __repr__(self):
         shape = "x".join(str(s) for s in self._whole.shape if s > 1)
         return f"<grid operator on {shape or 1} cells>"
+
+
+def _refuse_extremes(d):
+    """Refuse a diagonal of which there is no inverse in double precision."""
+    positive = d[d > 0]
+    if positive.size and not (positive.min() >= _LEAST and positive.max() <= _MOST):
+        found = positive.min() if positive.min() < _LEAST else positive.max()
+        raise InvalidInput(
+            f"`A` must have diagonals of 0 or between {_LEAST:g} and {_MOST:g}, got {found:g}; divide the system by it."
+        )
+
+
+def _unit(d):
+    """A power of two near the largest, or 1 where that is of common size."""
+    exponent = math.frexp(d.max(initial=0.0))[1]
+    return 2.0**exponent if abs(exponent) > 20 else 1.0
 
 
 def _on_host(value):

@@ -177,7 +177,7 @@ class MultigridPreconditioner(Operator):
 
         Parameters
         ----------
-        A : sparse array of SciPy or CuPy, shape (n, n), optional
+        A : sparse array of SciPy or CuPy, or stencil, shape (n, n), optional
             A 5- or 7-point operator: symmetric, no positive entry off the diagonal, no negative row sum. Rows of zeros
             and rows with a diagonal alone are solid cells.
         grid : (ny, nx) or (nz, ny, nx), optional

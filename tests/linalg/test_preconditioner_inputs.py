@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from solvers import InvalidInput, linalg
+from solvers import InvalidInput, UnsupportedType, linalg
 
 MAKERS = {
     "multigrid": lambda A: linalg.MultigridPreconditioner().setup(A, grid=(12, 11)),
@@ -28,3 +28,47 @@ def test_index_arrays_that_point_elsewhere_are_refused(maker, part, value):
     getattr(A, part)[7] = value  # SciPy and the compiled loops would read or write memory of others
     with pytest.raises(InvalidInput, match="index out of range"):
         MAKERS[maker](A)
+
+
+@pytest.mark.parametrize(
+    "shape, weights", [((9, 8), [4, -1, -1]), ((5, 6, 7), [7, -1, -2, -0.5]), ((1, 30), [4, -1, -1])]
+)
+def test_multigrid_takes_a_stencil_as_it_takes_its_matrix(shape, weights):
+    A = linalg.stencil(shape, weights)
+    r = np.random.default_rng(0).standard_normal(A.shape[0])
+    M = linalg.MultigridPreconditioner().setup(A)
+    dense = sp.csr_array(A @ np.eye(r.size))
+    assert np.allclose(M @ r, linalg.MultigridPreconditioner().setup(dense, grid=shape) @ r, rtol=1e-12)
+    assert np.allclose(M.operator @ r, A @ r, rtol=1e-12)
+    assert np.allclose(linalg.MultigridPreconditioner().setup(linalg.prepare(dense), grid=shape) @ r, M @ r, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "weights, word", [([1, -1, -1], "centre >= 4"), ([4, 1, -1], "positive"), ([4, -1, -1j], "real")]
+)
+def test_multigrid_refuses_stencils_that_are_not_of_diffusion(weights, word):
+    with pytest.raises((InvalidInput, UnsupportedType), match=word):
+        linalg.MultigridPreconditioner().setup(linalg.stencil((5, 6), weights))
+    with pytest.raises(InvalidInput, match="that of the stencil"):
+        linalg.MultigridPreconditioner().setup(linalg.stencil((5, 6), [4, -1, -1]), grid=(6, 5))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [2.0**-700, 2.0**700])
+def test_the_scale_of_the_coefficients_is_no_matter_to_a_cycle(dtype, scale):
+    A, r = laplacian(), np.random.default_rng(0).standard_normal(132)
+    usual = linalg.MultigridPreconditioner(dtype=dtype).setup(A, grid=(12, 11))
+    scaled = linalg.MultigridPreconditioner(dtype=dtype).setup(A * scale, grid=(12, 11))
+    gap = (scaled @ r) * scale - usual @ r
+    assert np.linalg.norm(gap) <= 100 * np.finfo(dtype).eps * np.linalg.norm(usual @ r)
+    assert np.array_equal(scaled.operator @ r / scale, usual.operator @ r)
+
+
+def test_coefficients_beyond_single_precision_need_double():
+    faces = np.ones((11, 11)), np.ones((12, 10))
+    faces[0][:] *= 10.0 ** -(4.0 * np.arange(11))[:, None]
+    faces[1][:] *= 10.0 ** -(4.0 * np.arange(12))[:, None]
+    with pytest.raises(InvalidInput, match="float64"):
+        linalg.MultigridPreconditioner(dtype=np.float32).setup(faces=faces)
+    with pytest.raises(InvalidInput, match="between 1e-300"):
+        linalg.MultigridPreconditioner().setup(laplacian() * 1e-310, grid=(12, 11))
