@@ -104,7 +104,7 @@ class Grid:
         there = is_matrix(A) and kinds[type(A)] == "gpu"
         if not (issparse(A) or (there and hasattr(A, "tocsr"))):
             raise UnsupportedType(
-                f"`A` must be a SciPy or CuPy sparse matrix or a stencil, got {type(A).__name__}; without one pass faces=."
+                f"`A` must be a sparse matrix of SciPy or CuPy, or a stencil, got {type(A).__name__}; or pass faces=."
             )
         if A.shape[0] != A.shape[1] or A.shape[0] == 0:
             raise InvalidInput(f"`A` must be square and not empty, got shape {A.shape}.")
