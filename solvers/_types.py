@@ -5,13 +5,24 @@ case is checked, and no other one is refused.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, SupportsFloat, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Callback", "Executor", "MatrixLike", "PathLike", "Penalty", "Seed"]
+__all__ = [
+    "Box",
+    "Callback",
+    "DifferentialOperator",
+    "Executor",
+    "Function",
+    "MatrixLike",
+    "PathLike",
+    "Penalty",
+    "Seed",
+    "Sides",
+]
 
 
 class _Shaped(Protocol):
@@ -40,3 +51,14 @@ Callback: TypeAlias = Callable[..., object] | _OnChunk
 Penalty: TypeAlias = float | tuple[ArrayLike | None, ArrayLike | None]
 Seed: TypeAlias = int | np.random.Generator
 PathLike: TypeAlias = str | os.PathLike[str]
+
+# ---- differential equations ----
+
+#: A pair (low, high) for each axis.
+Box: TypeAlias = Sequence[Sequence[float]] | NDArray[Any]
+#: A function of the coordinates, a number, or values at the nodes.
+Function: TypeAlias = Callable[..., Any] | ArrayLike
+#: From multi-indices to numbers or functions of the coordinates. (A Mapping's keys take no supertype, hence Any.)
+DifferentialOperator: TypeAlias = Mapping[Any, SupportsFloat | Callable[..., Any]]
+#: What is known at all sides, or from (axis, side) to it.
+Sides: TypeAlias = Callable[..., Any] | SupportsFloat | Mapping[Any, Any]

@@ -1,7 +1,8 @@
 """Coefficients of an equation from noisy values of its solution."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,7 @@ from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 from .._plot import pyplot
 from .._result import Result, Status
+from .._types import Box, DifferentialOperator, Function, Sides
 from ._boundary import Boundary
 from ._fits import ByNodes, InModes, Observations
 from ._infer_source import observed, smoothed
@@ -28,19 +30,19 @@ _SMALL, _UNDETERMINED = 1e-5, 1e-13
 
 
 def infer_coefficients(
-    operators: Sequence[Mapping],
+    operators: Sequence[DifferentialOperator],
     u_obs: ArrayLike,
-    f: Callable | ArrayLike | float,
-    box: Sequence,
-    bc: Callable | Mapping | float,
+    f: Function,
+    box: Box,
+    bc: Sides,
     *,
-    known: Mapping | None = None,
+    known: DifferentialOperator | None = None,
     noise: float | str = "auto",
     theta0: ArrayLike | None = None,
-    kernel: str | SpectralMixture | Sequence = "auto",
+    kernel: str | SpectralMixture | Sequence[str | SpectralMixture] = "auto",
     grid: str = "uniform",
     maxiter: int | None = None,
-):
+) -> "CoefficientEstimate":
     """Estimate theta in sum_t theta_t op_t(u) = f from values of u with noise.
 
     Parameters
@@ -189,20 +191,22 @@ class CoefficientEstimate(Result):
 
     _not_in_dict = frozenset(("u", "axes"))
 
-    def __init__(self, *, theta, J, s2, u, axes, solver, **fields):
+    def __init__(
+        self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, solver: str, **fields: Any
+    ) -> None:
         super().__init__(**fields)
-        self.theta: NDArray = theta
+        self.theta = theta
         self.noise, self.u, self.solver = float(np.sqrt(s2)) if np.isfinite(s2) else np.inf, u, solver
-        self.axes = tuple(axis.x.copy() for axis in axes)
+        self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in axes)
         q = len(theta)
-        self.covariance = np.diag(np.full(q, np.inf))
+        self.covariance: NDArray[Any] = np.diag(np.full(q, np.inf))
         if self.status is not Status.BREAKDOWN:
             size = np.linalg.norm(J, axis=0)
             self.covariance = s2 * np.linalg.inv((J / size).T @ (J / size)) / np.multiply.outer(size, size)
-        self.std = np.sqrt(np.diag(self.covariance))
+        self.std: NDArray[Any] = np.sqrt(np.diag(self.covariance))
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One line: how it ended, and what to do about it."""
         sentence = {
             Status.CONVERGED: "The fit is at a minimum, and `covariance` says what the noise leaves unknown.",
@@ -212,7 +216,7 @@ class CoefficientEstimate(Result):
         }[self.status]
         return f"{self!r}: {sentence}"
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the coefficients with twice their standard deviations."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         ax.errorbar(range(len(self.theta)), self.theta, yerr=2 * self.std, fmt="o", capsize=4)

@@ -1,15 +1,17 @@
 """The source of an equation from noisy values of its solution."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
 from .._result import Result, Status
+from .._types import Box, DifferentialOperator, Sides
 from ._boundary import Boundary
 from ._grid import Grid
 from ._kernels import SpectralMixture, of_each_axis
@@ -25,15 +27,15 @@ __all__ = ["SourceEstimate", "infer_source", "observed", "smoothed"]
 
 
 def infer_source(
-    op: Mapping,
+    op: DifferentialOperator,
     u_obs: ArrayLike,
-    box: Sequence,
-    bc: Callable | Mapping | float,
+    box: Box,
+    bc: Sides,
     *,
     noise: float | str = "auto",
-    kernel: str | SpectralMixture | Sequence = "auto",
+    kernel: str | SpectralMixture | Sequence[str | SpectralMixture] = "auto",
     grid: str = "uniform",
-):
+) -> "SourceEstimate":
     """Estimate f = op(u) from values of u with noise, and say how far to trust it.
 
     Parameters
@@ -144,13 +146,20 @@ class SourceEstimate(Result):
 
     _not_in_dict = frozenset(("f", "std", "u", "axes", "_grid", "_lift", "_terms", "_posterior"))
 
-    def __init__(self, *, grid, lift, u, terms, posterior, **fields):
+    def __init__(
+        self, *, grid: Any, lift: Any, u: NDArray[Any], terms: Any, posterior: Any, **fields: Any
+    ) -> None:
         super().__init__(**fields)
         self._grid, self._lift, self._terms, self._posterior, self.u = grid, lift, terms, posterior, u
-        self.axes = tuple(axis.x.copy() for axis in grid.axes)
-        self.noise, self.evidence = posterior.fit.noise, posterior.fit.evidence
+        self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in grid.axes)
+        self.noise: float = posterior.fit.noise
+        self.evidence: float = posterior.fit.evidence
         self.f, self.std = self.predict(self.axes, return_std=True)
 
+    @overload
+    def predict(self, points: ArrayLike, return_std: Literal[False] = False) -> NDArray[Any]: ...
+    @overload
+    def predict(self, points: ArrayLike, return_std: Literal[True]) -> tuple[NDArray[Any], NDArray[Any]]: ...
     def predict(self, points, return_std=False):
         """Evaluate the source.
 
@@ -191,13 +200,13 @@ class SourceEstimate(Result):
         return [a * (-values) ** t for a, values, t in zip(at, modes.values, twice, strict=True)]
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One line: how it ended."""
         if self.converged:
             return f"{self!r}: The evidence is at its maximum, and `std` says what the noise leaves of f unknown."
         return f"{self!r}: The evidence was still rising; give `noise`, or more values."
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the source, on a line with twice its standard deviation, else as a map (in 3D of the middle slice)."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         if self._grid.d > 1:

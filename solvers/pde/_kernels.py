@@ -10,7 +10,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
@@ -54,10 +54,10 @@ class SpectralMixture:
     """
 
     def __init__(self, frequencies: ArrayLike, scales: ArrayLike, weights: ArrayLike = 1.0, envelope: str = "gaussian"):
-        self.frequencies = _row("frequencies", frequencies, least=0.0)
-        self.scales = _row("scales", scales, self.frequencies.size)
-        self.weights = _row("weights", weights, self.frequencies.size)
-        self.envelope = _checks.choice("envelope", envelope, ("gaussian", "matern"))
+        self.frequencies: NDArray[np.float64] = _row("frequencies", frequencies, least=0.0)
+        self.scales: NDArray[np.float64] = _row("scales", scales, self.frequencies.size)
+        self.weights: NDArray[np.float64] = _row("weights", weights, self.frequencies.size)
+        self.envelope: str = _checks.choice("envelope", envelope, ("gaussian", "matern"))
 
     def features(self, length, limit):
         """Frequencies and prior standard deviations for an interval of this length, up to the frequency ``limit``."""

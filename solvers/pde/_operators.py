@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ __all__ = ["Terms", "advection", "div_grad", "helmholtz", "laplacian"]
 _HIGHEST = 4
 
 
-def laplacian(d: int) -> dict:
+def laplacian(d: int) -> dict[tuple[int, ...], Any]:
     """Return the Laplace operator in d dimensions, the sum of the second derivatives.
 
     Examples
@@ -30,7 +31,7 @@ def laplacian(d: int) -> dict:
     return {tuple(2 * (i == j) for j in range(d)): 1.0 for i in range(d)}
 
 
-def helmholtz(d: int, k: float) -> dict:
+def helmholtz(d: int, k: float) -> dict[tuple[int, ...], Any]:
     """Return the Helmholtz operator Delta u + k^2 u with wavenumber k, in radians per unit of length.
 
     Examples
@@ -43,7 +44,7 @@ def helmholtz(d: int, k: float) -> dict:
     return laplacian(d) | {(0,) * _dimension(d): k * k}
 
 
-def advection(b: Sequence) -> dict:
+def advection(b: Sequence[float | Callable[..., Any]]) -> dict[tuple[int, ...], Any]:
     """Return b . grad u; the entries of b are numbers or functions of the coordinates.
 
     Examples
@@ -58,7 +59,9 @@ def advection(b: Sequence) -> dict:
     return {tuple(int(i == j) for j in range(d)): b[i] for i in range(d)}
 
 
-def div_grad(a: Callable, gradient: Sequence[Callable] | None = None, d: int | None = None) -> dict:
+def div_grad(
+    a: Callable[..., Any], gradient: Sequence[Callable[..., Any]] | None = None, d: int | None = None
+) -> dict[tuple[int, ...], Any]:
     """Return div(a grad u) = a Delta u + grad a . grad u.
 
     Parameters

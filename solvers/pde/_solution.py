@@ -1,6 +1,10 @@
 """What PDE solvers return: coefficients of a basis, which can be evaluated anywhere in the box."""
 
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import UnsupportedType
@@ -59,15 +63,18 @@ class GPSolution(Result):
         ("u", "axes", "frequencies", "estimate", "_grid", "_U", "_state", "_posterior", "_op", "_no_std")
     )
 
-    def __init__(self, *, grid, U, estimate, solver, op=None, no_std="another method", posterior=None, **fields):
+    def __init__(
+        self, *, grid: Any, U: Any, estimate: Any, solver: str, op: Any = None,
+        no_std: str | None = "another method", posterior: Any = None, **fields: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**fields)
         self._op, self._no_std, self._posterior = op, no_std, posterior
-        self.noise = None if posterior is None else posterior.fit.noise
-        self.evidence = None if posterior is None else posterior.fit.evidence
+        self.noise: float | None = None if posterior is None else posterior.fit.noise
+        self.evidence: float | None = None if posterior is None else posterior.fit.evidence
         self._grid, self._U, self.estimate, self.solver = grid, U, estimate, solver
-        self.axes = tuple(axis.x.copy() for axis in grid.axes)
-        self.u = mode_products([axis.at(axis.x) for axis in grid.axes], U)
-        self.frequencies = grid.frequencies
+        self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in grid.axes)
+        self.u: NDArray[Any] = mode_products([axis.at(axis.x) for axis in grid.axes], U)
+        self.frequencies: tuple[NDArray[Any], ...] = grid.frequencies
 
     def __getstate__(self):
         if self._no_std is None:
@@ -76,12 +83,12 @@ class GPSolution(Result):
         return self.__dict__.copy()
 
     @property
-    def error_estimate(self):
+    def error_estimate(self) -> float:
         """The estimated relative error of u in the mean square."""
         return self.estimate.error
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One line: how it ended, with what estimate, and what to do about it."""
         sentence = _REMEDY.get(self.status, self.status.sentence)
         if self.status is Status.CONVERGED:
@@ -91,10 +98,18 @@ class GPSolution(Result):
         return f"{self.method} {self.status}: {asked}. {sentence}"
 
     @property
-    def std(self):
+    def std(self) -> NDArray[Any]:
         """The standard deviation of u at the nodes, as ``predict`` gives it: shape (n_1, ..., n_d)."""
         return self.predict(self.axes, return_std=True)[1]
 
+    @overload
+    def predict(
+        self, points: ArrayLike, derivative: Sequence[int] | None = None, return_std: Literal[False] = False
+    ) -> NDArray[Any]: ...
+    @overload
+    def predict(
+        self, points: ArrayLike, derivative: Sequence[int] | None = None, *, return_std: Literal[True]
+    ) -> tuple[NDArray[Any], NDArray[Any]]: ...
     def predict(self, points, derivative=None, return_std=False):
         """Evaluate the solution or one of its derivatives.
 
@@ -141,7 +156,7 @@ class GPSolution(Result):
             self._posterior = interpolated(self._grid, self._op, self._U, self.residual)
         return self._posterior
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """Draw the solution, on a line as a curve, else as a map (in three dimensions of the middle slice)."""
         ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
         if self._grid.d > 1:

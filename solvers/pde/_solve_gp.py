@@ -2,16 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
+from .._types import Box, Callback, DifferentialOperator, Function, Sides
 from ._adam import train
 from ._boundary import Boundary
 from ._estimate import Estimate, estimate
@@ -36,21 +37,21 @@ _DEFECT, _SINGULAR = 1e-8, 1e-6
 
 
 def solve_gp(
-    op: Mapping,
-    f: Callable | ArrayLike,
-    box: Sequence,
-    bc: Callable | Mapping | float,
+    op: DifferentialOperator,
+    f: Function,
+    box: Box,
+    bc: Sides,
     *,
-    n: int | Sequence | str = "auto",
-    kernel: str | SpectralMixture | Sequence = "auto",
-    nonlinear: tuple | None = None,
+    n: int | Sequence[int] | str = "auto",
+    kernel: str | SpectralMixture | Sequence[str | SpectralMixture] = "auto",
+    nonlinear: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
     noise: float | str | None = None,
     tol: float = 1e-8,
     maxiter: int | None = None,
     method: str = "auto",
     form: str = "auto",
     grid: str = "legendre",
-    callback=None,
+    callback: Callback | None = None,
 ) -> GPSolution:
     """Solve op(u) + N(u) = f on a box with data at its sides.
 

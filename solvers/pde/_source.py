@@ -1,11 +1,14 @@
 """The source of an equation: a function, a number, or values at the nodes; and the frequencies along its lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._types import Box
 from ._axis import nodes_of
 from ._sampling import SAMPLES, bounded, evaluate, pursue, real
 
@@ -75,7 +78,7 @@ class Source:
         return values
 
 
-def nodes(box, n, *, grid="legendre"):
+def nodes(box: Box, n: int | Sequence[int], *, grid: str = "legendre") -> tuple[NDArray[Any], ...]:
     """Return the nodes of each axis, where ``solve_gp`` takes an array ``f``.
 
     Parameters
