@@ -14,6 +14,8 @@ they run: the first step from zero needs no product, every other is one pass ove
 the device, and a level on a grid is stored by diagonals.
 """
 
+import math
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse
@@ -92,6 +94,7 @@ class AMGPreconditioner(Operator):
         self.complexity = sum(stored) / max(1, stored[0])
         self._levels, self._coarsest, self._coarse_nnz = levels, coarsest, coarse_nnz
         self.null_space, self._elsewhere = None, {}
+        self._unit = 1.0  # of the levels' matrices
 
     def on_backend(self, r, backend):
         """One V-cycle with a vector in the memory of that backend."""
@@ -100,7 +103,10 @@ class AMGPreconditioner(Operator):
             inverse = kernels.dense(kernels.to_device(self._coarsest, r.dtype))
             self._elsewhere[key] = [level.on(r.dtype, kernels, backend) for level in self._levels], inverse
         operands, inverse = self._elsewhere[key]
-        return self._cycle(kernels, operands, inverse, r, 0)
+        z = self._cycle(kernels, operands, inverse, r, 0)
+        if self._unit != 1.0:
+            kernels.scale(r.dtype.type(1 / self._unit), z, z)
+        return z
 
     def _cycle(self, kernels, operands, inverse, b, number):
         x = kernels.empty(b.shape, b.dtype)
@@ -135,7 +141,9 @@ class AMGPreconditioner(Operator):
         if self.hermitian:
             return self
         levels, coarsest = [level.adjoint() for level in self._levels], np.ascontiguousarray(self._coarsest.conj().T)
-        return AMGPreconditioner(self.dtype, levels, coarsest, self._coarse_nnz, self.kind, self.smoother, False)
+        M = AMGPreconditioner(self.dtype, levels, coarsest, self._coarse_nnz, self.kind, self.smoother, False)
+        M._unit = self._unit
+        return M
 
     def __getstate__(self):
         return {**self.__dict__, "_elsewhere": {}}
@@ -214,17 +222,38 @@ def amg(
     _checks.choice("kind", kind, KINDS)
     _checks.choice("smoother", smoother, SMOOTHERS)
     degree = _checks.count("degree", (1 if smoother == "jacobi" else 3) if degree is None else degree)
-    return _from_levels(*_hierarchy(A, kind, B), smoother, degree, np.random.default_rng(rng))
+    levels, dtype, kind, unit = _hierarchy(A, kind, B)
+    M = _from_levels(levels, dtype, kind, smoother, degree, np.random.default_rng(rng))
+    M._unit = unit
+    return M
 
 
 def _hierarchy(A, kind, B):
-    """PyAMG's levels, the dtype of A and the kind of hierarchy."""
+    """PyAMG's levels, the dtype of A, the kind of hierarchy, and what A was divided by."""
     if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
         if B is not None:
             raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
-        return A.levels, A.levels[0].A.dtype, "hierarchy of the caller"
+        return A.levels, A.levels[0].A.dtype, "hierarchy of the caller", 1.0
     host, dtype, hermitian, B = _entered(A, kind, B)
-    return _levels(host, hermitian, B, kind), dtype, kind
+    unit = _unit(host)
+    if unit != 1.0:
+        host.data /= unit
+    return _levels(host, hermitian, B, kind), dtype, kind, unit
+
+
+def _unit(A):
+    """A power of two near the largest entry, or 1 where that is of common size: PyAMG's thresholds are absolute."""
+    exponent = math.frexp(np.abs(A.data).max(initial=0.0))[1]
+    return 2.0 ** max(-1000, min(1000, exponent)) if abs(exponent) > 20 else 1.0
+
+
+def _refuse_what_cannot_be_smoothed(A):
+    empty = (A.diagonal() == 0) & (abs(A).sum(axis=1) > 0)
+    if empty.any():
+        raise InvalidInput(
+            f"`A` must have no zero on its diagonal but in rows of zeros, got {int(empty.sum())}, the first in row "
+            f"{int(np.argmax(empty))}; use minres or gmres."
+        )
 
 
 def _entered(A, kind, B):
@@ -245,6 +274,7 @@ def _entered(A, kind, B):
         raise InvalidInput("`A` must have at least one row for multigrid, got shape (0, 0).")
     if not np.isfinite(host.data).all():
         raise InvalidInput("`A` must be finite, got a NaN or an infinite entry; check how it was assembled.")
+    _refuse_what_cannot_be_smoothed(host)
     host.sort_indices()
     blocks = getattr(A, "blocksize", (1, 1)) if getattr(A, "format", "") == "bsr" else (1, 1)
     if blocks[0] == blocks[1] > 1 and kind != "ruge_stuben":
@@ -331,4 +361,6 @@ def _radius(kept, name, A, rng):
 
     if hasattr(kept, name):
         return float(getattr(kept, name))
+    if not A.count_nonzero():
+        return 1.0
     return float(approximate_spectral_radius(A, initial_guess=rng.uniform(size=(A.shape[0], 1))))

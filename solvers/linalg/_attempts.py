@@ -121,11 +121,11 @@ def _pseudoinverse_attempt(case, most):
 
 
 def _learned(case, most):
-    grid = case.grid_at_hand
+    grid, A = case.grid_at_hand, case.A if case.backend == "gpu" else case.host
     off = case.host.data[case.host.data < 0]
     constant = off.size == 0 or off.min() > 1.01 * off.max()
     name = f"mg{3 if grid is not None and len(grid) == 3 else 2}d-{'poisson' if constant else 'variable'}"
-    M = _made(lambda: MultigridPreconditioner.pretrained(name).setup(case.host, grid=grid))
+    M = _made(lambda: MultigridPreconditioner.pretrained(name).setup(A, grid=grid))
     return case.cg(M, min(most, 200))
 
 
@@ -146,6 +146,8 @@ def _ic(case, most):
 
 def _jacobi(case, most):
     diagonal = case.host.diagonal().real
+    if not diagonal.all():
+        raise Failed(Status.BREAKDOWN, "its diagonal has zeros")
     return case.cg(scipy.sparse.diags_array((1 / diagonal).astype(np.finfo(case.dtype).dtype)), most)
 
 

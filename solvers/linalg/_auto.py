@@ -92,7 +92,8 @@ def solve(
     singular                            "direct" in the range where constants span the null space, "pseudoinverse"
                                         up to 2000 rows, else "minres" or "gmres"
     LinearOperator or function          "cg" and "minres" if it seems Hermitian, else "gmres" and "bicgstab"
-    on the GPU                          "amg", "cg" and "minres" if A is Hermitian, else "gmres" and "bicgstab"
+    on the GPU                          "learned" on a grid, "amg", "cg" and "minres" if A is Hermitian, else
+                                        "gmres" and "bicgstab"
     ==================================  ===============================================================================
 
     A band is as wide as reverse Cuthill-McKee makes it; the fill of sparse factors is estimated from the profile in

@@ -26,11 +26,10 @@ _SURE, _WATCHED = ("direct", "learned"), ("ic", "ssor", "jacobi")
 
 def plan(case, method, tried):
     """Yield (name, most iterations, reason) until one succeeds; ``tried`` fills up with (name, status) meanwhile."""
-    if method != "auto":
-        yield method, _LEAST if case.explicit and case.n < _LEAST else _MOST, f"{method}: the caller's choice."
-        return
     if case.matrix is not None and case.matrix.n == 0:
         yield "cg", 1, "cg: there are no unknowns."
+    elif method != "auto":
+        yield method, _LEAST if case.explicit and case.n < _LEAST else _MOST, f"{method}: the caller's choice."
     elif not case.explicit:
         yield from _operators(case)
     elif case.backend == "gpu":
@@ -54,6 +53,9 @@ def _operators(case):
 
 def _on_gpu(case):
     if case.hermitian:
+        grid = case.grid_at_hand
+        if grid is not None:
+            yield "learned", _CYCLES, f"learned: A seems a stencil on the grid {_times(grid)}, on the GPU."
         yield "amg", _LEAST, f"amg: A is Hermitian and on the GPU, n = {case.n}."
         yield "cg", _MOST, "cg: A is Hermitian and on the GPU, where algebraic multigrid failed."
         yield "minres", _MOST, "minres: A is Hermitian, on the GPU, and not definite."

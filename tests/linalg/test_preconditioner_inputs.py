@@ -72,3 +72,36 @@ def test_coefficients_beyond_single_precision_need_double():
         linalg.MultigridPreconditioner(dtype=np.float32).setup(faces=faces)
     with pytest.raises(InvalidInput, match="between 1e-300"):
         linalg.MultigridPreconditioner().setup(laplacian() * 1e-310, grid=(12, 11))
+
+
+@pytest.mark.parametrize("kind", ["smoothed_aggregation", "ruge_stuben", "rootnode"])
+@pytest.mark.parametrize("scale", [2.0**-660, 2.0**660])
+def test_the_scale_of_a_matrix_is_no_matter_to_amg(kind, scale, capfd):
+    A, r = laplacian(), np.random.default_rng(0).standard_normal(132)
+    usual, scaled = linalg.amg(A, kind=kind), linalg.amg(A * scale, kind=kind)
+    assert np.allclose((scaled @ r) * scale, usual @ r, rtol=1e-9)
+    assert np.allclose((scaled.H @ r) * scale, usual @ r, rtol=1e-9)
+    assert capfd.readouterr().out == ""  # PyAMG's loops print where their own thresholds are met
+
+
+def test_amg_refuses_zeros_on_the_diagonal_and_takes_rows_of_zeros(capfd):
+    A = laplacian()
+    with pytest.raises(InvalidInput, match="132, the first in row 0"):
+        linalg.amg(A - 4 * sp.eye_array(132), kind="ruge_stuben")
+    M = linalg.amg(sp.csr_array(sp.block_diag([A, sp.csr_array((30, 30))])))
+    assert np.isfinite(M @ np.ones(162)).all()
+    assert not np.any(linalg.amg(sp.csr_array((30, 30))) @ np.ones(30))
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("method", ["auto", "direct", "learned", "amg", "ic", "jacobi", "gmres"])
+def test_solve_of_no_unknowns_is_solved(method):
+    result = linalg.solve(sp.csr_array((0, 0)), np.zeros(0), method=method)
+    assert result.converged and result.x.shape == (0,)
+
+
+def test_solve_says_so_where_a_diagonal_has_zeros():
+    A = sp.csr_array([[0.0, 1.0], [1.0, 0.0]])
+    with pytest.raises(InvalidInput, match="its diagonal has zeros"):
+        linalg.solve(A, np.ones(2), method="jacobi")
+    assert linalg.solve(A, [3.0, 4.0]).converged
