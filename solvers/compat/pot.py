@@ -12,8 +12,10 @@ that differ are refused; nothing is printed: ``verbose=True`` reports progress o
 
 import math
 import warnings
+from typing import Any, Literal, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, transport
 from .._arrays import enter, leaving, module_of
@@ -28,8 +30,10 @@ _IN_UNITS_OF_M = _METHODS[2:4]  # their potentials
 
 
 def sinkhorn(
-    a, b, M, reg, method="sinkhorn", numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None
-):
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, method: str = "sinkhorn", numItermax: int = 1000,
+    stopThr: float = 1e-9, verbose: bool = False, log: bool = False, warn: bool = True,
+    warmstart: tuple[ArrayLike, ArrayLike] | None = None,
+) -> NDArray[Any] | Any:  # fmt: skip
     """Solve the entropic transport problem, as ``ot.sinkhorn`` does.
 
     Parameters
@@ -84,6 +88,18 @@ def sinkhorn(
     return (answer, _log(method, results, several)) if log else answer
 
 
+@overload
+def sinkhorn2(
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, method: str = "sinkhorn", numItermax: int = 1000,
+    stopThr: float = 1e-9, verbose: bool = False, log: Literal[False] = False, warn: bool = False,
+    warmstart: tuple[ArrayLike, ArrayLike] | None = None,
+) -> float | Any: ...  # fmt: skip
+@overload
+def sinkhorn2(
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, method: str = "sinkhorn", numItermax: int = 1000,
+    stopThr: float = 1e-9, verbose: bool = False, *, log: Literal[True], warn: bool = False,
+    warmstart: tuple[ArrayLike, ArrayLike] | None = None,
+) -> tuple[float | Any, dict[str, Any]]: ...  # fmt: skip
 def sinkhorn2(
     a, b, M, reg, method="sinkhorn", numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=False, warmstart=None
 ):
@@ -109,21 +125,26 @@ def sinkhorn2(
 
 
 def sinkhorn_knopp(
-    a, b, M, reg, numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None
-):  # fmt: skip
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, numItermax: int = 1000, stopThr: float = 1e-9,
+    verbose: bool = False, log: bool = False, warn: bool = True, warmstart: tuple[ArrayLike, ArrayLike] | None = None,
+) -> NDArray[Any] | Any:  # fmt: skip
     """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_knopp``."""
     return sinkhorn(a, b, M, reg, "sinkhorn", numItermax, stopThr, verbose, log, warn, warmstart)
 
 
-def sinkhorn_log(a, b, M, reg, numItermax=1000, stopThr=1e-9, verbose=False, log=False, warn=True, warmstart=None):
+def sinkhorn_log(
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, numItermax: int = 1000, stopThr: float = 1e-9,
+    verbose: bool = False, log: bool = False, warn: bool = True, warmstart: tuple[ArrayLike, ArrayLike] | None = None,
+) -> NDArray[Any] | Any:  # fmt: skip
     """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_log``."""
     return sinkhorn(a, b, M, reg, "sinkhorn_log", numItermax, stopThr, verbose, log, warn, warmstart)
 
 
 def sinkhorn_stabilized(
-    a, b, M, reg, numItermax=1000, tau=1e3, stopThr=1e-9, warmstart=None, verbose=False, print_period=20, log=False,
-    warn=True,
-):  # fmt: skip
+    a: ArrayLike, b: ArrayLike, M: ArrayLike, reg: float, numItermax: int = 1000, tau: float = 1e3,
+    stopThr: float = 1e-9, warmstart: tuple[ArrayLike, ArrayLike] | None = None, verbose: bool = False,
+    print_period: int = 20, log: bool = False, warn: bool = True,
+) -> NDArray[Any] | Any:  # fmt: skip
     """``sinkhorn`` in the order of ``ot.bregman.sinkhorn_stabilized``; tau and print_period have nothing to do here."""
     return sinkhorn(a, b, M, reg, "sinkhorn_stabilized", numItermax, stopThr, verbose, log, warn, warmstart)
 

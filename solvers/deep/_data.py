@@ -10,6 +10,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._types import Callback, MatrixLike, Seed
 from ..linalg import prepare
 
 __all__ = ["memory_of_data", "ritz_vectors", "stopped", "training_data"]
@@ -51,15 +52,15 @@ def memory_of_data(n: int, n_ritz: int, n_samples: int) -> int:
 
 
 def training_data(
-    A,
+    A: MatrixLike,
     n_ritz: int = 400,
     n_samples: int = 2000,
     *,
-    rng=None,
+    rng: Seed | None = None,
     n_weighted: int | None = None,
     memory_limit: float = 4e9,
-    callback=None,
-) -> NDArray:
+    callback: Callback | None = None,
+) -> NDArray[np.float32]:
     """Draw unit right-hand sides that hold the slow components of A, of which random ones have little.
 
     Parameters

@@ -7,12 +7,16 @@ paper: any size of the grid, odd ones too, and two dimensions.
 
 import math
 import os
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
 from .._model_file import read_model, write_model
+from .._types import PathLike, Seed
 from ._torch import torch_or_sentence
 
 __all__ = ["GridModel", "Network", "load", "network"]
@@ -22,7 +26,7 @@ _KIND = "network"
 _NAMED = {"2d": (2, (1, 3, 2)), "paper64": (3, (1, 3, 2)), "paper128": (3, (2, 5, 3))}
 
 
-def network(name: str, rng=None):
+def network(name: str, rng: Seed | None = None) -> "Network":
     """Return an untrained network: ``"paper64"`` and ``"paper128"`` in 3D, ``"2d"`` the first of them in 2D.
 
     Parameters
@@ -70,17 +74,17 @@ class Network:
         Kernel and bias of each convolution in turn; they may be sent to a GPU with ``to``.
     """
 
-    def __init__(self, dims, pairs, channels=16, rng=None):
+    def __init__(self, dims: int, pairs: Sequence[int], channels: int = 16, rng: Seed | None = None) -> None:
         torch = torch_or_sentence()
-        self.dims = _checks.count("dims", dims, least=2)
+        self.dims: int = _checks.count("dims", dims, least=2)
         if self.dims > 3:
             raise InvalidInput(f"`dims` must be 2 or 3, got {dims}.")
-        self.pairs = tuple(_checks.count("pairs", each, least=0) for each in pairs)
+        self.pairs: tuple[int, ...] = tuple(_checks.count("pairs", each, least=0) for each in pairs)
         if len(self.pairs) != 3:
             raise InvalidInput(f"`pairs` must be three integers, got {len(self.pairs)}.")
-        self.channels = _checks.count("channels", channels)
+        self.channels: int = _checks.count("channels", channels)
         rng = np.random.default_rng(rng)
-        self.weights = []
+        self.weights: list[Any] = []
         for shape in self._shapes():
             reach = math.prod(shape[2:])
             bound = math.sqrt(6.0 / (reach * (shape[0] + shape[1])))
@@ -93,16 +97,16 @@ class Network:
         return [(c, 1, *wide), *[(c, c, *wide)] * inner, (1, c, *(1,) * self.dims)]
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """How many numbers are trained."""
         return sum(each.numel() for each in self.weights)
 
-    def to(self, device):
+    def to(self, device: Any) -> Self:
         """Send the weights to a device of torch's; returns self."""
         self.weights = [each.to(device) for each in self.weights]
         return self
 
-    def __call__(self, u):
+    def __call__(self, u: Any) -> Any:
         """The output for a batch: tensors of shape (B, 1, ...) of float32."""
         functional = torch_or_sentence().nn.functional
         convolve = getattr(functional, f"conv{self.dims}d")
@@ -125,11 +129,11 @@ class Network:
         h = residual_pairs(functional.interpolate(h, size=fine.shape[2:], mode="nearest") + fine, after)
         return conv(h)
 
-    def on(self, shape, mask=None):
+    def on(self, shape: Sequence[int], mask: ArrayLike | None = None) -> "GridModel":
         """The model for ``linalg.dcdm`` on a grid of that shape: see ``GridModel``."""
         return GridModel(self, shape, mask)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the weights and what the network is to an .npz file without pickled objects."""
         header = {"dims": self.dims, "pairs": self.pairs, "channels": self.channels}
         write_model(path, _KIND, {f"w{i}": each.detach().cpu().numpy() for i, each in enumerate(self.weights)}, header)
@@ -150,10 +154,10 @@ class GridModel:
         The points that are unknowns, where not all are: the network sees zeros at the others.
     """
 
-    def __init__(self, network, shape, mask=None):
+    def __init__(self, network: Callable[[Any], Any], shape: Sequence[int], mask: ArrayLike | None = None) -> None:
         torch_or_sentence()
         self.network = network
-        self.shape = tuple(_checks.count("shape", each) for each in shape)
+        self.shape: tuple[int, ...] = tuple(_checks.count("shape", each) for each in shape)
         if getattr(network, "dims", len(self.shape)) != len(self.shape):
             raise InvalidInput(f"`shape` must have {network.dims} entries for this network, got {self.shape}.")
         self.mask = None if mask is None else np.asarray(mask, dtype=bool)
@@ -161,7 +165,7 @@ class GridModel:
             raise InvalidInput(f"`mask` must have shape {self.shape}, got {self.mask.shape}.")
         self.n = math.prod(self.shape) if self.mask is None else int(self.mask.sum())
 
-    def __call__(self, r):
+    def __call__(self, r: Any) -> Any:
         torch = torch_or_sentence()
         given = torch.from_numpy(np.array(r)) if isinstance(r, np.ndarray) else torch.from_dlpack(r)
         if tuple(given.shape) != (self.n,):
@@ -176,7 +180,7 @@ class GridModel:
         return z.cpu().numpy() if isinstance(r, np.ndarray) else z.clone()
 
 
-def load(path):
+def load(path: PathLike) -> Network:
     """Read a network that ``Network.save`` wrote; a pickle, or a file that was changed since, is refused.
 
     Parameters

@@ -5,7 +5,9 @@ What differs from the paper: the samples held out are held out, where the publis
 
 import functools
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -13,7 +15,9 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._types import Callback, MatrixLike, Seed
 from ._data import stopped
+from ._network import Network
 from ._torch import torch_or_sentence
 
 __all__ = ["Training", "loss", "train"]
@@ -32,18 +36,18 @@ class Training:
     seconds : float
     """
 
-    losses: list = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     before: float = float("nan")
     after: float = float("nan")
     seconds: float = 0.0
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """How many were taken."""
         return len(self.losses)
 
 
-def loss(product, directions, residuals):
+def loss(product: Callable[[Any], Any], directions: Any, residuals: Any) -> Any:
     """Return ``norm(r - a A f)^2`` with ``a = (f r) / (f A f)``, meaned over a batch; no factor of f changes it.
 
     Parameters
@@ -66,17 +70,17 @@ def loss(product, directions, residuals):
 
 
 def train(
-    network,
-    A,
-    shape,
+    network: Network,
+    A: MatrixLike,
+    shape: Sequence[int],
     data: ArrayLike,
     *,
     steps: int = 1000,
     lr: float = 1e-4,
     batch: int = 10,
     held_out: float = 0.1,
-    rng=None,
-    callback=None,
+    rng: Seed | None = None,
+    callback: Callback | None = None,
 ) -> Training:
     """Train a network on right-hand sides of one matrix by Adam, in place.
 

@@ -6,10 +6,13 @@ the first clause it breaks. The library's own methods are held to it in ``tests/
 
 import json
 import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .._result import Status
@@ -37,18 +40,18 @@ class Method:
         Those of ``FORMS`` that it takes.
     """
 
-    solve: object
+    solve: Callable[..., Any]
     definite: bool = False
     hermitian: bool = False
     atol: bool = True
-    forms: tuple = FORMS
+    forms: Sequence[str] = FORMS
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.solve.__name__
 
 
-def test_matrix(n, dtype, hermitian=True, seed=0):
+def test_matrix(n: int, dtype: DTypeLike, hermitian: bool = True, seed: int = 0) -> NDArray[Any]:
     """A well-conditioned dense matrix (kappa about 10), Hermitian positive definite or not symmetric."""
     rng = np.random.default_rng(seed)
     dtype = np.dtype(dtype)
@@ -62,7 +65,7 @@ def test_matrix(n, dtype, hermitian=True, seed=0):
 test_matrix.__test__ = False  # pytest collects functions of this name
 
 
-def as_form(A, form):
+def as_form(A: NDArray[Any], form: str) -> Any:
     """The dense matrix A as it is, as a CSR array, or as an operator that hides its entries."""
     if form == "dense":
         return A
@@ -71,7 +74,9 @@ def as_form(A, form):
     return LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=A.dtype)
 
 
-def check_method(method, dtypes=DTYPES, forms=FORMS):
+def check_method(
+    method: Method | Callable[..., Any], dtypes: Sequence[str] = DTYPES, forms: Sequence[str] = FORMS
+) -> None:
     """Hold a solver to every clause of the contract.
 
     Parameters
@@ -249,7 +254,7 @@ def a_result_travels(method, dtype, form):
     assert result.check() is result
 
 
-CLAUSES = (
+CLAUSES: tuple[Callable[[Method, str, str], None], ...] = (
     converged_means_a_small_true_residual,
     dtype_and_shape_are_those_of_the_system,
     nothing_of_the_callers_is_changed_or_aliased,

@@ -4,9 +4,10 @@ import datetime
 import fnmatch
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -62,10 +63,9 @@ class Case:
     id: str
     n: int
     dtype: str
-    check: Callable
+    check: Callable[[Target], object]
 
-
-def gpu_parity_cases(only="*", quick=False):
+def gpu_parity_cases(only: str = "*", quick: bool = False) -> list[Case]:
     """List the comparisons.
 
     Parameters
@@ -84,7 +84,11 @@ def gpu_parity_cases(only="*", quick=False):
     return [case for case in kept if case.n <= 1000] if quick else kept
 
 
-def run_gpu_parity(cases=None, progress=None, target=None):
+def run_gpu_parity(
+    cases: Sequence[Case] | None = None,
+    progress: Callable[[Case, str | None], object] | None = None,
+    target: Target | None = None,
+) -> dict[str, Any]:
     """Compare the GPU of this machine with its CPU, and with plain NumPy.
 
     Parameters

@@ -25,7 +25,7 @@ class Target:
         compare with
     """
 
-    def __init__(self, backend="gpu"):
+    def __init__(self, backend: str = "gpu") -> None:
         with _backend.backend(backend):  # says which part is missing, if one is
             self.backend = backend
         self.kernels = _backend.kernels(backend)
