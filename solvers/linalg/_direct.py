@@ -139,14 +139,15 @@ def refinement(solve_factors, null=None):
     """
 
     def steps(system, control):
-        r = system.empty()
+        r, kernels = system.empty(), system.kernels
         norm = system.residual(r)
         yield [norm], None
         rest = _in_range(r, null, norm, system)
         while True:
             kept = system.save()
             with np.errstate(all="ignore"):
-                system.x += solve_factors(r.astype(np.result_type(r.dtype, np.float64))).astype(system.dtype)
+                z = solve_factors(kernels.to_host(r).astype(np.result_type(r.dtype, np.float64)))  # factors live there
+                system.x += kernels.to_device(z.astype(system.dtype), system.dtype)
                 new = system.residual(r)
             if not math.isfinite(new):
                 system.restore(kept)
@@ -169,5 +170,8 @@ def _in_range(r, null, norm, system):
     """The norm of what of r, whose norm is that, is in the range of A; r becomes that."""
     if null is None:
         return norm
-    null.project(r)
+    there = system.kernels.to_host(r)
+    null.project(there)
+    if there is not r:
+        r[:] = system.kernels.to_device(there, r.dtype)
     return system.norm(r)
