@@ -5,8 +5,11 @@ the standard deviation of the noise in them; these two make one.
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _backend, _checks
 from .._arrays import kinds, module_of
@@ -20,7 +23,10 @@ __all__ = ["nlm", "tv"]
 _CHUNK = 10
 
 
-def tv(weight=1.0, *, power=2, image_shape=None, tol=1e-3, maxiter=200):
+def tv(
+    weight: float = 1.0, *, power: int = 2, image_shape: Sequence[int] | None = None, tol: float = 1e-3,
+    maxiter: int = 200,
+) -> Callable[[Any, Any], NDArray[Any]]:  # fmt: skip
     """Make a denoiser by total variation: ``denoiser(x, sigma)`` minimises ``|u - x|^2 / 2 + w TV(u)``.
 
     Parameters
@@ -112,7 +118,10 @@ def _images(X, like):
     return X.reshape(like.shape)
 
 
-def nlm(strength=0.8, *, patch_size=5, patch_distance=6, fast=True, image_shape=None):
+def nlm(
+    strength: float = 0.8, *, patch_size: int = 5, patch_distance: int = 6, fast: bool = True,
+    image_shape: Sequence[int] | None = None,
+) -> Callable[[Any, Any], NDArray[Any]]:  # fmt: skip
     """Make a denoiser by non-local means, through scikit-image.
 
     Parameters

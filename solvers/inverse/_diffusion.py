@@ -1,8 +1,11 @@
 """The walk of a diffusion sampler down the levels of noise, for a stack of samples at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._arrays import enter, kind_of, module_of
 from .._errors import InvalidInput, UnsupportedType
@@ -14,7 +17,7 @@ from ._tweedie import normals
 __all__ = ["Denoiser", "Known", "Outcome", "from_torch", "walk"]
 
 
-def from_torch(function, *, device=None):
+def from_torch(function: Callable[[Any, Any], Any], *, device: Any = None) -> Callable[[Any, Any], NDArray[Any]]:
     """A denoiser of NumPy or CuPy arrays from one of torch tensors.
 
     Parameters

@@ -5,6 +5,7 @@ Imaging, 1988, equation 61 of chapter 3) do: sampled in frequency, its zero at t
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +33,7 @@ _WINDOWS = {
 }
 
 
-def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray:
+def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray[Any]:
     """Reconstruct an image from its sinogram by filtered back-projection.
 
     Parameters

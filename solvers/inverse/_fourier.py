@@ -1,8 +1,10 @@
 """Operators that are diagonal in Fourier space up to pointwise products: magnetic resonance, and blur."""
 
 import importlib
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.fft import next_fast_len
 
 from .. import _checks
@@ -54,7 +56,9 @@ class MRI(ImagingOperator):
     True
     """
 
-    def __init__(self, coils, mask):
+    mask: NDArray[np.bool_]
+
+    def __init__(self, coils: ArrayLike | None, mask: ArrayLike) -> None:
         mask = boolean("mask", mask)
         if coils is None:
             self.mask, dtype, n_coils = mask, np.complex64, 1
@@ -126,7 +130,7 @@ class Blur(ImagingOperator):
     [2.0, 1.0, 0.0, 2.0, 4.0]
     """
 
-    def __init__(self, kernel, image_shape, *, boundary="periodic"):
+    def __init__(self, kernel: ArrayLike, image_shape: Sequence[int], *, boundary: str = "periodic") -> None:
         kernel = host(_checks.real_array("kernel", enter("kernel", kernel)))
         image_shape = sizes("image_shape", image_shape)
         self.boundary = _checks.choice("boundary", boundary, ("periodic", "zero", "reflect"))

@@ -10,6 +10,7 @@ import time
 from numpy.typing import ArrayLike
 
 from .._loop import ended
+from .._types import Callback, MatrixLike, Seed
 from ._demands import Demands
 from ._problem import Problem
 from ._result import InverseResult
@@ -18,7 +19,7 @@ __all__ = ["least_squares"]
 
 
 def least_squares(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     *,
     method: str = "auto",
@@ -26,12 +27,12 @@ def least_squares(
     stop: str | None = None,
     noise_norm: float | ArrayLike | None = None,
     tau: float = 1.01,
-    L=None,
+    L: MatrixLike | None = None,
     x0: ArrayLike | None = None,
     rtol: float = 1e-6,
     maxiter: int | None = None,
-    callback=None,
-    rng=0,
+    callback: Callback | None = None,
+    rng: Seed | None = 0,
 ) -> InverseResult:
     """Reconstruct x from b = A x + noise.
 

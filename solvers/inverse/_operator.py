@@ -1,8 +1,11 @@
 """What measures: linear operators between arrays that have shapes of their own, such as images and sinograms."""
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
@@ -53,19 +56,29 @@ class ImagingOperator(LinearOperator):
     6.0
     """
 
-    def __init__(self, dtype, image_shape, data_shape):
+    def __init__(self, dtype: DTypeLike, image_shape: Iterable[int], data_shape: Iterable[int]) -> None:
         self.image_shape, self.data_shape = tuple(map(int, image_shape)), tuple(map(int, data_shape))
         super().__init__(np.dtype(dtype), (math.prod(self.data_shape), math.prod(self.image_shape)))
 
-    def forward_stack(self, X):
+    if TYPE_CHECKING:  # SciPy's, which say less
+
+        @property
+        def H(self) -> "ImagingOperator": ...
+        @overload
+        def __matmul__(self, x: "ImagingOperator") -> "ImagingOperator": ...
+        @overload
+        def __matmul__(self, x: ArrayLike) -> NDArray[Any]: ...
+        def __matmul__(self, x: Any) -> Any: ...
+
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         """The data of each image of a stack."""
         raise NotImplementedError("each kind has its own product")
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         """The adjoint applied to each data set of a stack."""
         raise NotImplementedError("each kind has its own adjoint")
 
-    def dot(self, x):
+    def dot(self, x: Any) -> Any:
         if isinstance(x, ImagingOperator):
             return _Product(self, x)
         if np.isscalar(x):
@@ -74,25 +87,25 @@ class ImagingOperator(LinearOperator):
             return super().dot(x)
         return self._product("x", x, self.image_shape, self.data_shape, self.forward_stack)
 
-    def matvec(self, x):
+    def matvec(self, x: ArrayLike) -> NDArray[Any]:
         return self.dot(x)
 
-    def matmat(self, X):
+    def matmat(self, X: ArrayLike) -> NDArray[Any]:
         return self.dot(X)
 
-    def rmatvec(self, y):
+    def rmatvec(self, y: ArrayLike) -> NDArray[Any]:
         return self._product("y", y, self.data_shape, self.image_shape, self.adjoint_stack)
 
-    def rmatmat(self, Y):
+    def rmatmat(self, Y: ArrayLike) -> NDArray[Any]:
         return self.rmatvec(Y)
 
     # What SciPy's own compositions (A + B, 2 * A, A.T) call.
     _matvec, _matmat, _rmatvec, _rmatmat = matvec, matmat, rmatvec, rmatmat
 
-    def __rmul__(self, x):
+    def __rmul__(self, x: Any) -> "ImagingOperator":
         return _Multiple(self, x) if np.isscalar(x) else super().__rmul__(x)
 
-    def __neg__(self):
+    def __neg__(self) -> "ImagingOperator":
         return _Multiple(self, -1.0)
 
     def _adjoint(self):

@@ -1,8 +1,14 @@
 """What a reconstruction is: the image, how it was regularised, and why it stopped there."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .._result import Result
+
+if TYPE_CHECKING:
+    from ._low_rank import LowRank
 
 __all__ = ["InverseResult"]
 
@@ -30,9 +36,26 @@ class InverseResult(Result):
 
     _not_in_dict = frozenset(("x", "posterior", "samples", "std"))
 
+    # What some methods add, each by its ``extra``.
+    chosen: int | Any
+    posterior: Any
+    sigmas: NDArray[Any]
+    solution_norms: NDArray[Any]
+    support: tuple[NDArray[Any], ...]
+    variances: tuple[NDArray[Any], ...]
+
     def __init__(
-        self, x, *, regularization=None, stop_reason="", samples=None, std=None, n_denoiser=None, extra=None, **fields
-    ):
+        self,
+        x: NDArray[Any],
+        *,
+        regularization: float | Any = None,
+        stop_reason: str | Any = "",
+        samples: NDArray[Any] | Any = None,
+        std: NDArray[Any] | Any = None,
+        n_denoiser: int | None = None,
+        extra: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(**fields)
         self.x, self.regularization, self.stop_reason = x, regularization, stop_reason
         self.samples, self.std, self.n_denoiser = samples, std, n_denoiser
@@ -54,3 +77,14 @@ class InverseResult(Result):
         by = ", ".join(dict.fromkeys(r for r in reasons if r and r != str(self._statuses[0])))
         text = super().__repr__().removeprefix("Result(")
         return f"{type(self).__name__}({f'by {by}: ' if by else ''}{text}"
+
+
+if TYPE_CHECKING:
+
+    class LowRankResult(InverseResult):
+        """What ``complete`` and ``recover`` return, as type checkers see it."""
+
+        x: LowRank  # type: ignore[assignment]
+        outliers: NDArray[np.bool_]
+        undetermined: tuple[NDArray[Any], NDArray[Any]]
+        validation_error: float | None

@@ -1,6 +1,7 @@
 """Gaussian priors that are given by what they penalise: a precision L^H L instead of a covariance."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +10,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving, module_of
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike
 from ._measurement import Measurement, there
 from ._normal import solve_normal
 from ._operator import ImagingOperator, _applied, as_imaging_operator
@@ -48,7 +50,7 @@ class Smoothness:
     [0.0, 1.0, 2.0, 3.0, 4.0]
     """
 
-    def __init__(self, L, mean: ArrayLike = 0.0):
+    def __init__(self, L: MatrixLike, mean: ArrayLike = 0.0) -> None:
         L = enter("L", L)
         self.L, self._given, self._sent = as_imaging_operator(L, "L"), L, None
         self.mean = np.array(_checks.finite("mean", on_host("mean", mean)))
@@ -60,7 +62,7 @@ class Smoothness:
         is_complex = "c" in (self.L.dtype.kind, self.mean.dtype.kind)
         self.dtype = np.dtype(np.complex128 if is_complex else np.float64)
 
-    def denoise(self, x: ArrayLike, sigma: float) -> NDArray:
+    def denoise(self, x: ArrayLike, sigma: float) -> NDArray[Any]:
         """Return E[x0 | x] for x = x0 + sigma n.
 
         Parameters
@@ -80,7 +82,7 @@ class Smoothness:
             x = _backend.kernels(backend).to_device(x, np.result_type(x.dtype, np.dtype(self.dtype.kind + "8")))
             return leave(self.tweedie(images_of("x", x, self.image_shape), sigma)[0].reshape(x.shape))
 
-    def posterior(self, A, b: ArrayLike, *, noise_level: float) -> Gaussian:
+    def posterior(self, A: MatrixLike, b: ArrayLike, *, noise_level: float) -> Gaussian:
         """Return the exact posterior given b = A x + e.
 
         Parameters
