@@ -93,7 +93,8 @@ def _best_step(problem):
     keep = lambda x: found.append((problem.assess(x)[0], len(found) + 1, x))
     inverse.least_squares(problem.A, problem.b, method="cgls", rtol=0.0, maxiter=_STEPS, callback=keep)
     _, step, x = better(found, key=lambda each: each[0])
-    return Answer(x, step, 2 * step + 1, status="told the truth")
+    data_sets = problem.b.size // math.prod(problem.A.data_shape)
+    return Answer(x, step, (2 * step + 1) * data_sets, status="told the truth")
 
 
 def _best_weight(problem):
@@ -145,7 +146,7 @@ def _back_projection(problem):
     return Answer(inverse.fbp(problem.A, problem.b, filter="hann"), products=1)
 
 
-_SCANS = ("ct", "mri", "digits")
+_SCANS = ("ct", "scaled", "mri", "digits")
 for _each in (
     Inverter("best:cgls", "the best iterate of CGLS, by the truth", _SCANS, _best_step),
     Inverter("best:tikhonov", "hybrid with the best weight, by the truth", ("ct",), _best_weight),

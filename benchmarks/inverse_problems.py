@@ -82,7 +82,7 @@ def exact_sinogram(A, n, axis=(0.0, 0.0), centre=None):
     return (shepp_logan_integrals(theta, 2 * s / n) * n / 2).reshape(*A.data_shape, _LINES).mean(axis=2)
 
 
-def _tomography(noise):
+def _tomography(noise, unit=1.0, kind="ct"):
     def build(small):
         from solvers import inverse
 
@@ -90,12 +90,13 @@ def _tomography(noise):
         A = inverse.ParallelBeam((n, n), angles=views)
         image = shepp_logan(n * _POINTS).reshape(n, _POINTS, n, _POINTS).mean(axis=(1, 3))
         clean = exact_sinogram(A, n)
+        image, clean = unit * image, unit * clean
         level = noise * np.linalg.norm(clean) / math.sqrt(clean.size)
         e = level * np.random.default_rng(0).standard_normal(clean.shape)
         # scikit-image turns even images about a pixel; it gets what would be measured about that one.
-        about_a_pixel = exact_sinogram(A, n, (0.5, -0.5), A.data_shape[1] // 2) + e
+        about_a_pixel = unit * exact_sinogram(A, n, (0.5, -0.5), A.data_shape[1] // 2) + e
         given = {"image": image, "about_a_pixel": about_a_pixel}
-        return InverseProblem("", "ct", "error", "scipy:lsqr", _error(image), A, clean + e, level, data=given)
+        return InverseProblem("", kind, "error", "scipy:lsqr", _error(image), A, clean + e, level, data=given)
 
     return build
 
@@ -206,6 +207,11 @@ for _percent in ("0.5", "2", "5"):
         )
     )
 for _name, _summary, _build in (
+    (
+        "ct-2-tiny",
+        "ct-2 with data and noise in a unit that makes them 1e-9 as large",
+        _tomography(0.02, 1e-9, "scaled"),
+    ),
     ("mri", "the head with a phase, 128 x 128, six coils, a quarter of the columns, noise 0.01", _magnetic_resonance),
     ("digits", "40 digits of 8 x 8 pixels from three views, a mixture fitted to 1,500 others as the prior", _digits),
     (

@@ -113,12 +113,12 @@ def _astra(algorithm, steps):
 
 
 for _each in (
-    Inverter("scipy:lsqr", f"SciPy's lsqr as it comes, but for {_MOST} steps at most", ("ct",), _lsqr(False)),
-    Inverter("scipy:lsqr-stopped", "SciPy's lsqr with btol = tau delta / |b|, atol = conlim = 0", ("ct", "mri"),
-             _lsqr(True)),
-    Inverter("pylops:cgls", f"PyLops' cgls as it comes, but for up to {_MOST} steps", ("ct",), _pylops(False),
+    Inverter("scipy:lsqr", f"SciPy's lsqr as it comes, but for {_MOST} steps at most", ("ct", "scaled"), _lsqr(False)),
+    Inverter("scipy:lsqr-stopped", "SciPy's lsqr with btol = tau delta / |b|, atol = conlim = 0",
+             ("ct", "scaled", "mri"), _lsqr(True)),
+    Inverter("pylops:cgls", f"PyLops' cgls as it comes, but for up to {_MOST} steps", ("ct", "scaled"), _pylops(False),
              package="pylops"),
-    Inverter("pylops:cgls-stopped", "PyLops' cgls with rtol1 = tau delta / |b|", ("ct",), _pylops(True),
+    Inverter("pylops:cgls-stopped", "PyLops' cgls with rtol1 = tau delta / |b|", ("ct", "scaled"), _pylops(True),
              package="pylops"),
     Inverter("skimage:fbp", "scikit-image's iradon with Hann's window", ("ct",), _iradon(False), package="skimage"),
     Inverter("skimage:fbp+tv", f"iradon with the ramp, then its total variation of weight {_TV}", ("ct",),

@@ -9,7 +9,9 @@ from ._registry import present
 
 __all__ = ["cores", "cpu_model", "describe", "kernel_cache", "one_line", "versions"]
 
-_PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy", "torch")
+_PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy", "torch", "scikit-image")
+# Rivals of one benchmark: recorded where they are.
+_RIVALS = ("scikit-learn", "pylops", "astra-toolbox")
 # One library, built for several versions of CUDA.
 _ALSO_CALLED = {"cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy")}
 
@@ -21,7 +23,7 @@ def versions():
     found = {"solvers": solvers.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         found[name] = next(filter(None, map(_version, _ALSO_CALLED.get(name, (name,)))), None)
-    return found
+    return found | {name: version for name in _RIVALS if (version := _version(name))}
 
 
 def _version(name):
@@ -53,6 +55,7 @@ def describe(threads=None):
         "cores": cores(),
         "system": platform.system(),
         "threads": threads,
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
