@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 
 from .._errors import InvalidInput, UnsupportedType
@@ -166,9 +167,10 @@ def _cg(case, most):
 
 
 def _minres(case, most):
-    rtol, size = case.rtol, float(np.linalg.norm(case.b)) if case.backend == "cpu" and np.ndim(case.b) == 1 else 0.0
-    if case.atol > 0.0 and size > 0.0:  # minres knows no other tolerance
-        rtol = max(rtol, case.atol / size)
+    rtol = case.rtol
+    if case.atol > 0.0 and case.backend == "cpu" and np.ndim(case.b) == 1:  # minres knows no other tolerance
+        size = scipy.linalg.norm(case.b)  # BLAS scales it
+        rtol = max(rtol, case.atol / size) if size > 0.0 else rtol
     return minres(case.A, case.b, rtol=rtol, maxiter=case.limit(most), callback=case.callback)
 
 

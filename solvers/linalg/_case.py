@@ -17,6 +17,7 @@ from ._cg import cg
 from ._grid_operator import grid_shape
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, PreparedOperator, analyse, is_matrix, source
+from ._setup import check_right_hand_sides
 from ._sweeps import sparse_of, without_duplicates
 
 __all__ = ["Case", "Watch"]
@@ -72,6 +73,7 @@ class Case:
 
     def __init__(self, A, b, grid, callback):
         A = enter("A", A)
+        _checks.function("callback", callback)
         self.b, self.callback, self.grid = b, callback, grid
         inside = enter("b", b)
         self.backend = _backend.pick(A=source(A), b=inside)
@@ -84,6 +86,8 @@ class Case:
         if checked.ndim == 0:
             raise InvalidInput("`b` must have shape (n,) or (n, k), got a single number.")
         rows = self.n if self.matrix is not None else checked.shape[0]
+        with at(self.backend, inside):
+            check_right_hand_sides(checked, rows)
         if grid is not None and math.prod(grid_shape(grid)) != rows:
             raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {rows}, got {grid!r}.")
         self.A = A

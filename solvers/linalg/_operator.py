@@ -84,9 +84,11 @@ class Matrix:
             return not np.any(self.stencil[1].imag)
         if issparse(self.csr):
             check_indices(self.csr, self._name)  # SciPy trusts them with memory
-            return bool(abs(self.csr - self.csr.conj().T).max() <= 8 * eps * abs(self.csr).max())
+            A = _as_floats(self.csr)
+            return bool(abs(A - A.conj().T).max() <= 8 * eps * abs(A).max())
         if isinstance(self.dense, np.ndarray):
-            return bool(np.abs(self.dense - self.dense.conj().T).max() <= 8 * eps * np.abs(self.dense).max())
+            A = _as_floats(self.dense)
+            return bool(np.abs(A - A.conj().T).max() <= 8 * eps * np.abs(A).max())
         return self._seems_hermitian(dtype, eps, backend)
 
     def _seems_hermitian(self, dtype, eps, backend):
@@ -228,6 +230,11 @@ def _float_dtype(dtype, name):
     if dtype.kind not in "biufc":
         raise UnsupportedType(f"`{name}` must hold numbers, got dtype {dtype}; use {name}.astype(float).")
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+
+
+def _as_floats(A):
+    """The same matrix, but for integers, whose differences wrap around, and booleans, which have none."""
+    return A.astype(np.float64) if A.dtype.kind in "biu" else A
 
 
 def _from_dense(A, name):

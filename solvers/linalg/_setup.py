@@ -16,7 +16,7 @@ from .._place import at
 from ._operator import Matrix, analyse, source
 from ._system import System, norm
 
-__all__ = ["linear_system"]
+__all__ = ["check_right_hand_sides", "linear_system"]
 
 # Multiply-adds of one chunk: some 10 to 80 ms, so that Ctrl-C and a progress report are prompt.
 _CHUNK_WORK = {"cpu": 1.5e8, "gpu": 1.5e10}
@@ -147,6 +147,13 @@ def _from_function(A, b, leave):
 def _bridge(name, function, leave):
     """A user's function gets the kind of array that b is, and gives that kind."""
     return lambda v: enter(name, function(leave(v)))
+
+
+def check_right_hand_sides(b, n):
+    """Refuse at once what the solvers would refuse of b when they get it."""
+    _right_hand_sides(b, n)
+    if kinds[type(b)] != "gpu" or not _is_finite_there(b):
+        _checks.finite("b", _on_host(b))
 
 
 def _right_hand_sides(b, n):

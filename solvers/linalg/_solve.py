@@ -121,7 +121,7 @@ def _read(name, system, record, limits):
         info=record.status.info(record.iterations if system.outer is None else system.outer),
         status=record.status,
         iterations=record.iterations,
-        residuals=record.residuals * unscale if unscale != 1.0 else record.residuals,
+        residuals=record.residuals if unscale == 1.0 else _times(record.residuals, unscale),
         residual=record.residual * unscale,
         threshold=limits.threshold * unscale,
         n_matvec=system.n_matvec,
@@ -130,6 +130,11 @@ def _read(name, system, record, limits):
         method=name,
     )
     return x, fields
+
+
+def _times(norms, factor):
+    with np.errstate(over="ignore"):  # the norm of a vector may be infinite where no entry is
+        return norms * factor
 
 
 def _many_result(name, systems, records, limits, shape):

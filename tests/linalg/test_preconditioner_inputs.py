@@ -105,3 +105,28 @@ def test_solve_says_so_where_a_diagonal_has_zeros():
     with pytest.raises(InvalidInput, match="its diagonal has zeros"):
         linalg.solve(A, np.ones(2), method="jacobi")
     assert linalg.solve(A, [3.0, 4.0]).converged
+
+
+@pytest.mark.parametrize("wrong, word", [
+    (dict(b=np.full(132, np.nan)), "132 NaN"), (dict(b=np.ones(5)), "to go with"), (dict(callback=3), "callback"),
+])  # fmt: skip
+def test_solve_refuses_before_it_makes_factors(wrong, word, monkeypatch):
+    monkeypatch.setattr("solvers.linalg._auto.ATTEMPTS", {})
+    with pytest.raises((InvalidInput, UnsupportedType), match=word):
+        linalg.solve(laplacian(), **(dict(b=np.ones(132)) | wrong))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8])
+def test_solve_reads_matrices_of_booleans_and_short_integers(dtype):
+    A = np.array([[1, -100], [100, 1]]).astype(dtype)  # of int8: the difference of the two is -200, or 56
+    A[0, 1] = -100 if dtype is np.int8 else 0
+    for each in (A, sp.csr_array(A)):
+        x, info = linalg.solve(each, np.ones(2))
+        assert info == 0 and np.allclose(A.astype(float) @ x, 1)
+
+
+def test_norms_beyond_double_precision_do_not_warn():
+    A, b = laplacian(), np.random.default_rng(0).standard_normal(132)
+    for scale in (1e200, 1e307):
+        found = linalg.solve(A, b * scale, method="minres")
+        assert found.converged and np.linalg.norm(A @ (found.x / scale) - b) <= 1e-8 * np.linalg.norm(b)
