@@ -15,6 +15,7 @@ the device, and a level on a grid is stored by diagonals.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -96,7 +97,7 @@ class AMGPreconditioner(Operator):
         self.null_space, self._elsewhere = None, {}
         self._unit = 1.0  # of the levels' matrices
 
-    def on_backend(self, r, backend):
+    def on_backend(self, r: Any, backend: str) -> Any:
         """One V-cycle with a vector in the memory of that backend."""
         kernels, key = _backend.kernels(backend), place(r.dtype, backend)
         if key not in self._elsewhere:
@@ -130,7 +131,7 @@ class AMGPreconditioner(Operator):
             x, y = y, x
         return x
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):

@@ -17,6 +17,7 @@ conjugate gradients mend what is wrong next to them.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -74,7 +75,7 @@ class BoxPoisson(Operator):
             values += line.reshape([-1 if k == axis else 1 for k in range(len(self.grid))])
         return values
 
-    def on_backend(self, r, backend):
+    def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector; transforms run on the host."""
         if backend != "cpu":
             raise UnsupportedType("`M` must not be a box_poisson on the GPU, whose transforms are SciPy's; use amg.")
@@ -92,7 +93,7 @@ class BoxPoisson(Operator):
             z = np.where(self._fluid, z, r.dtype.type(self._solid_scale) * r.reshape(self.grid))
         return z.reshape(-1)
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):

@@ -197,7 +197,7 @@ class CoarseSpace(Operator):
         self.V = np.ascontiguousarray(rows.T)
         return self
 
-    def on_backend(self, r, backend):
+    def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector in the memory of that backend."""
         if self._M0 is None:
             raise InvalidInput("`M` must be a CoarseSpace that knows its matrix; call fit(A) or setup(A) first.")
@@ -214,7 +214,7 @@ class CoarseSpace(Operator):
         kernels.combine(kernels.project(V, r), V, z)
         return z
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):

@@ -3,6 +3,8 @@
 It is done once per call, or once for many calls by ``prepare``.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -145,7 +147,7 @@ class PreparedOperator(Operator):
         self._matrix = matrix
         self._source = source
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         if not self._matrix.explicit:
             return self._matrix.product(v)
         kernels = _backend.kernels("gpu")

@@ -3,6 +3,8 @@
 It needs products with A only, so that it runs wherever they run, and is symmetric whatever the order of the rows.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .. import _backend, _checks
@@ -36,7 +38,7 @@ class ChebyshevPreconditioner(Operator):
         self.degree, self.bounds = degree, bounds
         self._of, self._inverses = matrix, {}
 
-    def on_backend(self, r, backend):
+    def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector in the memory of that backend."""
         kernels, number = _backend.kernels(backend), r.dtype.type
         operand, inverse = self._of.operand(r.dtype, backend), self._inverse(r.dtype, backend)
@@ -65,7 +67,7 @@ class ChebyshevPreconditioner(Operator):
             self._inverses[key] = kernels.to_device(1 / d, np.finfo(dtype).dtype)
         return self._inverses[key]
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):

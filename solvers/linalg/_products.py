@@ -1,6 +1,9 @@
 """Products of the operators of this library, with vectors of either backend."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
@@ -13,20 +16,20 @@ __all__ = ["Operator"]
 class Operator(LinearOperator):
     """SciPy's operator, whose products with arrays on the GPU are formed there: SciPy's code takes NumPy's only."""
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         """The product with a CuPy vector of a working dtype."""
         raise NotImplementedError("each kind has its own product")
 
     def _lives_on_gpu(self):
         return False
 
-    def dot(self, x):
+    def dot(self, x: Any) -> Any:
         return self._there("x", x) if self._goes_there(x) else super().dot(x)
 
-    def matvec(self, x):
+    def matvec(self, x: ArrayLike) -> NDArray[Any]:
         return self._there("x", x) if self._goes_there(x) else super().matvec(x)
 
-    def matmat(self, X):
+    def matmat(self, X: ArrayLike) -> NDArray[Any]:
         return self._there("X", X) if self._goes_there(X) else super().matmat(X)
 
     def _goes_there(self, x):

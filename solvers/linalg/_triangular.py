@@ -5,6 +5,7 @@ with A on its pattern (Meijerink & van der Vorst 1977, https://doi.org/10.1090/S
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class _Triangular(Operator):
     def _sweep(self, dtype, backend):
         raise NotImplementedError("each kind has its own triangles")
 
-    def on_backend(self, r, backend):
+    def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector in the memory of that backend."""
         kernels = _backend.kernels(backend)
         sweep, order = self._sweep(r.dtype, backend)
@@ -41,7 +42,7 @@ class _Triangular(Operator):
         kernels.scatter(s, order, z)
         return z
 
-    def product_on_gpu(self, v):
+    def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):

@@ -8,6 +8,7 @@ condition number is the square.
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,7 +60,7 @@ class SpectralMixture:
         self.weights: NDArray[np.float64] = _row("weights", weights, self.frequencies.size)
         self.envelope: str = _checks.choice("envelope", envelope, ("gaussian", "matern"))
 
-    def features(self, length, limit):
+    def features(self, length: float, limit: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """Frequencies and prior standard deviations for an interval of this length, up to the frequency ``limit``."""
         omegas, deviations = [], []
         for centre, scale, weight in zip(self.frequencies, self.scales, self.weights, strict=True):
@@ -69,7 +70,7 @@ class SpectralMixture:
             deviations.append(np.sqrt(weight * variances))
         return np.concatenate(omegas), np.concatenate(deviations)
 
-    def band_limit(self, length, limit):
+    def band_limit(self, length: float, limit: float) -> float:
         """The frequency beyond which an interval of this length has no features."""
         return float(self.features(length, limit)[0].max())
 

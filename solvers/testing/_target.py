@@ -1,6 +1,7 @@
 """Where parity is tested: a kernel package, the arrays that live on it, and what its answers are held against."""
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -31,7 +32,7 @@ class Target:
         self.kernels = _backend.kernels(backend)
         self.cpu = _backend.kernels("cpu") if importlib.util.find_spec("numba") else None
 
-    def native(self, value):
+    def native(self, value: Any) -> Any:
         """A NumPy array or a CSR matrix as a user of this backend has it."""
         if value is None or self.backend == "cpu":
             return value
@@ -45,11 +46,11 @@ class Target:
         parts = cupy.asarray(A.data), cupy.asarray(A.indices), cupy.asarray(A.indptr)
         return cupyx.scipy.sparse.csr_matrix(parts, shape=A.shape)
 
-    def host(self, array):
+    def host(self, array: Any) -> Any:
         """An answer as a NumPy array."""
         return array if isinstance(array, np.ndarray) else array.get()
 
-    def used_bytes(self):
+    def used_bytes(self) -> int | None:
         """What live arrays hold of the device's memory; None where that is not counted."""
         if self.backend == "cpu":
             return None
