@@ -2,8 +2,10 @@
 
 import math
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
@@ -12,8 +14,13 @@ from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
+from .._types import Callback, MatrixLike, Seed
 from ._low_rank import LowRank
 from ._result import InverseResult
+from ._shapes import power_of_two
+
+if TYPE_CHECKING:
+    from ._result import LowRankResult
 
 __all__ = ["complete"]
 
@@ -24,9 +31,10 @@ _STILL = 1e-5
 
 
 def complete(
-    M, rank, *, mask=None, method="auto", n_cg=2, ridge=0.0, tol=1e-8, validation=0.0, maxiter=500, rng=None,
-    callback=None,
-):
+    M: MatrixLike, rank: int, *, mask: ArrayLike | None = None, method: str = "auto", n_cg: int = 2,
+    ridge: float = 0.0, tol: float = 1e-8, validation: float = 0.0, maxiter: int = 500, rng: Seed | None = None,
+    callback: Callback | None = None,
+) -> "LowRankResult":  # fmt: skip
     """Complete a matrix of low rank from some of its entries.
 
     Parameters
@@ -93,10 +101,10 @@ def complete(
     if not validation < 1 or not ridge < math.inf:
         raise InvalidInput(f"`validation` must be < 1 and `ridge` finite, got {validation!r} and {ridge!r}.")
     _checks.function("callback", callback)
-    known, rng = _known(M, mask), np.random.default_rng(rng)
+    rng, known = _checks.generator(rng), _known(M, mask)
     if rank > min(known.shape):
         raise InvalidInput(f"`rank` must be at most {min(known.shape)} for this matrix, got {rank}.")
-    scale = 2.0 ** -math.frexp(np.abs(known.data).max())[1]
+    scale = power_of_two(known.data)
     known.data *= scale
     fit, apart = _split(known, validation, rng)
     steps = 0 if method == "exact" or (method == "auto" and rank < _INEXACT_FROM) else n_cg

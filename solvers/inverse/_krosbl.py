@@ -2,17 +2,21 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
+from .._types import Callback
 from ..linalg import KroneckerOperator
 from ..linalg._kron import mode_products, outer
 from ._result import InverseResult
+from ._shapes import power_of_two
 
 __all__ = ["krosbl"]
 
@@ -23,7 +27,10 @@ _ABSENT, _LEAST, _OF_NOISE = {"svd": 1e-3, "am": 1e-2}, 1e-4, 0.03
 _INNER_TOL, _INNER_MOST = 1e-5, 50
 
 
-def krosbl(A, b, *, noise_level, method="svd", prune=None, tol=1e-4, maxiter=150, callback=None):
+def krosbl(
+    A: Sequence[ArrayLike] | KroneckerOperator, b: ArrayLike, *, noise_level: float, method: str = "svd",
+    prune: float | None = None, tol: float = 1e-4, maxiter: int = 150, callback: Callback | None = None,
+) -> InverseResult:  # fmt: skip
     """Find x, whose support is a product of supports along the axes, from b = (A_1 x ... x A_d) x + noise.
 
     Parameters
@@ -89,32 +96,39 @@ def krosbl(A, b, *, noise_level, method="svd", prune=None, tol=1e-4, maxiter=150
     _checks.function("callback", callback)
     leave = leaving(b)
     factors, Y, flat = _entered(A, b)
-    scale = 2.0 ** -math.frexp(np.abs(Y).max(initial=0.0))[1]
+    scale = power_of_two(Y)
+    noise = noise_level * scale
+    if not 0 < noise < math.inf:
+        raise InvalidInput(
+            f"`noise_level` must be comparable with `b`, got {noise_level!r} for entries of {1 / scale:.1e}."
+        )
     if prune is None:
         power = np.mean(np.abs(Y * scale) ** 2)
         prune = _ABSENT[method]
         if method == "svd" and power > 0:
-            prune = min(prune, max(_LEAST, _OF_NOISE * (noise_level * scale) ** 2 / power))
-    learner = _Learner(factors, Y * scale, noise_level * scale, prune, _PRODUCTS[method])
+            prune = min(prune, max(_LEAST, _OF_NOISE * min(noise, 1.0) ** 2 / power))
+    learner = _Learner(factors, Y * scale, noise, prune, _PRODUCTS[method])
     form = (lambda x: x.reshape(-1)) if flat else (lambda x: x)
     status, changes = learner.run(tol, maxiter, callback, lambda: leave(form(learner.mean() / scale)))
     mean, var = learner.mean(), learner.variance()
-    misfit = Y - mode_products(factors, mean / scale)
+    misfit = Y * scale - mode_products(factors, mean)
+    with np.errstate(over="ignore"):  # squares of a large b
+        variances = tuple(g / scale / scale if i == 0 else g for i, g in enumerate(learner.all_variances()))
     finite = np.isfinite(mean).all() and np.isfinite(var).all()
     if not finite:
         status, mean, var = Status.NONFINITE, np.zeros_like(mean), np.zeros_like(var)
     result = InverseResult(
         leave(form(mean / scale)),
         std=leave(form(np.sqrt(var) / scale)),
-        stop_reason={Status.CONVERGED: "change of the variances"}.get(status, str(status)),
+        stop_reason=_REASONS.get(status, str(status)),
         extra={
-            "variances": tuple(g * (scale**-2 if i == 0 else 1.0) for i, g in enumerate(learner.all_variances())),
+            "variances": variances,
             "support": tuple(learner.kept),
         },
         status=status,
         iterations=len(changes),
         residuals=np.array([math.inf, *changes]),
-        residual=float(np.linalg.norm(misfit)),
+        residual=float(np.linalg.norm(misfit)) / scale,
         threshold=tol,
         n_matvec=len(changes) + 1,
         seconds=time.perf_counter() - began,
@@ -171,12 +185,14 @@ class _Learner:
             values.append(np.pad(s, (0, kept.size - s.size)))
             right.append(root[:, None] * Vh.conj().T)
         s = outer(values)
-        # D s / noise^2 and D, of s / noise: without a square that overflows where the noise is small.
-        t = s / self._noise
-        D = 1.0 / (1.0 + t * t)
+        # D and D s / noise^2, of t = s / noise: without a square that is lost where the noise is small.
         fitted = np.zeros(s.shape, np.result_type(self._Y, *left))
         inside = tuple(slice(0, len(U)) for U in left)
-        fitted[inside] = mode_products(left, self._Y) * (t * D)[inside] / self._noise
+        with np.errstate(all="ignore"):
+            t = s / self._noise
+            D = 1.0 / (1.0 + t * t)
+            gain = np.where(t > 0, 1.0 / (s + self._noise / t), 0.0)
+        fitted[inside] = mode_products(left, self._Y) * gain[inside]
         self._mean = mode_products(right, fitted)
         self._variance = mode_products([np.abs(P) ** 2 for P in right], D)
 
@@ -231,6 +247,7 @@ def _alternate(L, g):
     return g
 
 
+_REASONS = {Status.CONVERGED: "change of the variances", Status.STOPPED: "callback"}
 _PRODUCTS = {"svd": _nearest_product, "am": _alternate}
 
 

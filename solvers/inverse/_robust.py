@@ -2,17 +2,24 @@
 
 import math
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._arrays import enter, kind_of
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._low_rank import LowRank
 from ._operator import as_imaging_operator
 from ._result import InverseResult
+from ._shapes import power_of_two
+
+if TYPE_CHECKING:
+    from ._result import LowRankResult
 
 __all__ = ["recover"]
 
@@ -21,7 +28,10 @@ __all__ = ["recover"]
 _LOWER, _PATIENCE, _HALVINGS = 0.97, 20, 30
 
 
-def recover(A, b, shape, rank, *, outliers=0.35, method="scaled", tol=1e-8, maxiter=2000, callback=None):
+def recover(
+    A: MatrixLike, b: ArrayLike, shape: tuple[int, int], rank: int, *, outliers: float = 0.35, method: str = "scaled",
+    tol: float = 1e-8, maxiter: int = 2000, callback: Callback | None = None,
+) -> "LowRankResult":  # fmt: skip
     """Recover a matrix X of low rank from b = A vec(X) + noise, where a part of b is wrong by any amount.
 
     Parameters
@@ -85,11 +95,13 @@ def recover(A, b, shape, rank, *, outliers=0.35, method="scaled", tol=1e-8, maxi
     method, maxiter = _checks.choice("method", method, ("scaled", "plain")), _checks.count("maxiter", maxiter, 0)
     _checks.function("callback", callback)
     A, b, shape, rank = _entered(A, b, shape, rank)
-    scale = 2.0 ** -math.frexp(np.abs(b).max())[1]
-    descent = _Descent(A, b * scale, shape, rank, outliers, method == "scaled")
-    status, reason = descent.run(tol, maxiter, callback, scale)
-    x = LowRank(descent.best[1], descent.best[2] / scale)
-    deviations = np.abs(b - A.forward_stack(x.toarray().reshape(1, -1))[0])
+    scale = power_of_two(b)
+    with np.errstate(all="ignore"):  # what is not finite ends it
+        descent = _Descent(A, b * scale, shape, rank, outliers, method == "scaled")
+        status, reason = descent.run(tol, maxiter, callback, scale)
+        x = LowRank(descent.best[1], descent.best[2] / scale)
+        deviations = np.abs(b - A.forward_stack(x.toarray().reshape(1, -1))[0])
+    deviations[np.isnan(deviations)] = np.inf
     # Normal noise has a median of absolute values of 0.67 standard deviations.
     wrong = deviations > max(6 / 0.67 * np.median(deviations), 1e-6 * np.abs(b).max())
     result = InverseResult(
@@ -99,7 +111,7 @@ def recover(A, b, shape, rank, *, outliers=0.35, method="scaled", tol=1e-8, maxi
         status=status,
         iterations=len(descent.sums) - 1,
         residuals=np.array(descent.sums) / scale,
-        residual=float(np.linalg.norm(deviations[~wrong])),
+        residual=float(np.linalg.norm(deviations[~wrong] * scale)) / scale,
         threshold=descent.threshold / scale,
         n_matvec=descent.n_matvec + 1,
         seconds=time.perf_counter() - began,
@@ -117,7 +129,9 @@ class _Descent:
         self._kept = max(1, math.ceil((1 - outliers) * b.size))
         size = np.abs(b)
         level = np.partition(size, self._kept - 1)[self._kept - 1]
-        U, s, Vh = np.linalg.svd(self._gradient(np.where(size <= level, b, 0) / self._kept), full_matrices=False)
+        start = self._gradient(np.where(size <= level, b, 0) / self._kept)
+        # What is not finite shows again in the data of this start.
+        U, s, Vh = np.linalg.svd(np.where(np.isfinite(start), start, 0), full_matrices=False)
         root = np.sqrt(s[:rank])
         self.L, self.R = U[:, :rank] * root, Vh[:rank].conj().T * root
         self._fit_scale()
@@ -132,6 +146,7 @@ class _Descent:
             self.n_matvec += 2
             gap = self._smallest(r)
             if not math.isfinite(gap):
+                self.sums = self.sums or [math.inf]
                 return Status.NONFINITE, "nonfinite"
             self.sums.append(gap)
             if gap < self.best[0]:
