@@ -6,6 +6,7 @@ the standard deviation of the noise in them; these two make one.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,18 @@ def tv(
     tol, maxiter = _checks.positive("tol", tol), _checks.count("maxiter", maxiter)
     image_shape = None if image_shape is None else sizes("image_shape", image_shape)
 
-    def denoiser(x, sigma):
-        images = _shaped(x, image_shape)
-        if images.ndim > 4:
-            raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
-        return _proximal(images, weight * float(sigma) ** int(power), tol, maxiter).reshape(x.shape)
-
+    # Of functions of the module, so that it can be pickled.
+    options = {"weight": weight, "power": int(power), "image_shape": image_shape, "tol": tol, "maxiter": maxiter}
+    denoiser = partial(_by_variation, **options)
     denoiser.proximal = power == "2"
     return denoiser
+
+
+def _by_variation(x, sigma, *, weight, power, image_shape, tol, maxiter):
+    images = _shaped(x, image_shape)
+    if images.ndim > 4:
+        raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
+    return _proximal(images, weight * float(sigma) ** power, tol, maxiter).reshape(x.shape)
 
 
 def _proximal(images, weight, tol, maxiter):
@@ -167,19 +172,19 @@ def nlm(
     patch_distance = _checks.count("patch_distance", patch_distance)
     image_shape = None if image_shape is None else sizes("image_shape", image_shape)
     _restoration()
+    patches = {"strength": strength, "patch_size": patch_size, "patch_distance": patch_distance, "fast": fast}
+    return partial(_by_patches, image_shape=image_shape, **patches)
 
-    def denoiser(x, sigma):
-        images, sigma = _shaped(x, image_shape), float(sigma)
-        if images.ndim not in (3, 4):
-            raise InvalidInput(
-                f"`denoiser` must get images of two or three axes, got a stack of shape {images.shape}; pass "
-                "`image_shape`."
-            )
-        values = images.get() if hasattr(images, "get") else images
-        found = [_non_local(each, sigma, strength, patch_size, patch_distance, fast) for each in values]
-        return module_of(x).asarray(np.stack(found)).reshape(x.shape)
 
-    return denoiser
+def _by_patches(x, sigma, *, image_shape, **patches):
+    images, sigma = _shaped(x, image_shape), float(sigma)
+    if images.ndim not in (3, 4):
+        raise InvalidInput(
+            f"`denoiser` must get images of two or three axes, got a stack of shape {images.shape}; pass `image_shape`."
+        )
+    values = images.get() if hasattr(images, "get") else images
+    found = [_non_local(each, sigma, **patches) for each in values]
+    return module_of(x).asarray(np.stack(found)).reshape(x.shape)
 
 
 def _non_local(image, sigma, strength, patch_size, patch_distance, fast):
