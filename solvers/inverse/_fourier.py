@@ -243,5 +243,5 @@ def _mask_of(mask, shape):
     if mask.shape == shape:
         return mask
     if mask.shape == shape[-1:]:
-        return np.broadcast_to(mask, shape).copy()
+        return np.broadcast_to(mask, shape)
     raise InvalidInput(f"`mask` must have shape {shape} or {shape[-1:]} for these `coils`, got {mask.shape}.")

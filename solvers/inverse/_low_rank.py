@@ -1,6 +1,9 @@
 """A matrix as the product of two thin factors, which is never formed unless asked for."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
@@ -33,8 +36,8 @@ class LowRank:
     array([ 6.,  8., 10.])
     """
 
-    def __init__(self, U, V):
-        self.U, self.V = np.asarray(U), np.asarray(V)
+    def __init__(self, U: ArrayLike, V: ArrayLike) -> None:
+        self.U, self.V = np.array(U), np.array(V)
         if self.U.ndim != 2 or self.V.ndim != 2 or self.U.shape[1] != self.V.shape[1]:
             raise InvalidInput(
                 f"`U` and `V` must be matrices with as many columns, got shapes {self.U.shape} and {self.V.shape}."
@@ -42,7 +45,7 @@ class LowRank:
         self.shape, self.rank = (len(self.U), len(self.V)), self.U.shape[1]
         self.dtype = np.result_type(self.U, self.V)
 
-    def entries(self, rows, columns):
+    def entries(self, rows: ArrayLike, columns: ArrayLike) -> NDArray[Any]:
         """The entries at these places, of the shape that ``rows`` and ``columns`` broadcast to."""
         at = []
         for name, index, size in (("rows", rows, self.shape[0]), ("columns", columns, self.shape[1])):
@@ -53,7 +56,12 @@ class LowRank:
             if index.size and not (-size <= index.min() and index.max() < size):
                 raise InvalidInput(f"`{name}` must be within -{size}..{size - 1}, got {index.min()} to {index.max()}.")
             at.append(index)
-        rows, columns = np.broadcast_arrays(*at)
+        try:
+            rows, columns = np.broadcast_arrays(*at)
+        except ValueError:
+            raise InvalidInput(
+                f"`rows` and `columns` must have shapes that broadcast, got {at[0].shape} and {at[1].shape}."
+            ) from None
         out = np.empty(rows.shape, self.dtype)
         for i in range(0, rows.size, _AT_A_TIME):
             part = slice(i, i + _AT_A_TIME)
@@ -61,14 +69,14 @@ class LowRank:
             out.flat[part] = np.einsum("ik,ik->i", u, v.conj())
         return out
 
-    def toarray(self):
+    def toarray(self) -> NDArray[Any]:
         """The whole matrix."""
         return self.U @ self.V.conj().T
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self.toarray().astype(dtype or self.dtype, copy=False)
 
-    def __matmul__(self, x):
+    def __matmul__(self, x: ArrayLike) -> NDArray[Any]:
         x = _checks.real_array("x", x)
         if x.ndim not in (1, 2) or len(x) != self.shape[1]:
             raise InvalidInput(f"`x` must have shape ({self.shape[1]},) or ({self.shape[1]}, k), got {x.shape}.")

@@ -52,6 +52,7 @@ class Smoothness:
 
     def __init__(self, L: MatrixLike, mean: ArrayLike = 0.0) -> None:
         L = enter("L", L)
+        L = L.copy() if hasattr(L, "copy") else L  # a matrix: the caller's may change
         self.L, self._given, self._sent = as_imaging_operator(L, "L"), L, None
         self.mean = np.array(_checks.finite("mean", on_host("mean", mean)))
         self.image_shape = self.mean.shape or self.L.image_shape

@@ -253,7 +253,7 @@ def _image_shape(value):
 
 def _angles(value, span):
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return np.arange(_checks.count("angles", value)) * (span / value)
+        return _read_only(np.arange(_checks.count("angles", value)) * (span / value))
     angles = _checks.real_array("angles", value)
     if not isinstance(angles, np.ndarray) or angles.dtype.kind == "c":
         raise UnsupportedType("`angles` must be an integer or a NumPy array of real numbers, in radians.")
@@ -261,11 +261,19 @@ def _angles(value, span):
         raise InvalidInput(
             f"`angles` must be an integer or radians of shape (n_angles,), got an array of shape {angles.shape}."
         )
-    return _checks.finite("angles", angles).astype(np.float64)
+    return _read_only(_checks.finite("angles", angles).astype(np.float64))
+
+
+def _read_only(array):
+    array.flags.writeable = False
+    return array
 
 
 def _real(dtype):
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise _checks.wrong_kind("dtype", "float32 or float64", dtype) from None
     if dtype.char not in "fd":
         raise UnsupportedType(f"`dtype` must be float32 or float64, got {dtype}; complex images are taken by both.")
     return dtype
