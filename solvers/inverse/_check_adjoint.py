@@ -1,17 +1,17 @@
 """The dot test: whether ``A.H`` is the adjoint of ``A``."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike, Seed
 from ._operator import _applied, as_imaging_operator
 
 __all__ = ["check_adjoint"]
 
 
-def check_adjoint(A: ArrayLike, *, rng=None, n_trials: int = 3, tol: float | None = None) -> float:
+def check_adjoint(A: MatrixLike, *, rng: Seed | None = None, n_trials: int = 3, tol: float | None = None) -> float:
     """Compare ``<A x, y>`` with ``<x, A^H y>`` for random x and y.
 
     Parameters
@@ -46,7 +46,7 @@ def check_adjoint(A: ArrayLike, *, rng=None, n_trials: int = 3, tol: float | Non
     >>> inverse.check_adjoint(np.array([[1.0, 2.0], [3.0, 4.0]]), rng=0) < 1e-14
     True
     """
-    n_trials, rng = _checks.count("n_trials", n_trials), np.random.default_rng(rng)
+    n_trials, rng = _checks.count("n_trials", n_trials), _checks.generator(rng)
     backend = _backend.pick(A=A)
     A = as_imaging_operator(A)
     tol = np.finfo(A.dtype).eps ** (2 / 3) if tol is None else _checks.tolerance("tol", tol)

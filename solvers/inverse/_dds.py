@@ -9,8 +9,8 @@ conjugation, and an adjoint of CT that is not one. Its weights (gamma, rho, lamb
 """
 
 from .. import _checks
-from .._arrays import enter, module_of
-from .._errors import InvalidInput
+from .._arrays import enter, kind_of, module_of
+from .._errors import InvalidInput, UnsupportedType
 
 __all__ = ["admm_tv_step", "cg_step", "own_step"]
 
@@ -66,6 +66,11 @@ def own_step(function):
             raise InvalidInput(
                 f"`data_step` must return an array of the shape of its first argument, {mean.shape}, got "
                 f"{getattr(found, 'shape', type(found).__name__)}."
+            )
+        if kind_of("data_step", found) != kind_of("mean", mean) or found.dtype.kind not in "biuf" + mean.dtype.kind:
+            raise UnsupportedType(
+                f"`data_step` must return the kind of array and of numbers that it gets, {mean.dtype}, got "
+                f"{type(found).__module__}'s of {found.dtype}."
             )
         return found.astype(mean.dtype, copy=True), mean
 

@@ -28,10 +28,12 @@ class Demands:
 
     def __init__(self, *, method, regularization, stop, noise_norm, tau, rtol, maxiter, callback, rng):
         _checks.choice("method", method, METHODS)
-        self.callback, self.rng = _checks.function("callback", callback), rng
+        self.callback, self.rng = _checks.function("callback", callback), _checks.generator(rng)
         self.rtol = _checks.tolerance("rtol", rtol)
         self.maxiter = None if maxiter is None else _checks.count("maxiter", maxiter)
         self.tau = _checks.number("tau", tau, least=1)
+        if math.isinf(self.tau):
+            raise InvalidInput("`tau` must be finite, got inf.")
         if stop is not None:
             _checks.choice("stop", stop, RULES)
         self.noise_norm, self.rule, self.weight = noise_norm, None, None
@@ -71,6 +73,8 @@ class Demands:
 
 def per_row(name, value, k, least):
     """A number, or k of them, finite and at least (or, for None, above) zero, as an array of shape (k,)."""
+    if isinstance(value, bool | np.bool_):
+        raise _checks.wrong_kind(name, "a real number", value)
     values = _checks.real_array(name, value)
     values = values.get() if hasattr(values, "get") else np.asarray(values)
     if values.dtype.kind == "c" or values.shape not in ((), (1,), (k,)):

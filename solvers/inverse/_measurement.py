@@ -14,6 +14,9 @@ from ._operator import ImagingOperator, _applied, as_imaging_operator, stack_of
 
 __all__ = ["Measurement", "there"]
 
+# Fourth powers of data come up in the scalars of the samplers.
+_LARGEST = 1e70
+
 
 class Measurement:
     """b = A x + e with entries of e of standard deviation ``noise_level``, for one data set or several.
@@ -51,6 +54,14 @@ class Measurement:
             self.dtype = np.result_type(self.dtype, np.complex64)
         data_shape = A.data_shape
         B, self._form = stack_of("b", kernels.to_device(b, np.result_type(wide, self.dtype)), data_shape, shaped=True)
+        if len(B) == 0:
+            raise InvalidInput(f"`b` must hold at least one data set, got shape {b.shape}.")
+        largest = float(abs(B).max())
+        if largest and not 1 / _LARGEST < largest < _LARGEST:
+            raise InvalidInput(
+                f"`b` must have a largest entry between {1 / _LARGEST:.0e} and {_LARGEST:.0e}, got {largest:.1e}; "
+                "change its unit, and that of the noise and of the images with it."
+            )
         self.is_single = b.shape in (data_shape, (math.prod(data_shape),))
         if self.dtype.kind == "f" and wide.kind == "c":
             A = _RealData(A)

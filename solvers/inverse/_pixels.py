@@ -4,8 +4,10 @@ They are real and of single precision, so that a product has the precision of wh
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._arrays import module_of
@@ -42,7 +44,7 @@ class Inpainting(ImagingOperator):
     array([1., 0., 3., 4.])
     """
 
-    def __init__(self, mask):
+    def __init__(self, mask: ArrayLike) -> None:
         self.mask = boolean("mask", mask)
         index = np.flatnonzero(self.mask)
         super().__init__(np.float32, self.mask.shape, (index.size,))
@@ -81,7 +83,7 @@ class Downsampling(ImagingOperator):
            [10.5, 12.5]])
     """
 
-    def __init__(self, image_shape, factor):
+    def __init__(self, image_shape: Sequence[int], factor: int | Sequence[int]) -> None:
         image_shape = sizes("image_shape", image_shape)
         self.factor = _factors(factor, image_shape)
         coarse = tuple(n // f for n, f in zip(image_shape, self.factor, strict=True))
@@ -124,7 +126,9 @@ class Gradient(ImagingOperator):
     (1, 2, 3)
     """
 
-    def __init__(self, image_shape, boundary="neumann", *, axes=None):
+    def __init__(
+        self, image_shape: Sequence[int], boundary: str = "neumann", *, axes: Sequence[int] | None = None
+    ) -> None:
         image_shape = sizes("image_shape", image_shape)
         self.boundary = _checks.choice("boundary", boundary, ("neumann", "periodic"))
         self.axes = _axes(axes, len(image_shape))
@@ -172,7 +176,7 @@ def _factors(factor, image_shape):
 def _axes(axes, ndim):
     if axes is None:
         return tuple(range(ndim))
-    chosen = tuple(int(axis) for axis in np.atleast_1d(axes))
+    chosen = tuple(_checks.count("axes", axis, -ndim) for axis in np.atleast_1d(axes))
     if not chosen or len({axis % ndim for axis in chosen}) < len(chosen) or not all(-ndim <= a < ndim for a in chosen):
         raise InvalidInput(f"`axes` must be different axes of images of {ndim} dimensions, got {axes!r}.")
     return tuple(axis % ndim for axis in chosen)

@@ -6,6 +6,8 @@ the size of a first reconstruction.
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +18,12 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._place import at, inner_rows
 from .._result import Status
+from .._types import Callback, MatrixLike
 from ._diffusion import Denoiser
 from ._measurement import Measurement
 from ._operator import stack_of
 from ._result import InverseResult
+from ._tweedie import on_host
 
 __all__ = ["pnp"]
 
@@ -33,19 +37,19 @@ _RTOL = 1e-6
 
 
 def pnp(
-    A: ArrayLike,
+    A: MatrixLike,
     b: ArrayLike,
-    denoiser,
+    denoiser: Callable[[Any, Any], Any],
     *,
     method: str = "auto",
     noise_level: float | None = None,
-    sigmas=None,
+    sigmas: ArrayLike | None = None,
     n_steps: int | None = None,
     rho: float = 1.0,
     n_cg: int = 10,
     x0: ArrayLike | None = None,
     rtol: float = 1e-4,
-    callback=None,
+    callback: Callback | None = None,
 ) -> InverseResult:
     """Reconstruct with a denoiser as the prior, which is balanced with ``|A x - b|^2 / (2 noise_level^2)``.
 
@@ -87,8 +91,9 @@ def pnp(
     -------
     InverseResult
         ``x``, the last denoised image; ``residual`` = ``|b - A x|``; ``residuals``, the relative change of each step, 1
-        first; ``stop_reason`` "tolerance", "schedule" (hqs has gone through its levels) or "maxiter"; ``n_denoiser``;
-        ``regularization``, the coupling of the last step; ``sigmas``, the levels, shape (n_steps,) or (n_steps, k).
+        first; ``stop_reason`` "tolerance", "schedule" (hqs has gone through its levels), "maxiter" or "callback";
+        ``n_denoiser``; ``regularization``, the coupling of the last step; ``sigmas``, the levels, shape (n_steps,) or
+        (n_steps, k).
 
     Raises
     ------
@@ -194,7 +199,7 @@ class _Split:
             active = self._step(step, active, has_multipliers)
             iterate = lambda: self.problem.image_of(self.Z.copy())  # noqa: E731
             if told(callback, step + 1, self.changes[-1].max(initial=0.0), iterate):
-                self._end(active, Status.STOPPED, "stopped")
+                self._end(active, Status.STOPPED, "callback")
                 return
             if not active.size:
                 return
@@ -264,6 +269,8 @@ class _Split:
         """The InverseResult; for one data set with numbers in the place of arrays of one."""
         problem = self.problem
         R = problem.B - problem.forward(self.Z)
+        residual = np.sqrt(inner_rows(R, R))
+        self._end(np.flatnonzero(~np.isfinite(residual)), Status.NONFINITE, "nonfinite")
         last = np.maximum(self.steps, 1) - 1
         one = (lambda values: values[0]) if problem.is_single else (lambda values: values)
         return InverseResult(
@@ -274,7 +281,7 @@ class _Split:
             status=one(tuple(self.status)),
             iterations=one(self.steps),
             residuals=np.array(self.changes)[:, 0] if problem.is_single else np.array(self.changes),
-            residual=one(np.sqrt(inner_rows(R, R))),
+            residual=one(np.where(np.isnan(residual), np.inf, residual)),
             threshold=one(np.full(self.k, self.rtol if self.rtol >= 0 else math.inf)),
             n_matvec=problem.n_matvec,
             extra={"sigmas": self.sigmas[:, 0].copy() if problem.is_single else self.sigmas.copy()},
@@ -303,8 +310,8 @@ def _given_levels(sigmas, n_steps):
     """The levels that the user gave, of shape (n_steps,), or None; and their number."""
     if sigmas is None:
         return None, n_steps
-    levels = np.atleast_1d(np.array(sigmas, dtype=float))
-    if levels.ndim != 1 or levels.size == 0 or not (np.isfinite(levels) & (levels > 0)).all():
+    levels = np.atleast_1d(on_host("sigmas", sigmas))
+    if levels.ndim != 1 or levels.size == 0 or not (np.isfinite(levels) & (levels.real > 0)).all():
         raise InvalidInput(f"`sigmas` must be a number > 0, a pair of them, or a sequence, got {sigmas!r}.")
     if levels.size == 1:
         return np.full(n_steps, levels[0]), n_steps

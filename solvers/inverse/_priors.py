@@ -8,7 +8,7 @@ kept as its eigenvectors and eigenvalues, so that every sigma costs two products
 Complex images are circular: E|n|^2 = 1 for each entry, and densities lack the factor 1/2 in the exponent.
 """
 
-import math
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +17,11 @@ from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
 from .._place import at
+from .._types import MatrixLike, Seed
 from ._measurement import Measurement
 from ._mixture_fit import fit_mixture
 from ._posterior import mixture_posterior
-from ._tweedie import Tweedie, eigen, host_operator, images_of, normals, on_host
+from ._tweedie import Tweedie, eigen, host_operator, images_of, normals, on_host, spawned
 
 __all__ = ["Gaussian", "GaussianMixture"]
 
@@ -78,21 +79,22 @@ class GaussianMixture:
         if means.ndim < 2 or means.size == 0:
             raise InvalidInput(f"`means` must have shape (K, *image_shape), got {means.shape}.")
         _checks.shape_is("weights", weights, [means.shape[:1]], "to match `means`")
-        if weights.dtype.kind == "c" or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
+        if weights.dtype.kind == "c" or not (weights >= 0).all() or not weights.any():
             raise InvalidInput(f"`weights` must be real and >= 0 with a positive sum, got {weights.tolist()}.")
         self.image_shape = means.shape[1:]
         self._variances, self._basis = eigen(covariances, means.shape)
         dtype = np.complex128 if "c" in (means.dtype.kind, covariances.dtype.kind) else np.float64
         self._centres = means.reshape(len(means), -1).astype(dtype)
-        self.weights = weights.astype(float) / weights.sum()
+        self.weights = weights / weights.max() / (weights / weights.max()).sum()
         self._there = {}
         for array in (self.weights, self._centres):
             array.flags.writeable = False
 
     @classmethod
     def fit(
-        cls, images: ArrayLike, n_components: int, *, rng=None, regularization: float = 1e-2, maxiter=100, tol=1e-3
-    ):
+        cls, images: ArrayLike, n_components: int, *, rng: Seed | None = None, regularization: float = 1e-2,
+        maxiter: int = 100, tol: float = 1e-3,
+    ) -> Self:  # fmt: skip
         """Fit a mixture to images by expectation maximisation.
 
         Parameters
@@ -127,34 +129,34 @@ class GaussianMixture:
         return cls(*fit_mixture(images, n_components, _checks.generator(rng), regularization, maxiter, tol))
 
     @property
-    def means(self) -> NDArray:
+    def means(self) -> NDArray[Any]:
         return self._centres.reshape(-1, *self.image_shape)
 
     @property
-    def covariances(self) -> NDArray:
+    def covariances(self) -> NDArray[Any]:
         n = self._centres.shape[1]
         if self._basis is None:
             return self._variances[:, :, None] * np.eye(n)
         return (self._basis * self._variances[:, None]) @ self._basis.conj().swapaxes(1, 2)
 
     @property
-    def mean(self) -> NDArray:
+    def mean(self) -> NDArray[Any]:
         return (self.weights @ self._centres).reshape(self.image_shape)
 
     @property
-    def covariance(self) -> NDArray:
+    def covariance(self) -> NDArray[Any]:
         D = self._centres - self.mean.ravel()
         return np.tensordot(self.weights, self.covariances, 1) + D.T @ (self.weights[:, None] * D.conj())
 
     @property
-    def std(self) -> NDArray:
+    def std(self) -> NDArray[Any]:
         D = self._centres - self.mean.ravel()
         own = self._variances
         if self._basis is not None:
             own = np.einsum("kij,kj->ki", np.abs(self._basis) ** 2, own)
         return np.sqrt(self.weights @ (own + np.abs(D) ** 2)).reshape(self.image_shape)
 
-    def denoise(self, x: ArrayLike, sigma: float) -> NDArray:
+    def denoise(self, x: ArrayLike, sigma: float) -> NDArray[Any]:
         """Return E[x0 | x] for x = x0 + sigma n.
 
         Parameters
@@ -170,7 +172,7 @@ class GaussianMixture:
         """
         return self._at(x, sigma, lambda tweedie: tweedie.mean)
 
-    def jacobian_product(self, x: ArrayLike, sigma: float, v: ArrayLike) -> NDArray:
+    def jacobian_product(self, x: ArrayLike, sigma: float, v: ArrayLike) -> NDArray[Any]:
         """Return the derivative of ``denoise`` at x in the direction v: Cov[x0 | x] v / sigma^2 for real images.
 
         Parameters
@@ -188,7 +190,7 @@ class GaussianMixture:
         V = self._stack("v", v)
         return self._at(x, sigma, lambda tweedie: tweedie.covariance_product(V) / sigma**2)
 
-    def log_density(self, x: ArrayLike, sigma: float = 0.0) -> NDArray:
+    def log_density(self, x: ArrayLike, sigma: float = 0.0) -> NDArray[Any]:
         """Return the logarithm of the density of x0 + sigma n at each image of x.
 
         Parameters
@@ -209,7 +211,7 @@ class GaussianMixture:
         logs = self._known(self._stack("x", x), sigma).log_density
         return float(logs[0]) if x.shape == self.image_shape else logs
 
-    def sample(self, n_samples: int, *, rng=None) -> NDArray:
+    def sample(self, n_samples: int, *, rng: Seed | None = None) -> NDArray[Any]:
         """Draw images.
 
         Parameters
@@ -223,9 +225,9 @@ class GaussianMixture:
         ndarray, shape (n_samples, *image_shape)
         """
         n_samples = _checks.count("n_samples", n_samples)
-        return self.draws(_checks.generator(rng).spawn(n_samples))
+        return self.draws(spawned(_checks.generator(rng), n_samples))
 
-    def posterior(self, A, b: ArrayLike, *, noise_level: float) -> "GaussianMixture":
+    def posterior(self, A: MatrixLike, b: ArrayLike, *, noise_level: float) -> "GaussianMixture":
         """Return the exact posterior given b = A x + e, a mixture again.
 
         Parameters
@@ -262,7 +264,7 @@ class GaussianMixture:
         return GaussianMixture(*mixture_posterior(self, problem, j))
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         return self._centres.dtype
 
     def components(self):
@@ -284,7 +286,8 @@ class GaussianMixture:
         return images_of(name, x, self.image_shape)
 
     def _known(self, X, sigma):
-        return Tweedie(self.arrays(X), X, sigma)
+        with np.errstate(all="ignore"):  # far from all components, a square distance overflows
+            return Tweedie(self.arrays(X), X, sigma)
 
     def tweedie(self, X, sigma):
         """For samplers: E[x0 | x] of a stack, and a function for sigma^2 times products with the Jacobian."""

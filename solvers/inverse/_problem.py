@@ -171,8 +171,7 @@ class Problem:
 
     def _probe(self):
         """Random signs, of which a complex number has two."""
-        rng = np.random.default_rng(self.demands.rng)
-        shape, dtype = (1, *self.A.data_shape), self.B.dtype
+        rng, shape, dtype = self.demands.rng, (1, *self.A.data_shape), self.B.dtype
         signs = rng.choice([-1.0, 1.0], shape)
         if dtype.kind == "c":
             signs = (signs + 1j * rng.choice([-1.0, 1.0], shape)) * math.sqrt(0.5)

@@ -6,6 +6,8 @@ step brings that nearer to the data (DDS: ``_dds``; MMPS: ``_mmps``), and the DD
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +18,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._place import at, inner_rows
 from .._result import Status
+from .._types import Callback, MatrixLike, Seed
 from ._dds import admm_tv_step, cg_step, own_step
 from ._diffusion import Denoiser, Known, Outcome, walk
 from ._measurement import Measurement
@@ -26,34 +29,35 @@ from ._priors import GaussianMixture
 from ._result import InverseResult
 from ._schedules import levels
 from ._smoothness import Smoothness
+from ._tweedie import spawned
 
 __all__ = ["sample"]
 
 
 def sample(
-    A,
+    A: MatrixLike,
     b: ArrayLike,
     *,
-    prior=None,
-    denoiser=None,
+    prior: GaussianMixture | Smoothness | None = None,
+    denoiser: Callable[[Any, Any], Any] | None = None,
     noise_level: float | None = None,
     method: str = "dds",
     n_samples: int = 1,
     n_steps: int = 50,
     n_cg: int | None = None,
     rtol: float | None = None,
-    gamma=None,
-    data_step="cg",
+    gamma: float | Callable[[Any], Any] | None = None,
+    data_step: str | Callable[[Any, Any], Any] = "cg",
     rho: float = 10.0,
     tv_weight: float = 0.04,
-    schedule="vp",
+    schedule: str | ArrayLike = "vp",
     spacing: str | None = None,
     scale: float = 1.0,
     rule: str = "ddim",
     eta: float | None = None,
     x0: ArrayLike | None = None,
-    rng=None,
-    callback=None,
+    rng: Seed | None = None,
+    callback: Callback | None = None,
 ) -> InverseResult:
     """Sample images x from their posterior given b = A x + e.
 
@@ -107,7 +111,7 @@ def sample(
         Each sample has its own generator spawned from it, so that it does not depend on how many there are.
     callback : callable or object with on_chunk, optional
         Called after each level: ``callback(samples)`` with a copy of the stack, or ``on_chunk(step, norm)``. Raising
-        StopIteration ends the walk.
+        StopIteration ends the walk. "gaussian" and "exact" have no levels: they report their end alone.
 
     Returns
     -------
@@ -160,6 +164,9 @@ def sample(
     rule = _checks.choice("rule", rule, ("ddim", "dds"))
     eta = _fraction("eta", (1.0 if method == "mmps" else 0.5) if eta is None else eta)
     _only_of_dds(method, gamma, data_step)
+    if exact and x0 is not None:
+        raise InvalidInput(f"`x0` is of the diffusion methods and must be left out for method={method!r}.")
+    rho, tv_weight = _checks.positive("rho", rho), _checks.tolerance("tv_weight", tv_weight)
     sigmas = levels(schedule, n_steps, spacing, scale)
     n_samples, generator = _checks.count("n_samples", n_samples), _checks.generator(rng)
     _checks.function("callback", callback)
@@ -194,7 +201,7 @@ class _Batch:
     def __init__(self, problem, n_samples, generator):
         self.problem, self.n_samples, self.k = problem, n_samples, len(problem.B)
         # Two levels of spawning: a sample depends neither on how many there are nor on the other data sets.
-        self.generators = [each for one in generator.spawn(n_samples) for each in one.spawn(self.k)]
+        self.generators = [each for one in spawned(generator, n_samples) for each in one.spawn(self.k)]
         xp = module_of(problem.B)
         self.B = xp.concatenate([problem.B] * n_samples)
 
@@ -215,6 +222,8 @@ class _Batch:
         mean = S.mean(axis=0)
         residual = problem.B - problem.forward(mean)
         residual = np.sqrt(inner_rows(residual, residual))
+        lost = not np.isfinite(residual).all()  # a product with A is not
+        residual = np.where(np.isnan(residual), np.inf, residual)
         norms = np.array([self.spread(each) for each in outcome.norms] or [np.sqrt(inner_rows(problem.B, problem.B))])
         norms = norms if outcome.norms else np.concatenate([norms, residual[None]])
         one = (lambda values: values[0]) if problem.is_single else (lambda values: values)
@@ -224,7 +233,7 @@ class _Batch:
             std=problem.image_of(_deviation(S, mean)) if self.n_samples > 1 else None,
             n_denoiser=outcome.calls,
             stop_reason=outcome.reason,
-            status=one((outcome.status,) * self.k),
+            status=one((Status.NONFINITE if lost else outcome.status,) * self.k),
             iterations=one(np.full(self.k, outcome.steps)),
             residuals=norms[:, 0] if problem.is_single else norms,
             residual=one(residual),
@@ -261,9 +270,7 @@ def _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol):
     if callable(data_step):
         return own_step(data_step)
     if _checks.choice("data_step", data_step, ("cg", "admm-tv")) == "admm-tv":
-        return admm_tv_step(
-            problem, _checks.positive("rho", rho), _checks.tolerance("tv_weight", tv_weight), n_cg, rtol
-        )
+        return admm_tv_step(problem, rho, tv_weight, n_cg, rtol)
     if not (gamma is None or callable(gamma)):
         gamma = _checks.positive("gamma", gamma)
     return cg_step(problem, gamma, n_cg, rtol)

@@ -8,10 +8,12 @@ from .. import _checks
 from .._arrays import enter, kinds, module_of
 from .._errors import InvalidInput
 
-__all__ = ["Tweedie", "eigen", "host_operator", "images_of", "normals", "on_host"]
+__all__ = ["Tweedie", "eigen", "host_operator", "images_of", "normals", "on_host", "spawned"]
 
 
 _NEGLIGIBLE = 1e-17
+# Of a logarithm of a density, whose square distances may overflow.
+_LOWEST = -1e300
 
 
 class Tweedie:
@@ -29,15 +31,17 @@ class Tweedie:
     def __init__(self, parts, X, sigma):
         xp = module_of(X)
         logs, centres, variances, self._basis = parts
-        dtype = np.result_type(X.dtype, centres.dtype)
+        dtype, variance = np.result_type(X.dtype, centres.dtype), float(sigma * np.float64(sigma))
         half = 0.5 if dtype.kind == "f" else 1.0
-        self._dtype, self._shape, self._sigma = X.dtype if X.dtype.kind == dtype.kind else dtype, X.shape, sigma
-        flat, spread = X.reshape(len(X), -1), variances + sigma**2
+        self._dtype, self._shape, self._variance = X.dtype if X.dtype.kind == dtype.kind else dtype, X.shape, variance
+        flat = X.reshape(len(X), centres.shape[1])
+        spread = xp.maximum(variances + variance, np.finfo(float).tiny)
         self._gains = variances / spread
         scores, along = xp.empty((len(logs), len(X))), []
         for j, centre in enumerate(centres):
             along.append(self._forth(j, flat - centre))
             scores[j] = logs[j] - half * (xp.log(spread[j]).sum() + (xp.abs(along[j]) ** 2 / spread[j]).sum(axis=1))
+        scores = xp.where(scores > _LOWEST, scores, _LOWEST)
         top = scores.max(axis=0)
         shares = xp.exp(scores - top)
         total = shares.sum(axis=0)
@@ -57,13 +61,13 @@ class Tweedie:
         For real images that is Cov[x0 | x] v. Complex ones are not circular between the components, and the derivative
         has E[d d^T | x] conj(v), d = x0 - E[x0 | x], as well: both together are the covariance of the parts.
         """
-        flat, terms = V.reshape(len(V), -1), []
+        flat, terms = V.reshape(len(V), math.prod(V.shape[1:])), []
         for j, (rows, offset) in enumerate(zip(self._members, self._offsets, strict=True)):
             v = flat[rows]
             own = self._back(j, self._forth(j, v) * self._gains[j])
             along = (offset.conj() * v).sum(axis=1, keepdims=True)
             along = along if along.dtype.kind == "f" else 2 * along.real
-            terms.append(self._sigma**2 * own + offset * along)
+            terms.append(self._variance * own + offset * along)
         return self._summed(terms, flat.shape).reshape(self._shape).astype(self._dtype, copy=False)
 
     def _summed(self, terms, shape):
@@ -78,6 +82,17 @@ class Tweedie:
 
     def _back(self, j, Z):
         return Z if self._basis is None else Z @ self._basis[j].T
+
+
+def spawned(generator, count):
+    """So many generators that are independent of each other."""
+    try:
+        return generator.spawn(count)
+    except TypeError:
+        raise InvalidInput(
+            "`rng` must be None, an integer or a Generator with a SeedSequence, which spawns others, got one without; "
+            "use numpy.random.default_rng(seed)."
+        ) from None
 
 
 def normals(generators, shape, dtype):

@@ -61,10 +61,9 @@ class Small:
         met = self.s > 1e-14 * self.s.max(initial=0.0)
         values = self.c[met] / self.s[met]
         largest = values.max(initial=0.0)
-        if largest == 0.0:
-            return None
-        smallest = max(values.min(), np.finfo(float).eps * largest)
-        return 1e-2 * smallest**2, 1e2 * largest**2
+        smallest = max(values.min(initial=np.inf), np.finfo(float).eps * largest)
+        within = 1e-2 * smallest**2, 1e2 * largest**2
+        return within if 0 < within[0] and within[1] < np.inf else None
 
 
 def choose(small, rule, target=None):

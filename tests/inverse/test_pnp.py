@@ -140,7 +140,7 @@ def test_callbacks_see_each_step_and_may_stop_it():
             raise StopIteration
 
     res = inverse.pnp(np.eye(3), np.ones(3), quadratic, noise_level=1.0, rtol=0, callback=callback)
-    assert res.status is Status.STOPPED and res.iterations == 4 and res.stop_reason == "stopped"
+    assert res.status is Status.STOPPED and res.iterations == 4 and res.stop_reason == "callback"
     np.testing.assert_array_equal(res.x, seen[-1])
 
 
