@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from ._errors import InvalidInput
+from ._errors import InvalidInput, UnsupportedType
 from ._version import __version__
 
 __all__ = ["read_model", "write_model"]
@@ -54,6 +54,8 @@ def read_model(path, kind, most=math.inf):
     most : float
         Bytes that such a file can have; a larger one is not read.
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UnsupportedType(f"`path` must be a path, got {type(path).__name__}.")
     name = os.fspath(path)
     try:
         arrays, header = _contents(name, most)

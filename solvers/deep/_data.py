@@ -108,7 +108,7 @@ def training_data(
             f"`memory_limit` must be at least {need / 1e9:.3g} GB for {m} Ritz vectors and {k} samples of {n} numbers, "
             f"got {limit / 1e9:.3g} GB; raise it, or lower `n_ritz` and `n_samples`."
         )
-    rng = np.random.default_rng(rng)
+    rng = _checks.generator(rng)
     values, vectors = ritz_vectors(A, m, rng, _checks.function("callback", callback))
     kept = values > _DROPPED * values[-1]
     vectors = vectors[np.argmax(kept) :]

@@ -83,7 +83,7 @@ class Network:
         if len(self.pairs) != 3:
             raise InvalidInput(f"`pairs` must be three integers, got {len(self.pairs)}.")
         self.channels: int = _checks.count("channels", channels)
-        rng = np.random.default_rng(rng)
+        rng = _checks.generator(rng)
         self.weights: list[Any] = []
         for shape in self._shapes():
             reach = math.prod(shape[2:])

@@ -123,7 +123,7 @@ def train(
     model = network.on(shape)
     data = _samples(data, model.n)
     product = _product(A, model.n, network.weights[0].device)
-    rng = np.random.default_rng(rng)
+    rng = _checks.generator(rng)
     apart, ours = _split(len(data), held_out, rng)
 
     def loss_of(rows):

@@ -224,7 +224,7 @@ def amg(
     _checks.choice("smoother", smoother, SMOOTHERS)
     degree = _checks.count("degree", (1 if smoother == "jacobi" else 3) if degree is None else degree)
     levels, dtype, kind, unit = _hierarchy(A, kind, B)
-    M = _from_levels(levels, dtype, kind, smoother, degree, np.random.default_rng(rng))
+    M = _from_levels(levels, dtype, kind, smoother, degree, _checks.generator(rng))
     M._unit = unit
     return M
 

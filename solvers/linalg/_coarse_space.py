@@ -81,6 +81,8 @@ class CoarseSpace(Operator):
     ) -> None:
         super().__init__(np.dtype(np.float64), (0, 0))
         self.k = _checks.count("k", k)
+        if rng is not None:
+            _checks.generator(rng)
         if not callable(base):
             _checks.choice("base", base, ("ic",))
         self.base, self._rng = base, rng

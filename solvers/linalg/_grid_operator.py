@@ -180,13 +180,16 @@ class GridOperator(Operator):
     def _matvec(self, v):
         x, inside = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
         y, out = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
-        inside[:] = _real("v", np.ravel(v))
+        v = _checks.real_array("v", np.ravel(v))
+        if v.dtype.kind == "c":
+            return self._matvec(v.real) + 1j * self._matvec(v.imag)
+        inside[:] = v
         _backend.kernels("cpu").grid_product(self._whole, x, y)
         return out
 
     def product_on_gpu(self, v):
         if v.dtype.kind == "c":
-            raise UnsupportedType(f"`v` must be real for a grid operator, got dtype {v.dtype}.")
+            return self.product_on_gpu(v.real) + 1j * self.product_on_gpu(v.imag)
         L, kernels = self._level_there(), _backend.kernels("gpu")
         x, y = (kernels.empty(L.diagonal.shape, np.float64) for _ in range(2))  # margins are not read there
         x[L.pad : -L.pad] = v
@@ -299,8 +302,9 @@ def _assemble(arrays, boundary, mask, grid, shape):
         first = tuple(slice(0, -1) if k == axis else slice(None) for k in range(len(grid)))
         second = tuple(slice(1, None) if k == axis else slice(None) for k in range(len(grid)))
         given = given * (inside[first] & inside[second])
-        total[first] += given
-        total[second] += given
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            total[first] += given
+            total[second] += given
         out[axis + 3 - len(grid), pad : pad + cells.size].reshape(grid)[first] = given
     cells[:] = total.ravel()
     return out, diagonal

@@ -80,9 +80,12 @@ class MultigridPreconditioner(Operator):
         K = _checks.count("K", K)
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise UnsupportedType(f"`dtype` must be float32 or float64, got {np.dtype(dtype)}.")
+        if rng is not None:
+            _checks.generator(rng)
         self.precision, self._rng = np.dtype(dtype), rng
         self._learned = parameters is not None
         self.parameters = textbook(K) if parameters is None else _valid(parameters)
+        self._given = self.parameters  # those of a cycle that is set up may be the textbook's in their place
         self.header, self.choice, self._hierarchy, self.operator = {}, "given", None, None
         self.null_space = None  # for ``cg``, which then needs not look for it
 
@@ -121,7 +124,7 @@ class MultigridPreconditioner(Operator):
 
     def save(self, path):
         """Write the parameters and what is known of them to an ``.npz`` file without pickled objects."""
-        write(path, self.parameters, self.header)
+        write(path, self._given, self.header)
 
     def fit(self, matrices, *, grid=None, budget: int = 400, steps: int = 8, family: str = "own"):
         """Fit the parameters to a family of systems by CMA-ES, from the textbook's.
@@ -155,10 +158,13 @@ class MultigridPreconditioner(Operator):
         budget, steps = _checks.count("budget", budget), _checks.count("steps", steps)
         if not isinstance(matrices, list | tuple) or not matrices:
             raise UnsupportedType("`matrices` must be a list of sparse matrices, one or more.")
-        grids = grid if isinstance(grid, list) else [grid] * len(matrices)
+        each_its_own = isinstance(grid, list | tuple) and all(isinstance(one, list | tuple) for one in grid)
+        grids = grid if each_its_own or isinstance(grid, list) else [grid] * len(matrices)
         if len(grids) != len(matrices):
             raise InvalidInput(f"`grid` must be one for all matrices or one each, {len(matrices)}, got {len(grids)}.")
         systems = [Grid.of_matrix(A, each) for A, each in zip(matrices, grids)]
+        if not all(system.level.inverse.any() for system in systems):
+            raise InvalidInput("`matrices` must have cells that are connected with others, got one in which none are.")
         K, rng = self.parameters.shape[1] - 2, np.random.default_rng(self._rng)
         found, value, first, used = fit_parameters([Hierarchy(s) for s in systems], K, budget, steps, rng)
         fitted = MultigridPreconditioner(found, dtype=self.precision, rng=self._rng)
@@ -212,9 +218,10 @@ class MultigridPreconditioner(Operator):
             raise InvalidInput("`boundary` and `mask` go with `faces`; a matrix tells both itself.")
         system = Grid.of_faces(faces, boundary, mask, grid) if A is None else Grid.of_matrix(A, grid)
         hierarchy = Hierarchy(system, self.precision)
-        ready = MultigridPreconditioner(self.parameters, dtype=self.precision, rng=self._rng)
+        ready = MultigridPreconditioner(self._given, dtype=self.precision, rng=self._rng)
+        ready._learned = self._learned
         if gate and self._learned:
-            ready.parameters, ready.choice = _better(hierarchy, self.parameters)
+            ready.parameters, ready.choice = _better(hierarchy, self._given)
         ready.header, ready._hierarchy, ready.operator = self.header, hierarchy, GridOperator(system)
         ready.shape, ready.null_space = (system.n, system.n), system.null_space
         return ready
@@ -258,7 +265,10 @@ class MultigridPreconditioner(Operator):
 
 def _valid(parameters):
     """The parameters as an array of ours, with a certificate."""
-    array = _checks.finite("parameters", _checks.real_array("parameters", parameters)).astype(np.float64)
+    array = _checks.finite("parameters", _checks.real_array("parameters", parameters))
+    if array.dtype.kind == "c":
+        raise UnsupportedType(f"`parameters` must be real, got dtype {array.dtype}.")
+    array = array.astype(np.float64)
     if array.ndim != 2 or array.shape[0] < 1 or array.shape[1] < 3:
         raise InvalidInput(f"`parameters` must have shape (slots, K + 2) with K >= 1, got {array.shape}.")
     worst = max(certificate(row[:-2]) for row in array)

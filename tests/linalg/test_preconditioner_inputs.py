@@ -130,3 +130,35 @@ def test_norms_beyond_double_precision_do_not_warn():
     for scale in (1e200, 1e307):
         found = linalg.solve(A, b * scale, method="minres")
         assert found.converged and np.linalg.norm(A @ (found.x / scale) - b) <= 1e-8 * np.linalg.norm(b)
+
+
+def test_a_cycle_that_chose_the_textbook_keeps_the_learned_parameters_for_other_matrices(tmp_path):
+    bad = [[0.3, 0.3, 0.3, 2.5], [0.3, 0.3, 0.01, 0.0]]  # definite, and slow
+    A, M = laplacian(40, 40), linalg.MultigridPreconditioner(bad)
+    ready = M.setup(A, grid=(40, 40))
+    assert ready.choice == "textbook" and "own parameters" in repr(ready)
+    assert np.array_equal(ready.setup(A, grid=(40, 40), gate=False).parameters, bad)
+    ready.save(tmp_path / "own.npz")
+    assert np.array_equal(linalg.MultigridPreconditioner.load(tmp_path / "own.npz").parameters, bad)
+    assert "textbook" in repr(linalg.MultigridPreconditioner().setup(A, grid=(40, 40)))
+
+
+def test_products_of_a_grid_operator_with_complex_vectors():
+    M = linalg.MultigridPreconditioner().setup(laplacian(), grid=(12, 11))
+    v = np.array([1, 1j]) @ np.random.default_rng(0).standard_normal((2, 132))
+    assert np.allclose(M.operator @ v, laplacian() @ v, rtol=1e-12)
+    assert linalg.cg(M.operator, v, M=M).converged
+
+
+@pytest.mark.parametrize("make, word", [
+    (lambda MG: MG([[0.5j, 2, 0]]), "`parameters` must be real"),
+    (lambda MG: MG(rng="seed"), "`rng`"),
+    (lambda MG: MG.load(None), "`path`"),
+    (lambda MG: MG().fit([sp.csr_array((25, 25))], grid=(5, 5), budget=2), "connected"),
+    (lambda MG: MG().setup(faces=(np.full((1, 2), 1e308), np.full((2, 1), 1e308))), "divide"),
+    (lambda MG: linalg.CoarseSpace(rng=-1), "`rng`"),
+    (lambda MG: linalg.amg(laplacian(), rng="seed"), "`rng`"),
+])  # fmt: skip
+def test_what_is_wrong_is_said_in_a_sentence(make, word):
+    with pytest.raises((InvalidInput, UnsupportedType), match=word):
+        make(linalg.MultigridPreconditioner)
