@@ -5,6 +5,7 @@ are told the truth: they say what there was to be had, and the others are measur
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -127,7 +128,10 @@ def _nlm_down(problem):
 
 
 def _dds_denoised(denoiser):
-    """DDS with a classical denoiser, by levels from 0.5 to that of the noise, in its proximal form."""
+    """DDS with a classical denoiser, by levels from 0.5 to that of the noise, in its proximal form.
+
+    The trust and the denoisers' strengths were chosen on this phantom.
+    """
 
     def solve(problem):
         from solvers import inverse
@@ -241,8 +245,6 @@ def _kronecker(method):
 
 def _factored_estimate(problem):
     """One E-step, from the difference of 53 and 3 iterations: an M-step is in it, and the entry of data is not."""
-    import time
-
     from solvers import inverse
 
     case = problem.cases[0]

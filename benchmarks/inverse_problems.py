@@ -1,7 +1,8 @@
 """Inverse problems with a known truth: tomography, magnetic resonance, posteriors, sparse and low-rank signals.
 
 The data of the tomography do not come from the operator that inverts them: they are exact integrals of ellipses over
-the width of a detector, and the image that a reconstruction is compared with holds their means over the pixels.
+the width of a detector, and the image that a reconstruction is compared with holds their means over the pixels. All
+other data are products with the operator, and noise.
 """
 
 import math
