@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,14 +78,14 @@ class MRI(ImagingOperator):
         self._single = coils is None
         super().__init__(dtype, shape, (n_coils, index.size))
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         k, (n_coils, _), fft = len(X), self.data_shape, _fft_of(X)
         X = self._moved(X, backwards=True)[:, None]
         Z = X if self._single else X * self._constants("coils", X)
         Z = fft.fftn(Z, axes=self._axes, norm="ortho", overwrite_x=not self._single)
         return module_of(X).take(Z.reshape(k, n_coils, -1), self._constants("index", X), axis=2)
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         k, (n_coils, _), fft = len(Y), self.data_shape, _fft_of(Y)
         Z = module_of(Y).zeros((k, n_coils, self.shape[1]), Y.dtype)
         Z[:, :, self._constants("index", Y)] = Y
@@ -92,7 +93,7 @@ class MRI(ImagingOperator):
         Z = Z[:, 0] if self._single else (Z * self._constants("coils", Z).conj()).sum(axis=1)
         return self._moved(Z, backwards=False)
 
-    def normal_inverse(self, R, shift):
+    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any]:
         """(shift I + A^H A)^-1 R for one coil that sees all alike, where A^H A is a projection; None for others."""
         if not self._single:
             return None
@@ -167,17 +168,17 @@ class Blur(ImagingOperator):
         self._constants = Constants(spectrum=np.fft.rfftn(wide) if real else np.fft.fftn(wide))
         self._axes = tuple(range(-kernel.ndim, 0))
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         if self.boundary != "periodic":
             X = self._continued(X)
         return self._cropped(self._filtered(X, lambda spectrum: spectrum))
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         if self.boundary != "periodic":
             Y = self._embedded(Y)
         return self._folded(self._filtered(Y, lambda spectrum: spectrum.conj()))
 
-    def normal_inverse(self, R, shift):
+    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any]:
         """(shift I + A^H A)^-1 R by the spectrum, for the periodic boundary; None for others."""
         if self.boundary != "periodic":
             return None

@@ -5,9 +5,10 @@ They are real and of single precision, so that a product has the precision of wh
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._arrays import module_of
@@ -45,20 +46,20 @@ class Inpainting(ImagingOperator):
     """
 
     def __init__(self, mask: ArrayLike) -> None:
-        self.mask = boolean("mask", mask)
+        self.mask: NDArray[np.bool_] = boolean("mask", mask)
         index = np.flatnonzero(self.mask)
         super().__init__(np.float32, self.mask.shape, (index.size,))
         self._constants = Constants(index=index, known=self.mask)
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         return module_of(X).take(X.reshape(len(X), -1), self._constants("index", X), axis=1)
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         X = module_of(Y).zeros((len(Y), self.shape[1]), Y.dtype)
         X[:, self._constants("index", Y)] = Y
         return X.reshape(len(Y), *self.image_shape)
 
-    def normal_inverse(self, R, shift):
+    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any]:
         """(shift I + A^H A)^-1 R for a stack R and ``shift``, positive, of shape (k, 1, ...): here it is diagonal."""
         return R / (shift + self._constants("known", R))
 
@@ -89,12 +90,12 @@ class Downsampling(ImagingOperator):
         coarse = tuple(n // f for n, f in zip(image_shape, self.factor, strict=True))
         super().__init__(np.float32, image_shape, coarse)
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         boxes = (size for pair in zip(self.data_shape, self.factor, strict=True) for size in pair)
         axes = tuple(range(2, 2 * len(self.factor) + 1, 2))
         return X.reshape(len(X), *boxes).sum(axis=axes) * X.dtype.type(1 / math.prod(self.factor))
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         xp, Y = module_of(Y), Y * Y.dtype.type(1 / math.prod(self.factor))
         for axis, f in enumerate(self.factor, 1):
             Y = xp.repeat(Y, f, axis=axis)
@@ -134,7 +135,7 @@ class Gradient(ImagingOperator):
         self.axes = _axes(axes, len(image_shape))
         super().__init__(np.float32, image_shape, (len(self.axes), *image_shape))
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         Y = module_of(X).zeros((len(X), *self.data_shape), X.dtype)
         for each, axis in enumerate(self.axes):
             low, high, first, last = _ends(axis + 1, X.ndim)
@@ -144,7 +145,7 @@ class Gradient(ImagingOperator):
                 D[last] = X[first] - X[last]
         return Y
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         X = module_of(Y).zeros((len(Y), *self.image_shape), Y.dtype)
         for each, axis in enumerate(self.axes):
             low, high, first, last = _ends(axis + 1, X.ndim)

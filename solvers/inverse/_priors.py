@@ -85,7 +85,7 @@ class GaussianMixture:
         self._variances, self._basis = eigen(covariances, means.shape)
         dtype = np.complex128 if "c" in (means.dtype.kind, covariances.dtype.kind) else np.float64
         self._centres = means.reshape(len(means), -1).astype(dtype)
-        self.weights = weights / weights.max() / (weights / weights.max()).sum()
+        self.weights: NDArray[np.float64] = weights / weights.max() / (weights / weights.max()).sum()
         self._there = {}
         for array in (self.weights, self._centres):
             array.flags.writeable = False
@@ -259,7 +259,7 @@ class GaussianMixture:
             raise InvalidInput(f"`b` must be one data set for a posterior, got {len(problem.B)}.")
         return self.given(problem, 0)
 
-    def given(self, problem, j):
+    def given(self, problem: Any, j: int) -> "GaussianMixture":
         """For samplers: the posterior for data set j of a ``Measurement``."""
         return GaussianMixture(*mixture_posterior(self, problem, j))
 
@@ -267,7 +267,7 @@ class GaussianMixture:
     def dtype(self) -> np.dtype[Any]:
         return self._centres.dtype
 
-    def components(self):
+    def components(self) -> Any:
         """For samplers: a flat mean (n,) and a root F of the covariance F F^H, shape (n, n), for each component."""
         n = self._centres.shape[1]
         for j, (mean, variances) in enumerate(zip(self._centres, self._variances, strict=True)):
@@ -289,12 +289,12 @@ class GaussianMixture:
         with np.errstate(all="ignore"):  # far from all components, a square distance overflows
             return Tweedie(self.arrays(X), X, sigma)
 
-    def tweedie(self, X, sigma):
+    def tweedie(self, X: NDArray[Any], sigma: float) -> tuple[NDArray[Any], Any]:
         """For samplers: E[x0 | x] of a stack, and a function for sigma^2 times products with the Jacobian."""
         known = self._known(X, sigma)
         return known.mean, known.covariance_product
 
-    def arrays(self, X):
+    def arrays(self, X: Any) -> Any:
         """For samplers: log-weights, means, variances and eigenvectors where X lives."""
         key = getattr(getattr(X, "device", None), "id", None)
         if key not in self._there:
@@ -304,7 +304,7 @@ class GaussianMixture:
             self._there[key] = tuple(None if a is None else xp.asarray(a) for a in arrays)
         return self._there[key]
 
-    def draws(self, generators):
+    def draws(self, generators: Any) -> NDArray[Any]:
         """For samplers: one image of each generator."""
         edges = np.cumsum(self.weights)
         which = np.array([np.searchsorted(edges, g.random() * edges[-1], "right") for g in generators])

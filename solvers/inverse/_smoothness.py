@@ -115,7 +115,7 @@ class Smoothness:
             raise InvalidInput(f"`b` must be one data set for a posterior, got {len(problem.B)}.")
         return self.given(problem, 0)
 
-    def given(self, problem, j):
+    def given(self, problem: Any, j: int) -> Gaussian:
         """For samplers: the posterior for data set j of a ``Measurement``."""
         dense, y = dense_of(problem) / problem.noise_level, data_of(problem, j) / problem.noise_level
         centre = np.broadcast_to(self.mean, self.image_shape).ravel()
@@ -128,7 +128,7 @@ class Smoothness:
         mean = centre + covariance @ (dense.conj().T @ (y - dense @ centre))
         return Gaussian(mean.reshape(self.image_shape), covariance)
 
-    def tweedie(self, X, sigma):
+    def tweedie(self, X: NDArray[Any], sigma: float) -> tuple[NDArray[Any], Any]:
         """For samplers: E[x0 | x] of a stack, and a function for the products with Cov[x0 | x]."""
         shape = X.shape[1:]
         L = self.penalty(X, shape)
@@ -137,12 +137,12 @@ class Smoothness:
         change, _, _ = solve_normal(L, (X - centre) / sigma**2, **options)
         return centre + change, lambda V: solve_normal(L, V, **options)[0]
 
-    def precision_product(self, X):
+    def precision_product(self, X: NDArray[Any]) -> NDArray[Any]:
         """For samplers: L^H L x for a stack."""
         L = self.penalty(X, X.shape[1:])
         return _applied(L, L.adjoint_stack, _applied(L, L.forward_stack, X))
 
-    def penalty(self, like, shape):
+    def penalty(self, like: Any, shape: tuple[int, ...]) -> ImagingOperator:
         """For samplers: L as an operator from images of this shape, where an array lives."""
         L = self.L
         if kinds[type(like)] == "gpu":
@@ -151,7 +151,7 @@ class Smoothness:
             L = self._sent
         return L if L.image_shape == shape else _Reshaped(L, shape)
 
-    def centre(self, like, shape, dtype):
+    def centre(self, like: Any, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """For samplers: the mean as a stack of one, where an array lives."""
         mean = np.broadcast_to(self.mean.reshape(shape) if self.mean.ndim else self.mean, shape)
         return module_of(like).asarray(mean.astype(dtype)).reshape(1, *shape)

@@ -6,9 +6,10 @@ back-projections of most packages are not. The geometry is that of the ASTRA too
 
 import math
 import numbers
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _backend, _checks
 from .._arrays import kinds
@@ -26,7 +27,7 @@ _MOST_DETECTORS = 2**31 - 1
 class _Tomography(ImagingOperator):
     """Lines through an image, in the views that the kernels take."""
 
-    def __init__(self, dtype, image_shape, views, n_detectors, pixel_size):
+    def __init__(self, dtype: DTypeLike, image_shape, views, n_detectors: int, pixel_size: float) -> None:
         if not np.abs(views).max() <= _FARTHEST:
             raise InvalidInput(
                 f"`pixel_size` must be such that source and detector lie within {_FARTHEST:.0e} pixels of the image, "
@@ -35,13 +36,13 @@ class _Tomography(ImagingOperator):
         super().__init__(dtype, image_shape, (len(views), n_detectors))
         self._constants, self.pixel_size = Constants(views=views), pixel_size
 
-    def forward_stack(self, X):
+    def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
         kernels = _kernels_of(X)
         Y = kernels.empty((len(X), *self.data_shape), X.dtype)
         kernels.line_integrals(self._constants("views", X, np.float64), self.pixel_size, X, Y)
         return Y
 
-    def adjoint_stack(self, Y):
+    def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
         kernels = _kernels_of(Y)
         X = kernels.empty((len(Y), *self.image_shape), Y.dtype)
         kernels.back_projection(self._constants("views", Y, np.float64), self.pixel_size, Y, X)

@@ -142,7 +142,7 @@ class Matrix:
 class PreparedOperator(Operator):
     """What ``prepare`` returns; SciPy's functions take it too."""
 
-    def __init__(self, matrix, source):
+    def __init__(self, matrix: Matrix, source: Any) -> None:
         super().__init__(matrix.dtype, (matrix.n, matrix.n))
         self._matrix = matrix
         self._source = source

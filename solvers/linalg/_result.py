@@ -1,6 +1,6 @@
 """linalg's result: SciPy's tuple, with everything else beside it."""
 
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -26,10 +26,10 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
     reason: str | None = None
     tried: list[tuple[str, Status]] | None = None
 
-    def __new__(cls, values, **fields):
+    def __new__(cls, values: tuple[Any, ...], **fields: Any) -> Self:
         return tuple.__new__(cls, values)
 
-    def __init__(self, values, **fields):
+    def __init__(self, values: tuple[Any, ...], **fields: Any) -> None:
         Result.__init__(self, **fields)
 
     @property
@@ -66,10 +66,10 @@ class LeastSquaresResult(Result, tuple[Any, ...]):
         ``conlim``. 4, 5, 6: as 1, 2, 3, as far as the precision goes. 7: neither.
     """
 
-    def __new__(cls, values, **fields):
+    def __new__(cls, values: tuple[Any, ...], **fields: Any) -> Self:
         return tuple.__new__(cls, values)
 
-    def __init__(self, values, **fields):
+    def __init__(self, values: tuple[Any, ...], **fields: Any) -> None:
         Result.__init__(self, **fields)
 
     @property

@@ -25,7 +25,7 @@ __all__ = ["IncompleteCholesky", "SSORPreconditioner", "ic", "incomplete_cholesk
 class _Triangular(Operator):
     """The product with the inverse of (D + L) D^-1 (D + U), rows sorted."""
 
-    def __init__(self, matrix, omega):
+    def __init__(self, matrix, omega: float) -> None:
         super().__init__(matrix.dtype, (matrix.n, matrix.n))
         self._omega = omega
 

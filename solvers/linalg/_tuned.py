@@ -303,9 +303,8 @@ def _products(result, degree):
 
 
 def solve_batches(
-    tuned: Callable[[Any], Tuned], batches: Iterable[Iterable[tuple[Any, ...]]], *, rng: Seed | None = None,
-    executor: Executor | None = None,
-) -> list[tuple[list[Any], Tuned]]:  # fmt: skip
+    tuned: Callable[[Any], Tuned], batches: Iterable[Any], *, rng: Seed | None = None, executor: Executor | None = None
+) -> list[tuple[list[Any], Tuned]]:
     """Solve independent sequences, each with a policy of its own.
 
     Parameters
