@@ -37,6 +37,7 @@ _TRANSFORMS = {
     ("dirichlet", "neumann"): ("dst", 4, 0.5, 0),
     ("beyond", "beyond"): ("dst", 1, 1.0, 1),
 }
+_LEAST = 1e-300
 _SIDES = ("neumann", "dirichlet", "beyond")
 
 
@@ -173,6 +174,8 @@ def box_poisson(
     if weights.dtype.kind == "c" or np.any(weights <= 0):
         raise InvalidInput(f"`weights` must be > 0, got {weights.tolist()!r}; for no flow along an axis drop it.")
     _checks.shape_is("weights", weights, [(), (len(grid),)], "(one number, or one an axis)")
+    if weights.min() < _LEAST:
+        raise InvalidInput(f"`weights` must be >= {_LEAST:g}, whose inverse is a number, got {weights.min():g}.")
     shift = _checks.number("shift", shift, 0.0)
     if shift == math.inf:
         raise InvalidInput("`shift` must be finite, got inf.")
@@ -185,6 +188,8 @@ def _pairs(sides, axes):
     each = [sides] * axes if isinstance(sides, str) else sides
     if not isinstance(each, tuple | list) or len(each) != axes:
         raise InvalidInput(f"`sides` must be a word, or {axes} words or pairs, one an axis, got {sides!r}.")
+    if not all(isinstance(pair, str | tuple | list) for pair in each):
+        raise InvalidInput(f"`sides` must be words or pairs of words, got {sides!r}.")
     pairs = tuple((pair, pair) if isinstance(pair, str) else tuple(pair) for pair in each)
     for pair in pairs:
         for side in pair:

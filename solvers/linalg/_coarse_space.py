@@ -124,6 +124,8 @@ class CoarseSpace(Operator):
             S = _checks.finite("snapshots", _checks.real_array("snapshots", snapshots))
             if S.ndim != 2 or S.shape[0] != host.shape[0] or S.shape[1] == 0:
                 raise InvalidInput(f"`snapshots` must have shape ({host.shape[0]}, m), got {S.shape}.")
+            if S.dtype.kind == "c" and host.dtype.kind != "c":
+                raise InvalidInput("`snapshots` must be real where `A` is, got complex ones; pass their real parts.")
             rows, solves = _ritz(host, D, S.T)[: self.k], 0
         self.header = {"n": host.shape[0], "k": len(rows), "version": __version__, "iterations": solves}
         self.header |= {"from": "loose solves" if snapshots is None else "snapshots"}
@@ -176,7 +178,12 @@ class CoarseSpace(Operator):
         return model
 
     def _base_of(self, host):
-        return ic(host) if isinstance(self.base, str) else self.base(host)
+        if isinstance(self.base, str):
+            return ic(host)
+        M0 = self.base(host)
+        if getattr(M0, "shape", None) != host.shape:
+            raise InvalidInput(f"`base` must make an operator of shape {host.shape}, got {type(M0).__name__}.")
+        return M0
 
     def _learn(self, A, D, M0, k, sweeps, rtol):
         """k directions, and the iterations that they took."""

@@ -233,7 +233,10 @@ def _propose(system, r, r_norm, p):
 
 def _answer(system, unit):
     """What the model gives for this residual, as numbers of shape (n,)."""
-    y = enter("model(r)", system.settings.model(system.leave(unit)))
+    try:
+        y = enter("model(r)", system.settings.model(system.leave(unit)))
+    except StopIteration:
+        raise InvalidInput("`model` must not raise StopIteration; raise it in `callback` to end a solve.") from None
     if system.backend == "gpu" and kinds[type(y)] != "gpu":
         raise UnsupportedType(f"`model(r)` must be an array on the GPU, as r is, got {type(y).__name__}.")
     y = _checks.real_array("model(r)", y)

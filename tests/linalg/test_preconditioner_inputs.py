@@ -158,6 +158,11 @@ def test_products_of_a_grid_operator_with_complex_vectors():
     (lambda MG: MG().setup(faces=(np.full((1, 2), 1e308), np.full((2, 1), 1e308))), "divide"),
     (lambda MG: linalg.CoarseSpace(rng=-1), "`rng`"),
     (lambda MG: linalg.amg(laplacian(), rng="seed"), "`rng`"),
+    (lambda MG: linalg.CoarseSpace(base=lambda A: None).fit(laplacian()), "`base`"),
+    (lambda MG: linalg.CoarseSpace().fit(laplacian(), 1j * np.ones((132, 2))), "`snapshots` must be real"),
+    (lambda MG: linalg.box_poisson((3, 3), sides=[5, 6]), "`sides`"),
+    (lambda MG: linalg.box_poisson((3, 3), weights=1e-310), "`weights`"),
+    (lambda MG: linalg.dcdm(laplacian(), np.ones(132), model=lambda r: next(iter([]))), "`callback`"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_in_a_sentence(make, word):
     with pytest.raises((InvalidInput, UnsupportedType), match=word):
