@@ -26,6 +26,8 @@ SLIGHT = 1e-3
 _EXACT = 8
 # Norms outside of these are scaled before anything is squared.
 _SAFE = {"d": (1e-100, 1e100), "f": (1e-10, 1e10)}
+# So is A, by a norm outside of this and its reciprocal.
+_FAR = 1e50
 
 
 @dataclass(slots=True)
@@ -106,33 +108,56 @@ class _Problem:
 
     def solve(self, name, method, leave):
         began, A, demands = time.perf_counter(), self.A, self.demands
-        X, R = self.X0.copy(), self.B.copy()
-        X *= columns(~self._trivial, X)
         with np.errstate(all="ignore"):  # what is not finite ends its row
-            if self._given:
-                R -= A.forward(X)
+            X, process = self._begun()
             options = {"calc_var": True} if demands.calc_var else {}
-            steps = method(Bidiagonalisation(A.forward, A.adjoint, R), X.copy(), demands.damp, **options)
+            steps = method(process, X.copy(), self._damp, **options)
             codes, taken, history, mismatch = drive(steps, self._judge, X, demands.maxiter, self._report())
             statuses, (r1, r2, gradient, size) = self._recomputed(X, codes, history[-1, 0], mismatch)
-            X *= columns(1 / self.scale, X)
+            X *= columns(A.factor / self.scale, X)
+            lost = np.flatnonzero(~np.isfinite(norms(X)))  # beyond the range of the dtype
+            if lost.size:
+                X[module_of(X).asarray(lost)], size[lost], codes[lost] = 0, 0, NONFINITE
+                statuses = [Status.NONFINITE if row in lost else each for row, each in enumerate(statuses)]
+                r1[lost], r2[lost], gradient[lost] = self.bnorm[lost], np.inf, np.inf
+            r1, r2 = r1 / self.scale, r2 / self.scale
+            gradient, size = gradient / A.factor / self.scale, size * A.factor / self.scale
+            anorm, bnorm = self._anorm / A.factor, self.bnorm / self.scale
+            var = steps.var * A.factor**2 if demands.calc_var else abs(X) * 0
         istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
-        r1, r2, gradient, size = (value / self.scale for value in (r1, r2, gradient, size))
         if name == "lsqr":
-            var = steps.var if demands.calc_var else abs(X) * 0
-            values = [X, istop, taken, r1, r2, self._anorm, self._acond, gradient, size, var]
+            values = [X, istop, taken, r1, r2, anorm, self._acond, gradient, size, var]
         else:
-            values = [X, istop, taken, r2, gradient, self._anorm, self._acond, size]
+            values = [X, istop, taken, r2, gradient, anorm, self._acond, size]
         fields = dict(
             status=tuple(statuses),
             iterations=taken,
             residuals=history[:, 0] / self.scale,
             residual=r1,
-            threshold=demands.btol * self.bnorm / self.scale + demands.atol * self._anorm * size,
+            threshold=demands.btol * bnorm + demands.atol * anorm * size,
             n_matvec=A.n_matvec,
             seconds=time.perf_counter() - began,
         )
         return self._result(leave, values, fields | {"backend": self.backend, "method": name})
+
+    def _begun(self):
+        """The start and the first columns of the process, with A in a scale where squares of its norm are in range."""
+        A = self.A
+        X, process = self._first()
+        largest = process.alpha[np.isfinite(process.alpha)].max(initial=0.0)
+        if largest and not 1 / _FAR < largest < _FAR:
+            A.factor = 2.0 ** -max(-1000, min(1000, math.frexp(largest)[1]))
+            self.X0 *= columns(1 / A.factor, self.X0)
+            X, process = self._first()
+        self._damp = self.demands.damp * A.factor
+        return X, process
+
+    def _first(self):
+        X, R = self.X0.copy(), self.B.copy()
+        X *= columns(~self._trivial, X)
+        if self._given:
+            R -= self.A.forward(X)
+        return X, Bidiagonalisation(self.A.forward, self.A.adjoint, R)
 
     def _judge(self, method, live, taken):
         """SciPy's codes; 1 rules over 2, and so on."""
@@ -164,7 +189,7 @@ class _Problem:
 
     def _recomputed(self, X, codes, claimed, mismatch):
         """The status of each row, and the norms of its residual, of the damped one, of the gradient and of x."""
-        A, damp = self.A, self.demands.damp
+        A, damp = self.A, self._damp
         lost = np.flatnonzero(~np.isfinite(norms(X)))
         if lost.size:
             X[module_of(X).asarray(lost)] = taken_rows(self.X0, lost)

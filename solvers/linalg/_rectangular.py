@@ -28,12 +28,14 @@ class Rectangular:
         One of float32, float64, complex64, complex128.
     n_matvec : int
         Products so far, those with the adjoint included, one a row.
+    factor : float
+        What A is multiplied by, 1 unless it is set: a power of two, so that squares of its norm stay in range.
     """
 
     def __init__(self, A, backend):
         A = entries(A) if backend == "gpu" else A
         A = A if backend == "cpu" else sent("A", A)
-        self.n_matvec = 0
+        self.n_matvec, self.factor = 0, 1.0
         if is_matrix(A):
             if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
                 raise UnsupportedType("`A` must have no masked entries; fill them with A.filled(...).")
@@ -77,7 +79,8 @@ class Rectangular:
                 "`A` must give real products where its dtype is real, got complex ones; declare dtype=complex, or pass "
                 "a complex `b`."
             )
-        return module_of(X).ascontiguousarray(rows)
+        rows = module_of(X).ascontiguousarray(rows)
+        return rows if self.factor == 1.0 else rows * rows.real.dtype.type(self.factor)
 
 
 def _by_rows(A, name):

@@ -168,3 +168,16 @@ def test_bad_input_is_one_sentence(name, error, words, call):
 def test_show_reports_on_standard_error(capsys):
     linalg.lsqr(np.eye(3), np.ones(3), show=True)
     assert "converged in 1 iteration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["lsqr", "lsmr"])
+def test_a_matrix_of_any_scale_is_solved(name):
+    rng = np.random.default_rng(0)
+    A, b, x0 = rng.standard_normal((40, 20)), rng.standard_normal(40), rng.standard_normal(20)
+    plain = getattr(linalg, name)(A, b, damp=0.5, x0=x0)
+    for scale in (2.0**-990, 2.0**-600, 2.0**600, 2.0**990):
+        result = getattr(linalg, name)(A * scale, b, damp=0.5 * scale, x0=x0 / scale)
+        assert result.converged and np.allclose(result.x * scale, plain.x)
+        assert np.isclose(result.residual, plain.residual) and np.isclose(result[5] / scale, plain[5])
+    lost = getattr(linalg, name)(A * 1e-200, b * 1e200)
+    assert lost.status is Status.NONFINITE and np.isfinite(lost.x).all() and np.isfinite(lost.residual)
