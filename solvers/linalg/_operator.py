@@ -87,7 +87,8 @@ class Matrix:
         if issparse(self.csr):
             check_indices(self.csr, self._name)  # SciPy trusts them with memory
             A = _as_floats(self.csr)
-            return bool(abs(A - A.conj().T).max() <= 8 * eps * abs(A).max())
+            gap = A - A.conj().T
+            return bool(np.abs(gap.data).max(initial=0) <= 8 * eps * np.abs(A.data).max(initial=0))
         if isinstance(self.dense, np.ndarray):
             A = _as_floats(self.dense)
             return bool(np.abs(A - A.conj().T).max() <= 8 * eps * np.abs(A).max())
