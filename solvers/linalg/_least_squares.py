@@ -13,7 +13,7 @@ from .._loop import ended
 from .._place import at
 from .._progress import progress
 from .._result import Status
-from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, taken_rows
+from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, numbers, taken_rows
 from ._operator import source
 from ._rectangular import Rectangular
 from ._result import LeastSquaresResult
@@ -161,20 +161,26 @@ class _Problem:
 
     def _judge(self, method, live, taken):
         """SciPy's codes; 1 rules over 2, and so on."""
-        met = ~method.failed
-        self._anorm[live[met]], self._acond[live[met]] = method.anorm[met], method.acond[met]
+        self._anorm[live], self._acond[live] = method.anorm, method.acond
         if taken == 0:
             ends = np.where(method.failed, NONFINITE, np.where(method.arnorm == 0, _EXACT, 0))
             return np.where(self._trivial[live], _EXACT, ends)
-        demands, bnorm = self.demands, self.bnorm[live]
-        r, Ar, a, x = method.rnorm, method.arnorm, method.anorm, method.xnorm
+        demands, alone = self.demands, live.size == 1
+        read = self.bnorm[live], method.rnorm, method.arnorm, method.anorm, method.xnorm, method.acond
+        bnorm, r, Ar, a, x, acond = (numbers(each, alone) for each in read)
+        met = {
+            6: acond >= 2 / self.eps,
+            5: Ar <= self.eps / 2 * a * r,
+            4: r <= self.eps / 2 * (bnorm + a * x),
+            3: acond >= (demands.conlim or math.inf),
+            2: Ar <= demands.atol * a * r,
+            1: r <= demands.btol * bnorm + demands.atol * a * x,
+        }
+        if alone:
+            return np.array([min((code for code, holds in met.items() if holds), default=0)])
         ends = np.zeros(live.size, int)
-        ends[method.acond >= 2 / self.eps] = 6
-        ends[Ar <= self.eps / 2 * a * r] = 5
-        ends[r <= self.eps / 2 * (bnorm + a * x)] = 4
-        ends[method.acond >= (demands.conlim or np.inf)] = 3
-        ends[Ar <= demands.atol * a * r] = 2
-        ends[r <= demands.btol * bnorm + demands.atol * a * x] = 1
+        for code, holds in met.items():
+            ends[holds] = code
         return ends
 
     def _report(self):

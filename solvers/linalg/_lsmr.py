@@ -8,7 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._types import MatrixLike
-from ._golub_kahan import Bidiagonalisation, columns, norms, ratio, rotation, taken_rows
+from ._golub_kahan import (
+    Bidiagonalisation,
+    columns,
+    norms,
+    numbers,
+    published,
+    ratio,
+    rotation,
+    taken_rows,
+    unless,
+)
 from ._least_squares import Demands, least_squares
 from ._result import LeastSquaresResult
 
@@ -93,30 +103,33 @@ class LSMR:
     var = None
 
     def __init__(self, process: Bidiagonalisation, X, damp=0.0):
-        self._process, self.X = process, X
-        alpha, beta = process.alpha, process.beta
-        one, zero = np.ones_like(alpha), np.zeros_like(alpha)
-        self._damp = np.broadcast_to(np.asarray(damp, float), alpha.shape)
+        self._process, self.X, self._alone = process, X, len(X) == 1
+        alpha, beta = self._scalars()
+        zero = alpha * 0
+        one = zero + 1
+        self._damp = numbers(np.broadcast_to(np.asarray(damp, float), process.alpha.shape), self._alone)
         self._H, self._Hbar = process.V.copy(), process.V * 0
         self._alphabar, self._zetabar = alpha, alpha * beta
         self._rho = self._rhobar = self._cbar = one
         self._sbar = self._zeta = zero
         self._betadd, self._betad, self._rhod = beta, zero, one
         self._tautilde = self._thetatilde = self._d = zero
-        self._a2, self._largest, self._smallest = alpha**2, zero, np.full_like(alpha, np.inf)
-        self.rnorm, self.arnorm, self.xnorm = beta, alpha * beta, norms(X)
-        self.anorm, self.acond = alpha, one
-        self.failed = ~np.isfinite(alpha * beta)
+        self._a2, self._largest, self._smallest = alpha * alpha, zero, zero + np.inf
+        self.rnorm, self.arnorm, self.xnorm = process.beta, process.alpha * process.beta, norms(X)
+        self.failed = ~np.isfinite(self.arnorm)
+        self.anorm, self.acond = np.where(self.failed, 0.0, process.alpha), np.ones_like(process.alpha)
 
     @property
     def mismatch(self):
         return self._process.mismatch
 
+    def _scalars(self):
+        return numbers(self._process.alpha, self._alone), numbers(self._process.beta, self._alone)
+
     def step(self):
-        process = self._process
-        process.step()
-        alpha, beta = process.alpha, process.beta
-        self.failed = ~np.isfinite(alpha + beta)
+        self._process.step()
+        alpha, beta = self._scalars()
+        self.failed = ~np.isfinite(self._process.alpha + self._process.beta)
         chat, shat, alphahat = rotation(self._alphabar, self._damp)
         rhoold = self._rho
         c, s, self._rho = rotation(alphahat, beta)
@@ -137,7 +150,7 @@ class LSMR:
         X, H, Hbar = self.X, self._H, self._Hbar
         Hbar *= columns(-back, Hbar)
         Hbar += H
-        X += Hbar * columns(np.where(self.failed, 0.0, length), Hbar)
+        X += Hbar * columns(unless(self.failed, length), Hbar)
         H *= columns(-turn, H)
         H += self._process.V
 
@@ -151,21 +164,19 @@ class LSMR:
         self._betad = -stilde * self._betad + ctilde * betahat
         self._tautilde = ratio(zetaold - thetatildeold * self._tautilde, rhotilde)
         taud = ratio(self._zeta - self._thetatilde * self._tautilde, self._rhod)
-        self._d = self._d + betacheck**2
-        return np.sqrt(self._d + (self._betad - taud) ** 2 + self._betadd**2)
+        self._d = self._d + betacheck * betacheck
+        return np.hypot(np.hypot(np.sqrt(self._d), self._betad - taud), self._betadd)
 
     def _estimate(self, rnorm, rhobarold, rhotemp, alpha, beta):
-        go = ~self.failed
-        self.rnorm = np.where(go, rnorm, self.rnorm)
-        self.arnorm = np.where(go, abs(self._zetabar), self.arnorm)
-        self.anorm = np.where(go, np.sqrt(self._a2 + beta**2), self.anorm)
-        self._a2 = self._a2 + alpha**2 + beta**2
+        anorm = np.sqrt(self._a2 + beta * beta)
+        self._a2 = self._a2 + alpha * alpha + beta * beta
         if self._first:  # rhobar before the first step is no singular value
             self._first = False
         else:
             self._largest = np.maximum(self._largest, rhobarold)
             self._smallest = np.minimum(self._smallest, rhobarold)
-        self.acond = ratio(np.maximum(self._largest, rhotemp), np.minimum(self._smallest, rhotemp))
+        acond = ratio(np.maximum(self._largest, rhotemp), np.minimum(self._smallest, rhotemp))
+        published(self, {"rnorm": rnorm, "arnorm": abs(self._zetabar), "anorm": anorm, "acond": acond})
         self.xnorm = norms(self.X)
 
     _first = True

@@ -9,7 +9,17 @@ from numpy.typing import ArrayLike
 
 from .._arrays import module_of
 from .._types import MatrixLike
-from ._golub_kahan import Bidiagonalisation, columns, norms, ratio, rotation, taken_rows
+from ._golub_kahan import (
+    Bidiagonalisation,
+    columns,
+    norms,
+    numbers,
+    published,
+    ratio,
+    rotation,
+    taken_rows,
+    unless,
+)
 from ._least_squares import Demands, least_squares
 from ._result import LeastSquaresResult
 
@@ -112,11 +122,12 @@ class LSQR:
     """
 
     def __init__(self, process: Bidiagonalisation, X, damp=0.0, calc_var=False):
-        self._process, self.X = process, X
-        self._damp = np.broadcast_to(np.asarray(damp, float), process.alpha.shape)
+        self._process, self.X, self._alone = process, X, len(X) == 1
+        alpha, beta = self._scalars()
+        self._damp = numbers(np.broadcast_to(np.asarray(damp, float), process.alpha.shape), self._alone)
         self._W = process.V.copy()
-        self._phibar, self._rhobar = process.beta, process.alpha
-        self._psi2 = self._d2 = self._a2 = np.zeros_like(process.alpha)
+        self._phibar, self._rhobar = beta, alpha
+        self._psi2 = self._d2 = self._a2 = alpha * 0
         self.var, self._live = abs(X) * 0 if calc_var else None, np.arange(len(X))
         self.rnorm, self.arnorm, self.xnorm = process.beta, process.alpha * process.beta, norms(X)
         self.anorm = self.acond = np.zeros_like(process.alpha)
@@ -126,13 +137,16 @@ class LSQR:
     def mismatch(self):
         return self._process.mismatch
 
+    def _scalars(self):
+        return numbers(self._process.alpha, self._alone), numbers(self._process.beta, self._alone)
+
     def step(self):
-        process, damp = self._process, self._damp
-        self._a2 = self._a2 + process.alpha**2 + damp**2
-        process.step()
-        alpha, beta = process.alpha, process.beta
-        self._a2 = self._a2 + beta**2
-        self.failed = ~np.isfinite(alpha + beta)
+        damp, (alpha, _) = self._damp, self._scalars()
+        self._a2 = self._a2 + alpha * alpha + damp * damp
+        self._process.step()
+        alpha, beta = self._scalars()
+        self._a2 = self._a2 + beta * beta
+        self.failed = ~np.isfinite(self._process.alpha + self._process.beta)
         c1, s1, rho1 = rotation(self._rhobar, damp)
         psi, phibar = s1 * self._phibar, c1 * self._phibar
         c, s, rho = rotation(rho1, beta)
@@ -140,24 +154,24 @@ class LSQR:
         phi, phibar = c * phibar, s * phibar
         self._update(ratio(phi, rho), ratio(theta, rho), rho)
         self._rhobar, self._phibar = rhobar, phibar
-        self._psi2 = self._psi2 + psi**2
+        self._psi2 = self._psi2 + psi * psi
         self._estimate(np.hypot(phibar, np.sqrt(self._psi2)), alpha * abs(s * phi))
 
     def _update(self, length, back, rho):
         X, W = self.X, self._W
-        self._d2 = self._d2 + ratio(norms(W), rho) ** 2
+        share = ratio(numbers(norms(W), self._alone), rho)
+        self._d2 = self._d2 + share * share
         if self.var is not None:
             rows = taken_rows(self.var, self._live) + abs(W * columns(ratio(1.0, rho), W)) ** 2
             self.var[module_of(X).asarray(self._live)] = rows
-        X += W * columns(np.where(self.failed, 0.0, length), W)
+        X += W * columns(unless(self.failed, length), W)
         W *= columns(-back, W)
         W += self._process.V
 
     def _estimate(self, rnorm, arnorm):
-        go = ~self.failed
-        self.rnorm, self.arnorm = np.where(go, rnorm, self.rnorm), np.where(go, arnorm, self.arnorm)
-        self.anorm = np.where(go, np.sqrt(self._a2), self.anorm)
-        self.acond = self.anorm * np.where(go, np.sqrt(self._d2), 0.0)
+        anorm = np.sqrt(self._a2)
+        found = {"rnorm": rnorm, "arnorm": arnorm, "anorm": anorm, "acond": anorm * np.sqrt(self._d2)}
+        published(self, found)
         self.xnorm = norms(self.X)
 
     def answer(self, rows):
