@@ -66,8 +66,8 @@ def inner(x, y):
         return float((x * y).sum(dtype=np.float64))
 
 
-# From so many entries on, a pass over memory costs more than a call for each row.
-_LONG = 2000
+# From so many entries on, passes over memory cost more than a call for each row.
+_LONG = 500
 
 
 def inner_rows(x, y):
@@ -77,7 +77,9 @@ def inner_rows(x, y):
     as a sum that casts goes through a buffer, whose borders are those of the whole stack.
     """
     xp, size = module_of(x), math.prod(x.shape[1:])
-    x, y = (xp.ascontiguousarray(a).reshape(len(a), size) for a in (x, y))
+    y = None if x is y else xp.ascontiguousarray(y).reshape(len(y), size)
+    x = xp.ascontiguousarray(x).reshape(len(x), size)
+    y = x if y is None else y
     if xp is np and size >= _LONG and x.dtype == y.dtype:
         inner_of = _backend.kernels("cpu").inner
         return np.array([inner_of(a, b).real for a, b in zip(x, y, strict=True)], float)
