@@ -183,11 +183,11 @@ _add("amg", "our cycle on PyAMG's smoothed aggregation", _ours("amg"), package="
 # ---- multigrid with textbook and with fitted parameters ----------------------------------------------
 
 
-def _textbook(g):
+def _textbook(g, K=2):
     def build(problem):
         from solvers import linalg
 
-        parameters = linalg.MultigridPreconditioner().parameters.copy()
+        parameters = linalg.MultigridPreconditioner(K=K).parameters.copy()
         parameters[:, -1] = g
         M = linalg.MultigridPreconditioner(parameters)
         return M.setup(problem.A, grid=problem.grid, gate=False)
@@ -224,7 +224,7 @@ def _seconds_of_fit(name):
     grids, spent, evaluations = [system.grid for system in systems], [], (1, 6)
     for budget in (1, *evaluations):  # the first compiles
         start = time.process_time()
-        model = linalg.MultigridPreconditioner(rng=0)
+        model = linalg.MultigridPreconditioner(K=header.get("K", 2), rng=0)
         model.fit([system.A for system in systems], grid=grids, budget=budget, steps=header["steps"])
         spent.append(time.process_time() - start)
     each = max(spent[2] - spent[1], 0.0) / (evaluations[1] - evaluations[0])
@@ -233,6 +233,7 @@ def _seconds_of_fit(name):
 
 _add("mg-textbook", "multigrid, Chebyshev V(2, 2), c = 2, g = 0", _textbook(0.0))
 _add("mg-textbook-25", "multigrid, Chebyshev V(2, 2), c = 2, g = 0.25", _textbook(0.25))
+_add("mg-textbook-236", "the same with 3 steps on the second level and 6 below, as learned", _textbook(0.25, (2, 3, 6)))
 _add(
     LEARNED_MG,
     "multigrid with the shipped parameters, probed against the textbook's",

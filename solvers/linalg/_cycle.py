@@ -30,8 +30,18 @@ def chebyshev_roots(K, low, high=2.0):
 
 
 def textbook(K=2, c=2.0, g=0.0, low=0.5):
-    """Chebyshev smoothing of the upper part of the spectrum, and the correction doubled: aggregates are too stiff."""
-    return np.array([[*chebyshev_roots(K, low), c, g]])
+    """Chebyshev smoothing of the upper part of the spectrum, and the correction doubled: aggregates are too stiff.
+
+    K is the number of roots, or a sequence of them, one for each level and the last for all below. More roots reach
+    further down the spectrum: from 1 / K on, where that is less than ``low``.
+    """
+    if not isinstance(K, tuple | list):
+        return np.array([[*chebyshev_roots(K, low), c, g]])
+    rows = np.zeros((len(K), max(K) + 2))
+    for row, count in zip(rows, K):
+        row[:count] = chebyshev_roots(count, min(low, 1 / count))
+        row[-2:] = c, g
+    return rows
 
 
 def certificate(roots):
@@ -165,6 +175,7 @@ class Hierarchy:
             self._solve(r[1], x[1])
             return x
         *roots, c, g = parameters[min(depth, len(parameters) - 1)].tolist()
+        roots = [w for w in roots if w]  # a root of zero fills a row whose level has fewer steps than another
         kernels.grid_start(L, roots[0], r[0], x[0])
         x, y = self._smooth(L, roots[1:], r, x, y)
         kernels.grid_residual(L, r[0], x[0], t[0])

@@ -1,7 +1,7 @@
 """Parameters of the cycle by CMA-ES (Hansen 2016, https://arxiv.org/abs/1604.00772) on a family of systems.
 
 The objective is the mean log10 residual after a few steps of preconditioned conjugate gradients from white noise, so
-that it measures what the parameters are for. It has no gradient worth the name, and a dozen variables.
+that it measures what the parameters are for. It has no gradient worth the name, and some fifteen variables.
 """
 
 import numpy as np
@@ -10,7 +10,6 @@ from ._cycle import certificate, textbook
 
 __all__ = ["fit_parameters"]
 
-_SLOTS = 3
 # The certificate that a fitted smoother must have: rounding must not take it over 1.
 _SAFE = 0.999
 # What a candidate without one is charged, above everything that a residual can give.
@@ -18,23 +17,34 @@ _REFUSED = 100.0
 
 
 def fit_parameters(hierarchies, K, budget, steps, rng):
-    """The best parameters found, shape (3, K + 2), their objective, the start's, and the evaluations made."""
+    """The best parameters found, their objective, the start's, and the evaluations made.
+
+    K has the number of roots of each slot; the rows are as long as the most of them need.
+    """
     cma = _cma()
     sides = [h.right_hand_side(rng) for h in hierarchies]
-    start = np.repeat(textbook(K), _SLOTS, axis=0)
+    start = textbook(K)
     # One unit of search is this much of each kind of parameter.
-    unit = np.tile([0.25] * K + [0.5, 0.15], (_SLOTS, 1))
+    unit = np.tile([0.25] * max(K) + [0.5, 0.15], (len(K), 1))
+    searched = start != 0
+    searched[:, -2:] = True
+
+    def moved(x):
+        parameters = start.copy()
+        parameters[searched] += unit[searched] * x
+        return parameters
 
     def objective(x):
-        parameters = start + unit * np.reshape(x, start.shape)
-        worst = max(certificate(row[:K]) for row in parameters)
-        lowest = parameters[:, K].min()
+        parameters = moved(x)
+        worst = max(certificate(row[:-2]) for row in parameters)
+        lowest = parameters[:, -2].min()
         if not (worst < _SAFE and lowest > 0):
             return _REFUSED + min(worst, 1e6) + max(0.0, -lowest)
         return float(np.mean([h.probe(parameters, b, steps) for h, b in zip(hierarchies, sides)]))
 
-    first = objective(np.zeros(start.size))
-    best, value, used = np.zeros(start.size), first, 1
+    best = np.zeros(np.count_nonzero(searched))
+    value = first = objective(best)
+    used = 1
     options = {
         # Its own generator would be seeded through NumPy's global one.
         "seed": np.nan,
@@ -43,7 +53,7 @@ def fit_parameters(hierarchies, K, budget, steps, rng):
         "verb_log": 0,
         "verb_disp": 0,
     }
-    search = cma.CMAEvolutionStrategy(np.zeros(start.size).tolist(), 0.5, options)
+    search = cma.CMAEvolutionStrategy(best.tolist(), 0.5, options)
     while used < budget and not search.stop():
         asked = search.ask()
         values = [objective(x) for x in asked[: budget - used]]
@@ -53,7 +63,7 @@ def fit_parameters(hierarchies, K, budget, steps, rng):
                 best, value = np.array(x), v
         if len(values) == len(asked):
             search.tell(asked, values)
-    return start + unit * best.reshape(start.shape), value, first, used
+    return moved(best), value, first, used
 
 
 def _cma():

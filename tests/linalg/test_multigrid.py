@@ -64,6 +64,20 @@ def test_the_cycle_is_its_formula_on_two_levels():
     np.testing.assert_allclose(matrix_of(M), (one - E @ E) @ np.linalg.inv(A) + correction, atol=1e-12)
 
 
+def test_a_level_may_have_steps_of_its_own_and_a_root_of_zero_is_none():
+    P = family("lognormal", 32, 2, 3)  # three levels
+    short, long = [[0.5, 1.2, 1.7, 0.1]], [[0.5, 0.0, 1.2, 1.7, 0.1], [0.5, 1.2, 0.0, 1.7, 0.1]]
+    assert np.array_equal(matrix_of(MG(short).setup(P.A)), matrix_of(MG(long).setup(P.A)))
+    M = MG(K=(1, 2, 4))
+    assert np.array_equal(np.count_nonzero(M.parameters[:, :-2], axis=1), [1, 2, 4]) and "K = 1, 2, 4" in repr(M)
+    B = matrix_of(M.setup(P.A))
+    assert np.abs(B - B.T).max() < 1e-13 * np.abs(B).max() and np.linalg.eigvalsh((B + B.T) / 2).min() > 0
+    with pytest.raises(ValueError, match="`K` must be .*empty"):
+        MG(K=())
+    with pytest.raises(ValueError, match="`K` must be"):
+        MG(K=(2, 0))
+
+
 @pytest.mark.parametrize("roots", [[1.0], [1.1, 0.8, -1.0], [-0.5], [3.0, 0.1], [np.nan], [0.5, -0.5]])
 def test_roots_that_would_not_be_definite_are_refused(roots):
     with pytest.raises(ValueError, match="`parameters`"):
@@ -238,7 +252,7 @@ def test_the_caller_keeps_his_arrays():
 
 def test_the_probe_rejects_parameters_that_are_worse():
     P = family("lognormal", 64, 2, 1)
-    bad = MG([[0.9, 0.02, 0.3, -0.6]])
+    bad = MG([[0.9, 0.02, 0.0, 0.3, -0.6]])  # with two steps, as the textbook
     chosen = bad.setup(P.A, grid=P.grid)
     assert chosen.choice == "textbook" and iterations(chosen, P) == iterations(MG().setup(P.A, grid=P.grid), P)
     assert iterations(bad.setup(P.A, grid=P.grid, gate=False), P) > iterations(chosen, P)
@@ -256,6 +270,10 @@ def test_a_fit_is_better_than_its_start_and_the_same_for_a_seed():
     assert np.array_equal(first.parameters, again.parameters) and not np.array_equal(first.parameters, other.parameters)
     start, found = first.header["objective"]
     assert found < start and first.header["budget"] <= 40
+    assert first.parameters.shape == (3, 4) and first.header["K"] == [2, 2, 2]
+    uneven = MG(K=(1, 2), rng=3).fit([P.A for P in members], budget=20, steps=4)
+    assert np.array_equal(uneven.parameters == 0, [[False, True, False, False], [False] * 4])
+    assert MG(uneven.parameters).setup(members[0].A, gate=False).choice == "given"
 
 
 def test_without_cma_a_fit_says_what_to_install(monkeypatch):
