@@ -7,9 +7,10 @@ relative to the largest; the vectors are rotated in place, which halves the memo
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
+from scipy.linalg.blas import dnrm2
 
 from .. import _checks
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
 from .._types import Callback, MatrixLike, Seed
 from ..linalg import prepare
 
@@ -99,6 +100,8 @@ def training_data(
     (100, 256)
     """
     A = prepare(A)
+    if A.dtype.kind == "c":
+        raise UnsupportedType(f"`A` must be real, got dtype {A.dtype}.")
     n = A.shape[0]
     m, k = min(n, _checks.count("n_ritz", n_ritz)), _checks.count("n_samples", n_samples)
     weighted = m // 2 + m // 20 if n_weighted is None else _checks.count("n_weighted", n_weighted, least=0)
@@ -130,7 +133,7 @@ def ritz_vectors(A, m, rng, callback=None):
     n = A.shape[0]
     V, alpha, beta = np.empty((m, n)), np.zeros(m), np.zeros(m)
     w = A @ rng.standard_normal(n)
-    size = largest = np.linalg.norm(w)
+    size = largest = dnrm2(w)  # which neither overflows nor underflows
     if not (np.isfinite(size) and size > 0.0):
         raise InvalidInput("`A` must be finite and not zero, got a product that is not; look for it in its entries.")
     for j in range(m):
@@ -139,7 +142,7 @@ def ritz_vectors(A, m, rng, callback=None):
         alpha[j] = V[j] @ w
         for _ in range(2):
             w -= (V[: j + 1] @ w) @ V[: j + 1]
-        beta[j] = size = np.linalg.norm(w)
+        beta[j] = size = dnrm2(w)
         largest = max(alpha[j], size) if j == 0 else max(largest, alpha[j], size)
         if stopped(callback, j + 1, size) or size <= 1e-12 * largest:
             break

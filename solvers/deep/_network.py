@@ -79,9 +79,9 @@ class Network:
         self.dims: int = _checks.count("dims", dims, least=2)
         if self.dims > 3:
             raise InvalidInput(f"`dims` must be 2 or 3, got {dims}.")
+        if not isinstance(pairs, tuple | list) or len(pairs) != 3:
+            raise InvalidInput(f"`pairs` must be three integers, got {pairs!r}.")
         self.pairs: tuple[int, ...] = tuple(_checks.count("pairs", each, least=0) for each in pairs)
-        if len(self.pairs) != 3:
-            raise InvalidInput(f"`pairs` must be three integers, got {len(self.pairs)}.")
         self.channels: int = _checks.count("channels", channels)
         rng = _checks.generator(rng)
         self.weights: list[Any] = []
@@ -157,6 +157,8 @@ class GridModel:
     def __init__(self, network: Callable[[Any], Any], shape: Sequence[int], mask: ArrayLike | None = None) -> None:
         torch_or_sentence()
         self.network = network
+        if not isinstance(shape, tuple | list):
+            raise InvalidInput(f"`shape` must be a sequence of grid sizes, got {shape!r}.")
         self.shape: tuple[int, ...] = tuple(_checks.count("shape", each) for each in shape)
         if getattr(network, "dims", len(self.shape)) != len(self.shape):
             raise InvalidInput(f"`shape` must have {network.dims} entries for this network, got {self.shape}.")
@@ -199,11 +201,13 @@ def load(path: PathLike) -> Network:
     torch = torch_or_sentence()
     arrays, header = read_model(path, _KIND)
     try:
-        made = Network(header["dims"], header["pairs"], header["channels"], rng=0)
+        # Asked before anything of the size that the header tells is made.
+        fit = len(arrays) == 8 + 4 * sum(header["pairs"]) and arrays["w0"].shape[:1] == (header["channels"],)
+        made = Network(header["dims"], header["pairs"], header["channels"], rng=0) if fit else None
     except (ValueError, KeyError, TypeError, MemoryError) as error:
         raise InvalidInput(f"`path` must say what network it holds, unlike {os.fspath(path)!r}.") from error
-    weights = [arrays.get(f"w{i}") for i in range(len(made.weights))]
-    if len(arrays) != len(weights) or not all(map(_fits, weights, made.weights)):
+    weights = [arrays.get(f"w{i}") for i in range(len(arrays))]
+    if made is None or not all(map(_fits, weights, made.weights)):
         raise InvalidInput(f"`path` must hold finite float32 weights that fit its header, unlike {os.fspath(path)!r}.")
     made.weights = [torch.from_numpy(array) for array in weights]
     return made

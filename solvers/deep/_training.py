@@ -118,6 +118,8 @@ def train(
         Without PyTorch.
     """
     torch = torch_or_sentence()
+    if not hasattr(network, "on"):
+        raise UnsupportedType(f"`network` must be a Network, got {type(network).__name__}; see deep.network.")
     steps, batch, lr = _checks.count("steps", steps), _checks.count("batch", batch), _checks.positive("lr", lr)
     report = _checks.function("callback", callback)
     model = network.on(shape)
@@ -155,6 +157,11 @@ def _descend(torch, network, loss_of, batches, lr, report, training):
         for rows in batches:
             optimiser.zero_grad()
             value = loss_of(rows)
+            if not torch.isfinite(value):
+                raise InvalidInput(
+                    f"`lr` must be so small that the loss stays finite, got {lr:g} and a NaN in step "
+                    f"{training.steps + 1}; the network is to be made anew."
+                )
             value.backward()
             optimiser.step()
             training.losses.append(float(value.detach()))
@@ -168,7 +175,7 @@ def _samples(data, n):
     data = _checks.real_array("data", data)
     if data.ndim != 2 or data.shape[1] != n or not len(data) or data.dtype.kind == "c":
         raise InvalidInput(f"`data` must be real, of shape (k, {n}) with k >= 1, got {data.dtype} of {data.shape}.")
-    return data.astype(np.float32, copy=False)
+    return _checks.finite("data", data).astype(np.float32, copy=False)
 
 
 def _batches(rows, batch, steps, rng):
@@ -200,6 +207,9 @@ def _product(A, n, device):
     if A.shape != (n, n):
         raise InvalidInput(f"`A` must have shape ({n}, {n}) to go with `shape`, got {A.shape}.")
     A = scipy.sparse.csr_array(A)
+    if A.dtype.kind == "c":
+        raise UnsupportedType(f"`A` must be real, got dtype {A.dtype}.")
+    _checks.finite("A", A.data)
     counts = np.diff(A.indptr)
     place = np.arange(A.indptr[-1]) - np.repeat(A.indptr[:-1], counts), np.repeat(np.arange(n), counts)
     columns, entries = np.zeros((counts.max(), n), np.int64), np.zeros((counts.max(), n), np.float32)

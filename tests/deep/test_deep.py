@@ -208,3 +208,27 @@ def test_what_does_not_fit_is_refused():
             deep.Network(*wrong)
     with pytest.raises(InvalidInput, match="`name`"):
         deep.network("64")
+
+
+@pytest.mark.parametrize("header", [
+    dict(dims=2, pairs=[0, 10**9, 0], channels=4), dict(dims=2, pairs=[0, 1, 0], channels=10**9),
+    dict(dims="2", pairs=3),
+])  # fmt: skip
+def test_nothing_is_made_of_the_size_that_a_false_header_tells(header, tmp_path):
+    write_model(tmp_path / "net.npz", "network", {"w0": np.zeros(3, np.float32)}, header)
+    with pytest.raises(InvalidInput, match="what network|that fit"):
+        deep.load(tmp_path / "net.npz")
+
+
+def test_training_on_what_is_not_finite_or_too_fast_is_refused_and_leaves_no_nan():
+    A = scipy.sparse.diags_array([-1.0, 4.0, -1.0], offsets=[-1, 0, 1], shape=(64, 64)).tocsr()
+    data, network = np.random.default_rng(0).standard_normal((20, 64)), deep.Network(2, (0, 1, 0), channels=4, rng=0)
+    wrong = (A * np.nan, data, 1e-4, "`A`"), (A, data * np.nan, 1e-4, "`data`"), (A, data, 1e30, "`lr`")
+    for matrix, samples, lr, word in wrong:
+        with pytest.raises(InvalidInput, match=word):
+            deep.train(network, matrix, (8, 8), samples, lr=lr, steps=5, rng=0)
+    assert all(bool(each.isfinite().all()) for each in network.weights)
+    with pytest.raises(UnsupportedType, match="`network`"):
+        deep.train(None, A, (8, 8), data)
+    with pytest.raises(InvalidInput, match="`pairs`"):
+        deep.Network(2, 3)

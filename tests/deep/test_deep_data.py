@@ -104,3 +104,12 @@ def test_without_torch_one_sentence_says_how_to_get_it(call, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'adaptive-solvers\[deep\]'") as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [2.0**-660, 2.0**660])
+def test_the_scale_of_the_matrix_is_no_matter(scale):
+    A = linalg.prepare(np.diag(np.arange(1.0, 41.0)))
+    scaled = linalg.prepare(np.diag(np.arange(1.0, 41.0)) * scale)
+    assert np.allclose(deep.training_data(scaled, 10, 5, rng=0), deep.training_data(A, 10, 5, rng=0), atol=1e-6)
+    with pytest.raises(TypeError, match="real"):
+        deep.training_data(np.eye(9) * 1j, 5, 5)
