@@ -212,7 +212,12 @@ class _Wrapped(ImagingOperator):
             out = of_matrix(X.T).T
         if out.shape != (len(X), size):
             raise InvalidInput(f"A product with `A` must have {size} entries, got shape {out.shape[1:]}.")
-        return module_of(X).ascontiguousarray(out)
+        dtype = np.result_type(X.dtype, self.dtype)
+        if out.dtype.kind == "c" and dtype.kind != "c":
+            raise InvalidInput(
+                "`A` must give real products where its dtype is real, got complex ones; declare dtype=complex."
+            )
+        return module_of(X).ascontiguousarray(out, dtype)
 
     def __repr__(self):
         return repr(self._A)
@@ -260,7 +265,11 @@ def as_imaging_operator(A, name="A"):
             raise InvalidInput(f"`{name}` must be a matrix or an operator, got an array of shape {np.shape(A)}.")
         if A.dtype.kind not in "biufc":
             raise UnsupportedType(f"`{name}` must hold numbers, got dtype {A.dtype}.")
-        return _Wrapped(_OfMatrix(A), _working(A.dtype))
+        if np.ma.is_masked(A):
+            raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
+        A = np.asarray(A) if isinstance(A, np.ndarray) else A
+        dtype = _working(A.dtype)
+        return _Wrapped(_OfMatrix(A if A.dtype == dtype else A.astype(dtype)), dtype)
     if not all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
         raise UnsupportedType(
             f"`{name}` must be a matrix, a LinearOperator or an object with matvec, rmatvec and shape, got "

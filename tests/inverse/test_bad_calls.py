@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import LinearOperator
 
 from solvers import InvalidInput, UnsupportedType, inverse
 from solvers._result import Status
@@ -139,3 +140,19 @@ def test_a_callback_that_ends_it_is_the_reason():
         inverse.recover(MATRIX, np.arange(1.0, 21.0), (5, 2), 1, callback=stop),
     ):
         assert (result.status, result.stop_reason) == (Status.STOPPED, "callback"), result.method
+
+
+def test_a_matrix_may_have_any_dtype_and_no_masks():
+    A, b = np.arange(12).reshape(4, 3) % 5, np.ones(4)
+    plain = inverse.pnp(A.astype(float), b, inverse.tv(0.1), n_steps=3).x
+    for each in (A, A.astype(np.longdouble), A.astype(np.int8), np.asmatrix(A)):
+        assert np.array_equal(inverse.pnp(each, b, inverse.tv(0.1), n_steps=3).x, plain)
+    with pytest.raises(UnsupportedType, match="`A` must have no masked"):
+        inverse.least_squares(np.ma.array(A, mask=A == 1), b)
+
+
+def test_a_real_operator_with_complex_products_is_refused():
+    A = LinearOperator((4, 3), matvec=lambda x: 1j * np.ones(4), rmatvec=lambda y: np.ones(3), dtype=float)
+    for call in (lambda: inverse.least_squares(A, np.ones(4)), lambda: inverse.pnp(A, np.ones(4), inverse.tv(0.1))):
+        with pytest.raises(InvalidInput, match="must give real products"):
+            call()
