@@ -208,8 +208,7 @@ class CoarseSpace(Operator):
 
     def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector in the memory of that backend."""
-        if self._M0 is None:
-            raise InvalidInput("`M` must be a CoarseSpace that knows its matrix; call fit(A) or setup(A) first.")
+        self._refuse_unready()
         kernels, key = _backend.kernels(backend), place(r.dtype, backend)
         if key not in self._elsewhere:
             self._elsewhere[key] = kernels.to_device(self._rows, r.dtype)
@@ -222,6 +221,10 @@ class CoarseSpace(Operator):
             raise UnsupportedType("`base` must make a preconditioner of this library to be used on the GPU; use 'ic'.")
         kernels.combine(kernels.project(V, r), V, z)
         return z
+
+    def _refuse_unready(self):
+        if self._M0 is None:
+            raise InvalidInput("`M` must be a CoarseSpace that knows its matrix; call fit(A) or setup(A) first.")
 
     def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")

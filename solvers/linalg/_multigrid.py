@@ -94,8 +94,7 @@ class MultigridPreconditioner(Operator):
         K = _smoothing_steps(K)
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise UnsupportedType(f"`dtype` must be float32 or float64, got {np.dtype(dtype)}.")
-        if rng is not None:
-            _checks.generator(rng)
+        _checks.generator(rng)
         self.precision, self._rng = np.dtype(dtype), rng
         self._learned = parameters is not None
         self.parameters: NDArray[np.float64] = textbook(K) if parameters is None else _valid(parameters)
@@ -263,8 +262,7 @@ class MultigridPreconditioner(Operator):
 
     def on_backend(self, r: Any, backend: str) -> Any:
         """The product with a vector in the memory of that backend."""
-        if self._hierarchy is None:
-            raise InvalidInput("`M` must be set up before it is used: M.setup(A, grid=...).")
+        self._refuse_unready()
         kernels = _backend.kernels(backend)
         if r.dtype.kind == "c":
             z = kernels.empty(r.shape, r.dtype)
@@ -276,6 +274,10 @@ class MultigridPreconditioner(Operator):
         # Of one dtype: each takes half a second of compilation.
         z = self._hierarchy.precondition(self.parameters, np.ascontiguousarray(r, np.float64))
         return z.astype(r.dtype, copy=False)
+
+    def _refuse_unready(self):
+        if self._hierarchy is None:
+            raise InvalidInput("`M` must be set up before it is used: M.setup(A, grid=...).")
 
     def product_on_gpu(self, v: Any) -> Any:
         return self.on_backend(v, "gpu")

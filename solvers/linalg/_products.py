@@ -32,7 +32,11 @@ class Operator(LinearOperator):
     def matmat(self, X: ArrayLike) -> NDArray[Any]:
         return self._there("X", X) if self._goes_there(X) else super().matmat(X)
 
+    def _refuse_unready(self):
+        """Refuse products of what has no matrix yet."""
+
     def _goes_there(self, x):
+        self._refuse_unready()
         if isinstance(x, LinearOperator) or np.isscalar(x):
             return False  # an operator is made of both
         return self._lives_on_gpu() or kind_of("x", x) == "gpu"

@@ -157,6 +157,8 @@ def test_products_of_a_grid_operator_with_complex_vectors():
     (lambda MG: MG().fit([sp.csr_array((25, 25))], grid=(5, 5), budget=2), "connected"),
     (lambda MG: MG().setup(faces=(np.full((1, 2), 1e308), np.full((2, 1), 1e308))), "divide"),
     (lambda MG: linalg.CoarseSpace(rng=-1), "`rng`"),
+    (lambda MG: MG() @ np.ones(5), "set up before"),
+    (lambda MG: linalg.CoarseSpace().matvec(np.ones(5)), "fit"),
     (lambda MG: linalg.amg(laplacian(), rng="seed"), "`rng`"),
     (lambda MG: linalg.CoarseSpace(base=lambda A: None).fit(laplacian()), "`base`"),
     (lambda MG: linalg.CoarseSpace().fit(laplacian(), 1j * np.ones((132, 2))), "`snapshots` must be real"),
