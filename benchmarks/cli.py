@@ -13,7 +13,7 @@ from .inverse_problems import INVERSES
 from .inverse_rivals import INVERTERS
 from .learned import LEARNED
 from .learned_methods import LEARNERS
-from .methods import METHODS
+from .linalg_rivals import METHODS
 from .pde_problems import PDES
 from .pde_rivals import PDE_METHODS
 from .preconditioners import PRECONDITIONERS

@@ -4,7 +4,7 @@ import os
 
 from . import matrix_market
 from ._registry import UsageError, need, present
-from .methods import METHODS
+from .linalg_rivals import METHODS
 from .plan import Settings, problem_loader
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS

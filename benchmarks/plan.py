@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from ._registry import UsageError, present
-from .methods import METHODS
+from .linalg_rivals import METHODS
 from .problems import make_problem
 
 __all__ = ["Settings", "baseline_of", "on_cpu", "plan", "problem_loader"]

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from solvers.benchmarks import cli, report
-from solvers.benchmarks.methods import METHODS, Outcome
+from solvers.benchmarks.linalg_rivals import METHODS
+from solvers.benchmarks.methods import Outcome
 from solvers.benchmarks.plan import Settings, plan
 from solvers.benchmarks.preconditioners import PRECONDITIONERS
 from solvers.benchmarks.problems import PROBLEMS, make_problem
