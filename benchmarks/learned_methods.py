@@ -233,7 +233,7 @@ def _seconds_of_fit(name):
 
 _add("mg-textbook", "multigrid, Chebyshev V(2, 2), c = 2, g = 0", _textbook(0.0))
 _add("mg-textbook-25", "multigrid, Chebyshev V(2, 2), c = 2, g = 0.25", _textbook(0.25))
-_add("mg-cheb-236", "the same with 3 steps on the second level and 6 below, as the learned have", _textbook(0.25, (2, 3, 6)))
+_add("mg-cheb-236", "the same, but 3 steps on the second level and 6 below", _textbook(0.25, (2, 3, 6)))
 _add(
     LEARNED_MG,
     "multigrid with the shipped parameters, probed against the textbook's",
