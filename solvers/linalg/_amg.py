@@ -14,7 +14,6 @@ they run: the first step from zero needs no product, every other is one pass ove
 the device, and a level on a grid is stored by diagonals.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,12 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
-from .._arrays import enter
-from .._errors import InvalidInput, UnsupportedType
-from .._place import at
+from .._errors import InvalidInput
 from .._types import MatrixLike
+from ._amg_hierarchy import hierarchy
 from ._null_space import null_space_of_sparse
-from ._operator import Matrix, analyse, place, source
+from ._operator import Matrix, place
 from ._products import Operator
-from ._sweeps import sparse_of, without_duplicates
 
 __all__ = ["AMGPreconditioner", "amg"]
 
@@ -40,9 +37,6 @@ SMOOTHERS = ("chebyshev_jacobi", "chebyshev", "jacobi")
 _INTERVAL = 1 / 30, 1.1
 # An eigenvalue of the coarsest matrix, as a share of the largest, that is zero where a null space is known.
 _NULL = 1e-10
-# PyAMG's own prolongation smoother estimates a spectral radius with numbers of NumPy's global generator, which is the
-# caller's. With weights of each row, a bound in its place, nothing is drawn; on a grid's interior both are the same.
-_PROLONGATION = ("jacobi", {"omega": 4.0 / 3.0, "weighting": "local"})
 
 
 class _Level:
@@ -223,90 +217,10 @@ def amg(
     _checks.choice("kind", kind, KINDS)
     _checks.choice("smoother", smoother, SMOOTHERS)
     degree = _checks.count("degree", (1 if smoother == "jacobi" else 3) if degree is None else degree)
-    levels, dtype, kind, unit = _hierarchy(A, kind, B)
+    levels, dtype, kind, unit = hierarchy(A, kind, B)
     M = _from_levels(levels, dtype, kind, smoother, degree, _checks.generator(rng))
     M._unit = unit
     return M
-
-
-def _hierarchy(A, kind, B):
-    """PyAMG's levels, the dtype of A, the kind of hierarchy, and what A was divided by."""
-    if hasattr(A, "levels") and hasattr(A, "aspreconditioner"):
-        if B is not None:
-            raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
-        return A.levels, A.levels[0].A.dtype, "hierarchy of the caller", 1.0
-    host, dtype, hermitian, B = _entered(A, kind, B)
-    unit = _unit(host)
-    if unit != 1.0:
-        host.data /= unit
-    return _levels(host, hermitian, B, kind), dtype, kind, unit
-
-
-def _unit(A):
-    """A power of two near the largest entry, or 1 where that is of common size: PyAMG's thresholds are absolute."""
-    exponent = math.frexp(np.abs(A.data).max(initial=0.0))[1]
-    return 2.0 ** max(-1000, min(1000, exponent)) if abs(exponent) > 20 else 1.0
-
-
-def _refuse_what_cannot_be_smoothed(A):
-    empty = (A.diagonal() == 0) & (abs(A).sum(axis=1) > 0)
-    if empty.any():
-        raise InvalidInput(
-            f"`A` must have no zero on its diagonal but in rows of zeros, got {int(empty.sum())}, the first in row "
-            f"{int(np.argmax(empty))}; use minres or gmres."
-        )
-
-
-def _entered(A, kind, B):
-    """A on the host, a copy as CSR (or BSR, whose blocks PyAMG aggregates), its dtype, whether it is Hermitian, and B.
-
-    In double precision: not all of PyAMG's functions know another one.
-    """
-    A = enter("A", A)
-    backend = _backend.pick(A=source(A))
-    with at(backend, source(A)):
-        matrix = analyse(A)
-        if not matrix.explicit:
-            raise UnsupportedType("`A` must have its entries at hand, got an operator; pass a sparse array.")
-        hermitian = matrix.is_hermitian(matrix.dtype, backend)
-        wide = np.result_type(matrix.dtype, np.float64)
-        host = scipy.sparse.csr_array(sparse_of(without_duplicates(matrix)), dtype=wide, copy=True)
-    if host.shape[0] == 0:
-        raise InvalidInput("`A` must have at least one row for multigrid, got shape (0, 0).")
-    if not np.isfinite(host.data).all():
-        raise InvalidInput("`A` must be finite, got a NaN or an infinite entry; check how it was assembled.")
-    _refuse_what_cannot_be_smoothed(host)
-    host.sort_indices()
-    blocks = getattr(A, "blocksize", (1, 1)) if getattr(A, "format", "") == "bsr" else (1, 1)
-    if blocks[0] == blocks[1] > 1 and kind != "ruge_stuben":
-        host = scipy.sparse.bsr_array(host, blocksize=blocks)
-    if B is None:
-        return host, matrix.dtype, hermitian, None
-    if kind == "ruge_stuben":
-        raise InvalidInput("`B` must be None for kind='ruge_stuben'; use kind='smoothed_aggregation'.")
-    B = _checks.finite("B", _checks.real_array("B", B))
-    if B.ndim != 2 or B.shape[0] != host.shape[0] or B.shape[1] == 0:
-        raise InvalidInput(f"`B` must have shape ({host.shape[0]}, k), a column for each candidate, got {B.shape}.")
-    return host, matrix.dtype, hermitian, np.array(B, dtype=np.result_type(host.dtype, B.dtype))
-
-
-def _levels(A, hermitian, B, kind):
-    """PyAMG's levels; its default smoothers, which nobody will use, are not set up."""
-    import pyamg
-
-    none = dict(presmoother=None, postsmoother=None)
-    try:
-        if kind == "ruge_stuben":
-            return pyamg.ruge_stuben_solver(A, **none).levels
-        none |= dict(B=B, symmetry="hermitian" if hermitian else "nonsymmetric", improve_candidates=None)
-        if kind == "rootnode":
-            return pyamg.rootnode_solver(A, **none).levels
-        return pyamg.smoothed_aggregation_solver(A, smooth=_PROLONGATION, **none).levels
-    except (TypeError, ValueError, RuntimeError, ZeroDivisionError, np.linalg.LinAlgError) as error:
-        raise InvalidInput(
-            f"`A` must be a matrix that PyAMG can coarsen as {kind!r}, got dtype {A.dtype} and the words "
-            f"{str(error)[:80]!r}; try another `kind`, or incomplete_cholesky."
-        ) from error
 
 
 def _from_levels(made, dtype, kind, smoother, degree, rng):
