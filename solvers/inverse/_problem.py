@@ -27,6 +27,8 @@ from ._subspace import Subspace
 __all__ = ["Problem"]
 
 _MAXITER, _LIMIT = 1000, 7
+# A is scaled where its norm on the data is outside of this and its reciprocal.
+_FAR = 1e30
 # A hybrid method keeps so many vectors at most, and so many bytes, unless it is told otherwise.
 _HYBRID, _BYTES = 60, 2**31
 _CODES = {"discrepancy": DISCREPANCY, "gcv": GCV, "l-curve": LCURVE, None: TOLERANCE}
@@ -81,7 +83,7 @@ class Problem:
         _checks.finite("b", b)
         self.X0 = None if x0 is None else kernels.copy_to_device(X0, dtype)
         self.B = kernels.copy_to_device(B, dtype)
-        self.eps, self.n_matvec = float(np.finfo(dtype).eps), 0
+        self.eps, self.n_matvec, self.factor = float(np.finfo(dtype).eps), 0, 1.0
         self.R = self.B.copy()
         if self.X0 is not None:
             self.R -= self.forward(self.X0)
@@ -90,7 +92,7 @@ class Problem:
         if self.X0 is not None and zero.size:
             where = module_of(self.B).asarray(zero)
             self.R[where], self.X0[where] = 0, 0
-        reach = 1000 if dtype.char in "dD" else 120
+        reach = _reach(dtype)
         power = [max(-reach, min(reach, math.frexp(norm)[1])) if norm else 0 for norm in np.maximum(self.bnorm, 0)]
         self.scale = 2.0 ** -np.array(power, float)
         self.R *= columns(self.scale, self.R)
@@ -102,11 +104,14 @@ class Problem:
 
     def forward(self, X):
         self.n_matvec += len(X)
-        return _applied(self.A, self.A.forward_stack, X)
+        return self._times_factor(_applied(self.A, self.A.forward_stack, X))
 
     def adjoint(self, Y):
         self.n_matvec += len(Y)
-        return _applied(self.A, self.A.adjoint_stack, Y)
+        return self._times_factor(_applied(self.A, self.A.adjoint_stack, Y))
+
+    def _times_factor(self, Z):
+        return Z if self.factor == 1.0 else Z * Z.real.dtype.type(self.factor)
 
     def penalised(self, X):
         """L of each image."""
@@ -123,7 +128,7 @@ class Problem:
     def _solve(self):
         demands, k = self.demands, len(self.B)
         size = self.bnorm * self.scale
-        method = self._method(np.arange(k))
+        method = self._in_range(self._method(np.arange(k)))
         if self.X0 is None:
             gradient = method.arnorm.copy()
         else:
@@ -147,6 +152,19 @@ class Problem:
         if demands.rule:
             self.weight = np.nan_to_num(rule.found)  # as long as a rule finds none, there is none
         return self._result(X, codes, taken, chosen, history, *verdict)
+
+    def _in_range(self, method):
+        """The method, begun anew with a power of two times A where squares of its norm would leave the range."""
+        if 1 / _FAR < method.arnorm.max(initial=0.0) < _FAR:
+            return method
+        sizes = norms(self.adjoint(self.R))
+        largest = sizes[np.isfinite(sizes)].max(initial=0.0)
+        if not largest or 1 / _FAR < largest < _FAR:
+            return method
+        reach = _reach(self.B.dtype)
+        self.factor = 2.0 ** -max(-reach, min(reach, math.frexp(largest)[1]))
+        self.weight = self.weight * self.factor * self.factor
+        return self._method(np.arange(len(self.B)))
 
     def _maxiter(self):
         demands, (m, n) = self.demands, self.A.shape
@@ -196,12 +214,12 @@ class Problem:
 
     def _image(self, X):
         """The iterates as the user counts and shapes them, in new memory."""
-        X = X * columns(1 / self.scale, X)
+        X = X * columns(self.factor, X) * columns(1 / self.scale, X)
         return self._leave(self._form(X if self.X0 is None else X + self.X0, self.A.image_shape))
 
     def _verdict(self, X, codes, claimed, mismatch, reference):
         """The statuses and the misfits, both recomputed; what is not finite becomes x0."""
-        lost = np.flatnonzero(~np.isfinite(norms(X)))
+        lost = np.flatnonzero(~np.isfinite(norms(X) * self.factor / self.scale))
         X[module_of(X).asarray(lost)], codes[lost] = 0, NONFINITE
         R = self.R - self.forward(X)
         misfits, gradients = norms(R), np.zeros(len(X))
@@ -245,13 +263,13 @@ class Problem:
             residuals=history[:, 0] / self.scale,
             residual=misfits / self.scale,
             threshold=np.where(known, self.targets, demands.rtol * self.bnorm * self.scale) / self.scale,
-            regularization=self.weight if regularised else None,
+            regularization=self.weight / self.factor / self.factor if regularised else None,
             stop_reason=tuple(
                 str(status) if status not in _PLAIN else _REASONS[code]
                 for status, code in zip(statuses, codes.tolist(), strict=True)
             ),
         )
-        extra = dict(solution_norms=history[:, 1] / self.scale, chosen=chosen)
+        extra = dict(solution_norms=history[:, 1] * self.factor / self.scale, chosen=chosen)
         if self._single:
             fields = {name: _only(value) for name, value in fields.items()}
             extra = {name: _only(value) for name, value in extra.items()}
@@ -263,6 +281,11 @@ class Problem:
 
 _SURE = {NONFINITE: Status.NONFINITE, NOT_ADJOINT: Status.NOT_ADJOINT, STOPPED: Status.STOPPED}
 _PLAIN = Status.CONVERGED, Status.MAXITER, Status.STOPPED
+
+
+def _reach(dtype):
+    """The largest power of two that data are scaled by."""
+    return 1000 if dtype.char in "dD" else 120
 
 
 def _only(value):

@@ -101,10 +101,30 @@ def test_a_mixture_answers_for_any_image_and_any_noise():
     assert prior.denoise(np.zeros((0, 2)), 1.0).shape == (0, 2)
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
-def test_a_hybrid_method_without_a_weight_says_so(scale):
-    result = inverse.least_squares(MATRIX * scale, np.arange(1.0, 21.0), regularization="gcv")
-    assert not result.converged and np.isfinite(result.x).all()
+@pytest.mark.parametrize(
+    "options",
+    [{"method": m, "noise_norm": 2.0} for m in ("cgls", "lsqr", "lsmr", "hybrid")]
+    + [{"regularization": "gcv"}, {"regularization": 3.0}, {"regularization": 3.0, "L": np.eye(10)}],
+    ids=str,
+)
+def test_an_operator_may_have_any_unit(options):
+    b = MATRIX @ np.ones(10) + np.sin(np.arange(20.0))
+    plain = inverse.least_squares(MATRIX, b, **options)
+    weight = options.get("regularization")
+    has_weight = isinstance(weight, float)
+    for scale in (2.0**-400, 2.0**400) if has_weight else (2.0**-600, 2.0**-200, 2.0**200, 2.0**600):
+        asked = options | {"regularization": weight * scale**2} if has_weight else options
+        result = inverse.least_squares(MATRIX * scale, b, **asked)
+        assert (result.status, result.iterations) == (plain.status, plain.iterations)
+        assert np.allclose(result.x * scale, plain.x) and np.isclose(result.residual, plain.residual)
+        assert np.allclose(result.solution_norms * scale, plain.solution_norms)
+        if has_weight:
+            assert result.regularization == weight * scale**2
+
+
+def test_a_solution_out_of_range_is_no_success():
+    result = inverse.least_squares(MATRIX * 1e-200, 1e200 * np.ones(20))
+    assert result.status is Status.NONFINITE and not result.x.any() and np.isfinite(result.residual)
 
 
 def test_what_is_made_of_arrays_keeps_its_own():
