@@ -85,10 +85,10 @@ class GaussianMixture:
         self._variances, self._basis = eigen(covariances, means.shape)
         dtype = np.complex128 if "c" in (means.dtype.kind, covariances.dtype.kind) else np.float64
         self._centres = means.reshape(len(means), -1).astype(dtype)
-        self.weights: NDArray[np.float64] = weights / weights.max() / (weights / weights.max()).sum()
+        shares = weights.astype(float) / weights.max()  # whose sum is finite
+        self.weights: NDArray[np.float64] = shares / shares.sum()
         self._there = {}
-        for array in (self.weights, self._centres):
-            array.flags.writeable = False
+        self.weights.flags.writeable = self._centres.flags.writeable = False
 
     @classmethod
     def fit(
@@ -307,8 +307,7 @@ class GaussianMixture:
     def draws(self, generators: Any) -> NDArray[Any]:
         """For samplers: one image of each generator."""
         edges = np.cumsum(self.weights)
-        which = np.array([np.searchsorted(edges, g.random() * edges[-1], "right") for g in generators])
-        which = np.minimum(which, len(edges) - 1)
+        which = np.minimum([np.searchsorted(edges, g.random() * edges[-1], "right") for g in generators], len(edges) - 1)
         Z = normals(generators, self._centres.shape[1:], self._centres.dtype) * np.sqrt(self._variances[which])
         if self._basis is not None:
             for j in np.unique(which):

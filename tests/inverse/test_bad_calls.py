@@ -93,7 +93,7 @@ def test_sparse_and_low_rank_data_may_have_any_unit(scale):
 
 def test_a_mixture_answers_for_any_image_and_any_noise():
     prior = inverse.GaussianMixture([1e308, 1e308], [[0.0, 0.0], [1.0, 1.0]], [0.1, 0.0])
-    assert np.allclose(prior.weights, 0.5)
+    assert np.allclose(prior.weights, 0.5) and prior.weights.dtype == np.float64
     for x in ([1e200, 1e200], [1e308, -1e308], [0.0, 0.0]):
         for sigma in (1e-300, 1.0, 1e300):
             assert np.isfinite(prior.denoise(x, sigma)).all(), (x, sigma)
