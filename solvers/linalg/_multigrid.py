@@ -346,4 +346,5 @@ def _better(hierarchy, learned):
         clear = clear + 1 if ours <= theirs - _CLEAR else 0
         if clear == 2:
             break
-    return (learned, "learned") if ours <= theirs + _LEAD else (usual, "textbook")
+    # What stands in for them has as many steps: it is never behind the one it was compared with.
+    return (learned, "learned") if ours <= theirs + _LEAD else (textbook(_roots(learned)), "textbook")
