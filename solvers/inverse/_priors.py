@@ -306,8 +306,8 @@ class GaussianMixture:
 
     def draws(self, generators: Any) -> NDArray[Any]:
         """For samplers: one image of each generator."""
-        edges = np.cumsum(self.weights)
-        which = np.minimum([np.searchsorted(edges, g.random() * edges[-1], "right") for g in generators], len(edges) - 1)
+        ends = np.cumsum(self.weights)
+        which = np.minimum([np.searchsorted(ends, g.random() * ends[-1], "right") for g in generators], len(ends) - 1)
         Z = normals(generators, self._centres.shape[1:], self._centres.dtype) * np.sqrt(self._variances[which])
         if self._basis is not None:
             for j in np.unique(which):
