@@ -75,7 +75,7 @@ def _free_surface(grid, rng):
 
 
 def _lognormal(grid, rng):
-    """Diffusion exp(1.5 times a smooth Gaussian field), walls at the sides, an open top."""
+    """Diffusion exp(3/2 times a smooth Gaussian field), walls at the sides, an open top."""
     return np.ones(grid, bool), ("top", np.zeros(grid, bool)), np.exp(1.5 * _smooth_noise(grid, rng, len(grid) + 1))
 
 

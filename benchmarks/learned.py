@@ -70,6 +70,6 @@ def _box(name, size, seed):
 LEARNED.add(LearnedEntry("box-2d", "an empty box, zero outside: dcdm's network is trained on it; 2D", "box", 2, (64,)))
 for _dim, _sizes in _SIZES.items():
     for _name, _draw in FAMILIES.items():
-        _said = _draw.__doc__.partition(".")[0]
+        _said = _draw.__doc__.splitlines()[0].rstrip(".")
         _summary = f"{_said[0].lower()}{_said[1:]}; {_dim}D"
         LEARNED.add(LearnedEntry(f"{_name}-{_dim}d", _summary, _name, _dim, _sizes))
