@@ -27,7 +27,7 @@ from .._types import MatrixLike
 from ._amg_hierarchy import hierarchy
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, place
-from ._products import Operator
+from ._products import Preconditioner
 
 __all__ = ["AMGPreconditioner", "amg"]
 
@@ -64,7 +64,7 @@ def _rectangular(A, dtype, kernels):
     return kernels.csr(indptr, indices, kernels.to_device(A.data, dtype))
 
 
-class AMGPreconditioner(Operator):
+class AMGPreconditioner(Preconditioner):
     """What ``amg`` returns.
 
     Attributes
@@ -124,13 +124,6 @@ class AMGPreconditioner(Operator):
             kernels.relax(A, d, omega, b, x, y)
             x, y = y, x
         return x
-
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        return self.on_backend(np.ascontiguousarray(v, np.result_type(self.dtype, v.dtype)), "cpu")
 
     def _adjoint(self):
         if self.hermitian:

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from ._products import Operator
+from ._products import Preconditioner
 
 __all__ = ["BoxPoisson", "box_poisson"]
 
@@ -41,7 +41,7 @@ _LEAST = 1e-300
 _SIDES = ("neumann", "dirichlet", "beyond")
 
 
-class BoxPoisson(Operator):
+class BoxPoisson(Preconditioner):
     """What ``box_poisson`` returns.
 
     Attributes
@@ -94,18 +94,8 @@ class BoxPoisson(Operator):
             z = np.where(self._fluid, z, r.dtype.type(self._solid_scale) * r.reshape(self.grid))
         return z.reshape(-1)
 
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        return self.on_backend(np.ascontiguousarray(v, np.result_type(self._least(v), v.dtype)), "cpu")
-
-    def _least(self, v):
-        return np.float32 if v.dtype.char in "fF" else np.float64
-
-    def _adjoint(self):
-        return self
+    def _dtype_of_products(self, x):
+        return np.result_type(np.float32 if x.dtype.char in "fF" else np.float64, x.dtype)
 
     def __repr__(self):
         sides = ", ".join(low if low == high else f"{low}-{high}" for low, high in self.sides)

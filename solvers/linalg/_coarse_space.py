@@ -25,7 +25,7 @@ from .._types import MatrixLike, PathLike
 from .._version import __version__
 from ._cg import cg
 from ._operator import analyse, place, source
-from ._products import Operator
+from ._products import Preconditioner
 from ._sweeps import sparse_of, without_duplicates
 from ._triangular import ic
 
@@ -38,7 +38,7 @@ _MORE = 0.5
 _LONGEST = 1000
 
 
-class CoarseSpace(Operator):
+class CoarseSpace(Preconditioner):
     """Learn the few directions that a preconditioner leaves to conjugate gradients, and solve for them directly.
 
     Parameters
@@ -225,16 +225,6 @@ class CoarseSpace(Operator):
     def _refuse_unready(self):
         if self._M0 is None:
             raise InvalidInput("`M` must be a CoarseSpace that knows its matrix; call fit(A) or setup(A) first.")
-
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        return self.on_backend(np.ascontiguousarray(v, np.result_type(self.dtype, v.dtype)), "cpu")
-
-    def _adjoint(self):
-        return self
 
     def __repr__(self):
         known = "not fitted" if self.V is None else f"{self.V.shape[1]} directions"

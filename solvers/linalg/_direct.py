@@ -54,12 +54,11 @@ def banded(A, order, width):
 
 def dense(A, hermitian):
     """Solves with a dense matrix, by L L^H where it is Hermitian and that exists, else by pivoted LU."""
-    try:
-        if hermitian and (A.diagonal().real > 0).all():
-            factor = scipy.linalg.cho_factor(A, lower=True, check_finite=False)
-            return lambda r: scipy.linalg.cho_solve(factor, r, check_finite=False)
-    except np.linalg.LinAlgError:
-        pass
+    if hermitian and (A.diagonal().real > 0).all():
+        (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
+        factor, failed_at = potrf(A, lower=True, clean=False)
+        if not failed_at:
+            return lambda r: scipy.linalg.cho_solve((factor, True), r, check_finite=False)
     (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))  # lu_factor would warn of what is told here
     *factor, zero_pivot = getrf(A)
     if zero_pivot:

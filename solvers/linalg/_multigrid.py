@@ -19,7 +19,7 @@ from .._types import MatrixLike, PathLike, Seed
 from ._cycle import Hierarchy, certificate, textbook
 from ._grid_operator import Grid, GridOperator
 from ._mg_file import read, write
-from ._products import Operator
+from ._products import Preconditioner
 
 __all__ = ["MultigridPreconditioner"]
 
@@ -34,7 +34,7 @@ _PROBED, _PROBE_STEPS, _CLEAR = 20_000, 8, 0.3
 _LEAD = 0.1
 
 
-class MultigridPreconditioner(Operator):
+class MultigridPreconditioner(Preconditioner):
     """A multigrid cycle for 5- and 7-point systems on grids, with fitted parameters.
 
     M = S' + (I - S A) c P B P^T (I - A S): polynomial smoothing, aggregates of 2^d cells, the same cycle below. It is
@@ -279,18 +279,8 @@ class MultigridPreconditioner(Operator):
         if self._hierarchy is None:
             raise InvalidInput("`M` must be set up before it is used: M.setup(A, grid=...).")
 
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
     def _dtype_of_products(self, x):
         return np.result_type(x.dtype, np.float32)
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        return self.on_backend(v.astype(self._dtype_of_products(v), copy=False), "cpu")
-
-    def _adjoint(self):
-        return self
 
     def __repr__(self):
         K = ", ".join(map(str, _roots(self.parameters)))

@@ -14,7 +14,7 @@ from .._types import MatrixLike
 from ._omega import spectrum_of
 from ._operator import analyse, place, source
 from ._prepare import prepare
-from ._products import Operator
+from ._products import Preconditioner
 from ._sweeps import diagonal_of
 
 __all__ = ["ChebyshevPreconditioner", "chebyshev"]
@@ -24,7 +24,7 @@ __all__ = ["ChebyshevPreconditioner", "chebyshev"]
 _MARGIN, _SHARE = 1.05, 1 / 30
 
 
-class ChebyshevPreconditioner(Operator):
+class ChebyshevPreconditioner(Preconditioner):
     """What ``chebyshev`` returns.
 
     Attributes
@@ -66,16 +66,6 @@ class ChebyshevPreconditioner(Operator):
             d = kernels.to_host(diagonal_of(self._of, dtype, backend)).real
             self._inverses[key] = kernels.to_device(1 / d, np.finfo(dtype).dtype)
         return self._inverses[key]
-
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        return self.on_backend(np.ascontiguousarray(v, np.result_type(self.dtype, v.dtype)), "cpu")
-
-    def _adjoint(self):
-        return self
 
     def __repr__(self):
         return f"<Chebyshev preconditioner, {self.shape[0]}x{self.shape[1]}, degree {self.degree}>"

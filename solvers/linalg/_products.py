@@ -10,7 +10,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kind_of, leaving
 from .._errors import InvalidInput
 
-__all__ = ["Operator"]
+__all__ = ["Operator", "Preconditioner"]
 
 
 class Operator(LinearOperator):
@@ -62,3 +62,21 @@ class Operator(LinearOperator):
 
     def _refuse_mixtures(self, name, x):
         _backend.pick(**{name: x})
+
+
+class Preconditioner(Operator):
+    """An approximate inverse M = M^H, which forms its products on either backend in one way."""
+
+    def on_backend(self, r: Any, backend: str) -> Any:
+        """The product with a vector in the memory of that backend, of the dtype of products."""
+        raise NotImplementedError("each kind has its own product")
+
+    def product_on_gpu(self, v: Any) -> Any:
+        return self.on_backend(v, "gpu")
+
+    def _matvec(self, v):
+        v = _checks.real_array("v", np.ravel(v))
+        return self.on_backend(np.ascontiguousarray(v, self._dtype_of_products(v)), "cpu")
+
+    def _adjoint(self):
+        return self

@@ -7,8 +7,6 @@ with A on its pattern (Meijerink & van der Vorst 1977, https://doi.org/10.1090/S
 import math
 from typing import Any
 
-import numpy as np
-
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput
@@ -16,13 +14,13 @@ from .._place import at
 from .._types import MatrixLike
 from ._omega import for_ssor, in_range, omega_of
 from ._operator import analyse, place, source
-from ._products import Operator
+from ._products import Preconditioner
 from ._sweeps import ORDERINGS, order_on, sweep_of, without_duplicates
 
 __all__ = ["IncompleteCholesky", "SSORPreconditioner", "ic", "incomplete_cholesky", "omega_for_ssor", "ssor"]
 
 
-class _Triangular(Operator):
+class _Triangular(Preconditioner):
     """The product with the inverse of (D + L) D^-1 (D + U), rows sorted."""
 
     def __init__(self, matrix, omega: float) -> None:
@@ -41,17 +39,6 @@ class _Triangular(Operator):
         kernels.ssor_solve(sweep, self._omega, s, s)
         kernels.scatter(s, order, z)
         return z
-
-    def product_on_gpu(self, v: Any) -> Any:
-        return self.on_backend(v, "gpu")
-
-    def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
-        dtype = np.result_type(self.dtype, v.dtype)
-        return self.on_backend(np.ascontiguousarray(v, dtype=dtype), "cpu")
-
-    def _adjoint(self):
-        return self
 
 
 class SSORPreconditioner(_Triangular):
