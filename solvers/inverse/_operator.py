@@ -13,6 +13,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving, module_of
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from ..linalg._operator import is_plain
 
 __all__ = ["ImagingOperator", "as_imaging_operator", "stack_of"]
 
@@ -228,8 +229,7 @@ def _products(A, kind):
 
     SciPy's own wrappers reshape an answer before anybody can see that it is of a wrong size; what they wrap does not.
     """
-    plain = isinstance(A, LinearOperator) and getattr(type(A), f"{kind}vec") is getattr(LinearOperator, f"{kind}vec")
-    if not plain:
+    if not is_plain(A, f"{kind}vec"):
         return getattr(A, f"{kind}vec"), getattr(A, f"{kind}mat", None)
     several = getattr(type(A), f"_{kind}mat") is not getattr(LinearOperator, f"_{kind}mat")
     several = several and getattr(A, f"_CustomLinearOperator__{kind}mat_impl", True) is not None

@@ -3,14 +3,12 @@
 import math
 
 import numpy as np
-from scipy.sparse import issparse
 
 from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
 from .._place import at
 from .._result import Status
-from ..linalg._elsewhere import sent
 from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, norms, taken_rows
 from ..linalg._least_squares import SLIGHT
 from ..linalg._lsmr import LSMR
@@ -19,6 +17,7 @@ from ._augmented import Augmented
 from ._cgls import CGLS
 from ._demands import per_row
 from ._hybrid import Hybrid
+from ._measurement import there
 from ._operator import _applied, as_imaging_operator, stack_of
 from ._result import InverseResult
 from ._stopping import DISCREPANCY, GCV, LCURVE, TOLERANCE, AtSteps, Rule
@@ -46,14 +45,11 @@ class Problem:
         self._leave = leaving(b)
         A, b, L, x0 = enter("A", A), enter("b", b), enter("L", L), enter("x0", x0)
         self._b = b
+        kernels = _backend.kernels(self.backend)
         with at(self.backend, b):
-            self.A = as_imaging_operator(self._there("A", A))
-            self.L = None if L is None else self._penalty(self._there("L", L))
+            self.A = as_imaging_operator(there(A, kernels))
+            self.L = None if L is None else self._penalty(there(L, kernels, "L"))
             self._read(_checks.real_array("b", b), x0)
-
-    def _there(self, name, A):
-        """A matrix goes where the work is done; an operator works on what it gets."""
-        return sent(name, A) if self.backend == "gpu" and (isinstance(A, np.ndarray) or issparse(A)) else A
 
     def _penalty(self, L):
         L = as_imaging_operator(L, "L")

@@ -14,7 +14,17 @@ from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
 from ._products import Operator
 
-__all__ = ["Matrix", "PreparedOperator", "analyse", "check_indices", "is_matrix", "place", "source"]
+__all__ = [
+    "Matrix",
+    "PreparedOperator",
+    "analyse",
+    "check_indices",
+    "float_dtype",
+    "is_matrix",
+    "is_plain",
+    "place",
+    "source",
+]
 
 _FLOATS = "fdFD"
 
@@ -226,7 +236,7 @@ def _square(shape, name):
     return int(shape[0])
 
 
-def _float_dtype(dtype, name):
+def float_dtype(dtype, name):
     """float32, float64, complex64 and complex128 stay; the other numbers become float64 or complex128, as in SciPy."""
     if dtype.char in _FLOATS:
         return dtype
@@ -244,11 +254,11 @@ def _from_dense(A, name):
     if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
         raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
     A = np.asarray(A) if isinstance(A, np.ndarray) else A
-    return Matrix(_square(A.shape, name), _float_dtype(A.dtype, name), name, dense=A)
+    return Matrix(_square(A.shape, name), float_dtype(A.dtype, name), name, dense=A)
 
 
 def _from_sparse(A, name):
-    n, dtype = _square(A.shape, name), _float_dtype(A.dtype, name)
+    n, dtype = _square(A.shape, name), float_dtype(A.dtype, name)
     if A.format != "csr":
         check_indices(A, name)  # SciPy's conversion trusts them with memory
         A = A.tocsr()
@@ -285,11 +295,17 @@ def _from_operator(A, name):
     inner = getattr(A, "A", None)
     if type(A).__name__ == "MatrixLinearOperator" and is_matrix(inner):
         return analyse(inner, name)
-    # LinearOperator.matvec reshapes a wrong answer until it fits; the hook below it does not.
-    plain = isinstance(A, LinearOperator) and type(A).matvec is LinearOperator.matvec
     dtype = getattr(A, "dtype", None)
-    dtype = None if dtype is None else _float_dtype(np.dtype(dtype), name)
-    return Matrix(n, dtype, name, apply=A._matvec if plain else A.matvec)
+    dtype = None if dtype is None else float_dtype(np.dtype(dtype), name)
+    return Matrix(n, dtype, name, apply=A._matvec if is_plain(A, "matvec") else A.matvec)
+
+
+def is_plain(A, name):
+    """Whether that product of A is SciPy's own wrapper, which reshapes a wrong answer until it fits.
+
+    The hook below it, of that name with an underscore in front, does not.
+    """
+    return isinstance(A, LinearOperator) and getattr(type(A), name) is getattr(LinearOperator, name)
 
 
 def _vector(y, v):

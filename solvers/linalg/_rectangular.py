@@ -1,12 +1,11 @@
 """A matrix of any shape or an operator with an adjoint, applied to stacks of vectors."""
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from .._arrays import kinds, module_of
 from .._errors import InvalidInput, UnsupportedType
 from ._elsewhere import sent
-from ._operator import is_matrix
+from ._operator import float_dtype, is_matrix, is_plain
 from ._sweeps import entries
 
 __all__ = ["Rectangular"]
@@ -53,7 +52,7 @@ class Rectangular:
                 "`A` must be a NumPy or CuPy array, a sparse array or an operator with matvec, rmatvec and shape, got "
                 f"{type(A).__name__}; use numpy.asarray(A) for nested lists."
             )
-        self.shape, self.dtype = tuple(map(int, A.shape)), _working(getattr(A, "dtype", None))
+        self.shape, self.dtype = tuple(map(int, A.shape)), float_dtype(_declared(A), "A")
 
     def forward(self, X):
         """A x of each row of X."""
@@ -85,9 +84,7 @@ class Rectangular:
 
 def _by_rows(A, name):
     """The product with each column by the user's own code."""
-    # LinearOperator.matvec reshapes a wrong answer until it fits; the hook below it does not.
-    plain = isinstance(A, LinearOperator) and getattr(type(A), name) is getattr(LinearOperator, name)
-    apply = getattr(A, f"_{name}" if plain else name)
+    apply = getattr(A, f"_{name}" if is_plain(A, name) else name)
 
     def product(X):
         try:
@@ -103,10 +100,6 @@ def _by_rows(A, name):
     return product
 
 
-def _working(dtype):
-    dtype = np.dtype(np.float64 if dtype is None else dtype)
-    if dtype.char in "fdFD":
-        return dtype
-    if dtype.kind not in "biufc":
-        raise UnsupportedType(f"`A` must hold numbers, got dtype {dtype}; use A.astype(float).")
-    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+def _declared(A):
+    dtype = getattr(A, "dtype", None)
+    return np.dtype(np.float64 if dtype is None else dtype)
