@@ -3,8 +3,9 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
-__all__ = ["choose", "limit", "spread"]
+__all__ = ["alone", "choose", "limit", "spread"]
 
 _chosen: int | None = None
 _here = threading.local()
@@ -19,7 +20,7 @@ def choose(n: int | None) -> None:
 def limit() -> int:
     """Return the limit: the one chosen, else that of the environment, else the usable processors.
 
-    Within a task of ``spread`` it is 1: the threads are taken.
+    Within a task of ``spread``, and where one is ``alone``, it is 1: the threads are taken.
     """
     global _chosen
     if getattr(_here, "alone", False):
@@ -42,6 +43,17 @@ def spread(task, items, stop):
             stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def alone():
+    """Within it, this thread's kernels run on it alone."""
+    before = getattr(_here, "alone", False)
+    _here.alone = True
+    try:
+        yield
+    finally:
+        _here.alone = before
 
 
 def _be_alone():

@@ -19,6 +19,7 @@ from ._errors import (  # noqa: E402
     ConvergenceError,
     DeviceMemoryError,
     InvalidInput,
+    TaskError,
     UnsupportedType,
 )
 from ._maxtime import maxtime  # noqa: E402
@@ -36,6 +37,7 @@ __all__ = [
     "InvalidInput",
     "Result",
     "Status",
+    "TaskError",
     "UnsupportedType",
     "__version__",
     "backend",

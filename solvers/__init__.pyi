@@ -6,6 +6,7 @@ from ._errors import (
     ConvergenceError,
     DeviceMemoryError,
     InvalidInput,
+    TaskError,
     UnsupportedType,
 )
 from ._maxtime import maxtime
@@ -21,6 +22,7 @@ __all__ = [
     "InvalidInput",
     "Result",
     "Status",
+    "TaskError",
     "UnsupportedType",
     "__version__",
     "backend",

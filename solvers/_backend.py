@@ -13,6 +13,7 @@ from .kernels import threads
 __all__ = [
     "backend",
     "backends",
+    "chosen",
     "cupyx_missing",
     "forget",
     "get_threads",
@@ -105,7 +106,7 @@ def pick(**arguments) -> str:
             found, first = kind, name
     if found == "gpu":
         _refuse_two_devices(arguments)
-    choice = _choice()
+    choice = chosen()
     if choice == "auto":
         choice = found or "cpu"
     if choice != "cpu":
@@ -120,7 +121,7 @@ def pick(**arguments) -> str:
 
 def stays_on_cpu(values, others=()) -> bool:
     """Whether nothing among these arguments, and no choice of the user's, asks for the GPU."""
-    if _choice() not in ("auto", "cpu"):
+    if chosen() not in ("auto", "cpu"):
         return False
     for each in (values, others):
         for value in each:
@@ -130,7 +131,8 @@ def stays_on_cpu(values, others=()) -> bool:
     return True
 
 
-def _choice():
+def chosen() -> str:
+    """Return the choice that holds here: of the innermost block, else of ``set_backend``."""
     block = _blocks.get()
     return _default if block is None else block[0]
 

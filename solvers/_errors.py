@@ -1,10 +1,18 @@
 """The exceptions of the library; each message is one sentence that names the remedy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .kernels.errors import DeviceMemoryError
 
-__all__ = ["BackendUnavailable", "ConvergenceError", "DeviceMemoryError", "InvalidInput", "UnsupportedType"]
+__all__ = [
+    "BackendUnavailable",
+    "ConvergenceError",
+    "DeviceMemoryError",
+    "InvalidInput",
+    "TaskError",
+    "UnsupportedType",
+]
 
 
 class InvalidInput(ValueError):
@@ -34,3 +42,30 @@ class ConvergenceError(RuntimeError):
 
     def __reduce__(self):
         return type(self), (*self.args, self.result)
+
+
+class TaskError(RuntimeError):
+    """Raised when tasks of a batch failed, after all the others have ended; its cause is the first failure.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What part of the batch each task was.
+    results : list
+        What each task returned, in their order; None for those that failed.
+    failures : dict
+        From the number of a task to the exception that it raised.
+    """
+
+    def __init__(self, names: Sequence[str], results: list[Any], failures: dict[int, BaseException]) -> None:
+        self.names, self.results, self.failures = tuple(names), results, failures
+        first, error = next(iter(failures.items()))
+        more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+        what = str(error).partition("\n")[0].rstrip(".") or "no message"
+        super().__init__(
+            f"{len(failures)} of {len(results)} tasks failed: {self.names[first]} ({type(error).__name__}: {what})"
+            f"{more}; mend or leave out what `failures` names, `results` has the answers of the others."
+        )
+
+    def __reduce__(self):
+        return type(self), (self.names, self.results, self.failures)

@@ -5,7 +5,7 @@ case is checked, and no other one is refused.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, SupportsFloat, TypeAlias
 
 import numpy as np
@@ -41,7 +41,7 @@ class _OnChunk(Protocol):
 class Executor(Protocol):
     """What runs a batch: any executor of concurrent.futures, of Dask or of MPI."""
 
-    def map(self, fn: Callable[..., Any], /, *iterables: Iterable[Any]) -> Iterator[Any]: ...
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
 
 
 #: A matrix: an array, a sparse array, an operator, or its product with a vector as a function.

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
+from .._tasks import check_executor, run_tasks
 from .._types import Executor, MatrixLike, PathLike, Seed
 from ._cg import cg
 from ._omega import omega_optimal
@@ -325,8 +326,8 @@ def solve_batches(
 
     Raises
     ------
-    InvalidInput
-        As the solves themselves.
+    TaskError
+        If a solve of a batch raised; names that batch, and has the answers of the others.
 
     Examples
     --------
@@ -339,9 +340,7 @@ def solve_batches(
     """
     batches = list(batches)
     tasks = list(zip([tuned] * len(batches), batches, np.random.default_rng(rng).spawn(len(batches))))
-    if executor is None:
-        return [_solve_batch(task) for task in tasks]
-    return list(executor.map(_solve_batch, tasks))
+    return run_tasks(check_executor(executor), _solve_batch, tasks, [f"batch {k}" for k in range(len(tasks))])
 
 
 def _solve_batch(task):

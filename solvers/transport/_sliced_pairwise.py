@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._tasks import check_executor, run_tasks
 from .._types import Executor, Seed
 from ._controls import Moments
 from ._gaussian import gaussian_mean
@@ -85,6 +86,8 @@ def pairwise_sliced_wasserstein(
     ------
     InvalidInput, UnsupportedType
         A ValueError and a TypeError: a shape, a value or a kind that cannot be worked with.
+    TaskError
+        If a task of the executor failed: names its directions.
 
     Notes
     -----
@@ -107,7 +110,7 @@ def pairwise_sliced_wasserstein(
     n_projections = None if n_projections is None else _checks.count("n_projections", n_projections, 2)
     control = family.control(control, n_projections or 256)
     plan = Plan(family, n_projections, None, 0.0, 65536, directions, None, None, rng)
-    _mapping(executor)
+    check_executor(executor)
     if len(family.points) == 1:
         powers = deviations = np.zeros((1, 1))
     else:
@@ -209,7 +212,8 @@ def _estimate(family, plan, control, executor):
     shared = family.points, family.weights, family.p, size, means, covariances
     tasks = [(*shared, rows[first:last]) for first, last in zip(ends, ends[1:])]
     count, mean, squares, largest = 0, 0.0, 0.0, 0.0
-    for more, mean_there, squares_there, largest_there in _mapped(executor, _block, tasks):
+    names = [f"directions {first} to {last - 1}" for first, last in zip(ends, ends[1:])]
+    for more, mean_there, squares_there, largest_there in run_tasks(executor, _block, tasks, names):
         gap, total = mean_there - mean, count + more
         mean = mean + gap * (more / total)
         squares = squares + squares_there + gap * gap * (count * more / total)
@@ -221,26 +225,6 @@ def _estimate(family, plan, control, executor):
     return powers, deviations
 
 
-def _mapping(executor):
-    """Refuse what does not map functions over tasks, before anything is computed."""
-    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "map", None))):
-        got = f"the class {executor.__name__}" if isinstance(executor, type) else f"a {type(executor).__name__}"
-        raise UnsupportedType(
-            f"`executor` must be None or an open executor with map(function, tasks), got {got}; pass one such as "
-            "concurrent.futures.ThreadPoolExecutor()."
-        )
-
-
-def _mapped(executor, function, tasks):
-    """The answers in the order of the tasks; what a task raises is the caller's to see."""
-    count = 0
-    for answer in map(function, tasks) if executor is None else executor.map(function, tasks):
-        yield answer
-        count += 1
-    if count != len(tasks):
-        raise InvalidInput(f"`executor` must return one answer a task, {len(tasks)}, got {count}.")
-
-
 def _moments(family, control, executor):
     """Means (k, d) and covariances of the clouds, the controls' expectations, and what powers cannot exceed (k, k)."""
     if control is None:
@@ -250,7 +234,8 @@ def _moments(family, control, executor):
     k = len(each)
     tasks = [(covariances[i], covariances[i + 1 :]) for i in range(k - 1)]
     gaps = np.zeros((k, k))
-    for i, row in enumerate(_mapped(executor, _gaps, tasks)):
+    names = [f"cloud {i} against the later ones" for i in range(k - 1)]
+    for i, row in enumerate(run_tasks(executor, _gaps, tasks, names)):
         gaps[i, i + 1 :] = gaps[i + 1 :, i] = row
     shifts = np.zeros((k, k))
     for i in range(k):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from solvers import InvalidInput, linalg
+from solvers import InvalidInput, TaskError, linalg
 
 M = 8
 
@@ -86,7 +86,9 @@ def test_no_batches_no_answers():
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_what_a_solve_refuses_reaches_the_caller(threads):
-    bad = [[(np.zeros((2, 2)), np.ones(2))]]
-    with ThreadPoolExecutor(1) as executor, pytest.raises(InvalidInput):
-        linalg.solve_batches(tuned_sor, bad, executor=executor if threads else None)
+def test_a_batch_that_is_refused_is_named_and_the_others_are_kept(threads):
+    good, bad = batches()[0], [(np.zeros((2, 2)), np.ones(2))]
+    with ThreadPoolExecutor(1) as executor, pytest.raises(TaskError, match=r"^1 of 2 tasks failed: batch 1 \(Inv") as e:
+        linalg.solve_batches(tuned_sor, [good, bad], rng=0, executor=executor if threads else None)
+    assert isinstance(e.value.failures[1], InvalidInput) and e.value.__cause__ is e.value.failures[1]
+    same(e.value.results[:1], linalg.solve_batches(tuned_sor, [good], rng=0))

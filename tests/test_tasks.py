@@ -1,0 +1,104 @@
+"""What runs the tasks of a batch: order, failures that are named, backends and threads of the workers."""
+
+import copy
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import solvers
+from solvers import InvalidInput, TaskError, UnsupportedType
+from solvers._tasks import check_executor, run_tasks
+
+
+def seldom(task):
+    if task % 4 == 2:
+        raise ValueError(f"no answer to {task}.\nmore")
+    time.sleep(0.01 * (task % 3))
+    return 10 * task
+
+
+def names(n):
+    return [f"part {k}" for k in range(n)]
+
+
+@pytest.fixture(params=["here", "threads"])
+def executor(request):
+    if request.param == "here":
+        yield None
+        return
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+def test_answers_come_in_the_order_of_the_tasks(executor):
+    assert run_tasks(executor, seldom, [5, 4, 3, 1, 0], names(5)) == [50, 40, 30, 10, 0]
+    assert run_tasks(executor, seldom, [], []) == []
+
+
+def test_failures_are_named_and_the_rest_is_kept(executor):
+    with pytest.raises(TaskError) as caught:
+        run_tasks(executor, seldom, list(range(8)), names(8))
+    error = caught.value
+    assert str(error) == (
+        "2 of 8 tasks failed: part 2 (ValueError: no answer to 2) and 1 more; mend or leave out what `failures` "
+        "names, `results` has the answers of the others."
+    )
+    assert error.results == [0, 10, None, 30, 40, 50, None, 70] and sorted(error.failures) == [2, 6]
+    assert error.__cause__ is error.failures[2]
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert str(twin) == str(error) and twin.results == error.results and twin.names == error.names
+
+
+def test_a_worker_takes_the_backend_and_one_thread():
+    def seen(_):
+        return solvers._backend.chosen(), solvers.get_threads()
+
+    with ThreadPoolExecutor(1) as pool, solvers.backend("cpu"):
+        assert run_tasks(pool, seen, [0], names(1)) == [("cpu", 1)]
+        assert pool.submit(solvers._backend.chosen).result() != "cpu" and pool.submit(seen, 0).result()[1] >= 1
+        assert run_tasks(None, seen, [0], names(1)) == [("cpu", solvers.get_threads())]
+
+
+def test_an_interrupt_ends_the_batch_and_calls_off_what_has_not_begun():
+    begun = []
+
+    def interrupted(task):
+        begun.append(task)
+        if task == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt):
+        run_tasks(pool, interrupted, list(range(100)), names(100))
+    assert len(begun) < 50
+
+
+@pytest.mark.parametrize("wrong", [3, "threads", ThreadPoolExecutor], ids=["number", "str", "class"])
+def test_what_takes_no_tasks_is_refused(wrong):
+    with pytest.raises(UnsupportedType, match=r"^`executor` must be None or an open executor with submit[^\n]*\.$"):
+        check_executor(wrong)
+
+
+def test_a_closed_executor_is_refused():
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(InvalidInput, match="^`executor` must be open: cannot schedule new futures after shutdown[.]$"):
+        run_tasks(pool, seldom, [1], names(1))
+
+
+def test_an_executor_that_breaks_halfway_keeps_what_was_done():
+    class Breaks:
+        def __init__(self, pool):
+            self.pool, self.left = pool, 2
+
+        def submit(self, function, task):
+            self.left -= 1
+            if self.left < 0:
+                raise RuntimeError("a worker died")
+            return self.pool.submit(function, task)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TaskError, match="part 2 .RuntimeError: a worker died") as caught:
+        run_tasks(Breaks(pool), seldom, [0, 1, 3, 4], names(4))
+    assert caught.value.results == [0, 10, None, None]
