@@ -27,13 +27,8 @@ def pinned(n, argv):
 
     if not _environment_says(n) and argv == sys.argv[1:]:
         _start_again(n)
-    before = solvers.get_threads()
-    solvers.set_threads(n)
-    try:
-        with contextlib.ExitStack() as stack:
-            yield _others(n, stack)
-    finally:
-        solvers.set_threads(before)
+    with solvers.set_threads(n), contextlib.ExitStack() as stack:
+        yield _others(n, stack)
 
 
 def _others(n, stack):

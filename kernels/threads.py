@@ -5,16 +5,54 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-__all__ = ["alone", "choose", "limit", "spread"]
+__all__ = ["Choice", "alone", "choose", "limit", "spread", "take_back"]
 
+# The number in force; None until it is asked for, where nobody chose one.
 _chosen: int | None = None
 _here = threading.local()
 
 
-def choose(n: int | None) -> None:
-    """Set the limit; None restores the default."""
+class Choice:
+    """A number that was asked for, by which thread, and whether for a block."""
+
+    __slots__ = ("block", "n", "thread")
+
+    def __init__(self, n: int | None, block: bool) -> None:
+        self.n, self.block, self.thread = n, block, threading.get_ident()
+
+
+# What was chosen in this process, the latest last: a block until its end, a plain call until nothing can bring it back.
+_choices: list[Choice] = []
+_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def choose(n: int | None, block: bool = False) -> Choice:
+    """Set the limit; None restores the default. ``take_back`` undoes it."""
     global _chosen
-    _chosen = n
+    new = Choice(n, block)
+    with _lock:
+        mine = [choice for choice in _choices if choice.thread == new.thread]
+        # Of plain calls that follow one another the last alone can come back: a loop over them must not pile them up.
+        if len(mine) > 1 and not mine[-1].block and not mine[-2].block:
+            _choices.remove(mine[-2])
+        _choices.append(new)
+        _chosen = n
+    return new
+
+
+def take_back(choice: Choice) -> None:
+    """Undo a choice; that of a block takes along the plain calls that its thread has made since."""
+    global _chosen
+    with _lock:
+        if choice not in _choices:
+            return
+        place = _choices.index(choice)
+        _choices[place:] = [
+            c for c in _choices[place + 1 :] if c.block or not choice.block or c.thread != choice.thread
+        ]
+        _chosen = _choices[-1].n if _choices else None
 
 
 def limit() -> int:

@@ -77,19 +77,83 @@ def backends() -> dict[str, str | None]:
     return {"cpu": None, "gpu": _gpu_missing()}
 
 
-def set_threads(n: int | None) -> None:
-    """Set the number of CPU threads of the compiled kernels; None restores the default.
+class set_threads:
+    """Set the number of CPU threads of the compiled kernels, for good or for a ``with`` block.
 
-    The default is ``SOLVERS_NUM_THREADS`` or ``OMP_NUM_THREADS`` where set, else the number of
-    processors that this process may use. Answers do not depend on it, to the last bit.
+    A plain call holds from then on, until the next one. ``with solvers.set_threads(2):`` restores on exit, also after
+    an exception, the number that held before, whatever plain calls the block has made. Blocks may be nested.
+
+    Parameters
+    ----------
+    n : int or None
+        How many, at least 1. None stands for the default: ``SOLVERS_NUM_THREADS`` or ``OMP_NUM_THREADS`` where set,
+        else the number of processors that this process may use.
+
+    Raises
+    ------
+    InvalidInput
+        If ``n`` is neither an integer >= 1 nor None.
+
+    Notes
+    -----
+    Answers do not depend on the number, to the last bit, but where the page of a method says so.
+
+    *Threads of Python*: there is one number for the process, and the latest call or block counts, whichever thread it
+    came from; so a block also holds for the work that it hands to a ``ThreadPoolExecutor``. Blocks of several threads
+    may overlap in any order: each takes back its own number and no other's, and after the last one the number is what
+    it was before the first. A task of ``executor=`` has one kernel thread, as has what the library hands to threads of
+    its own: ``get_threads`` says 1 there.
+
+    *Processes*: a process started by ``spawn`` begins with its own default, so that a task sets the number itself, or
+    the environment does; a forked one begins with the number of its parent at that moment.
+
+    Only our kernels are meant: BLAS has settings of its own (``threadpoolctl``, ``OPENBLAS_NUM_THREADS``).
+
+    Examples
+    --------
+    >>> import solvers
+    >>> before = solvers.get_threads()
+    >>> with solvers.set_threads(1):
+    ...     solvers.get_threads()
+    1
+    >>> solvers.get_threads() == before
+    True
     """
-    if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1):
-        raise InvalidInput(f"`n` must be an integer >= 1 or None, got {n!r}.")
-    threads.choose(None if n is None else int(n))
+
+    def __init__(self, n: int | None) -> None:
+        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1):
+            raise InvalidInput(f"`n` must be an integer >= 1 or None, got {n!r}.")
+        self._n = None if n is None else int(n)
+        self._call = threads.choose(self._n)
+        self._blocks: list[threads.Choice] = []
+
+    def __enter__(self) -> Self:
+        threads.take_back(self._call)  # it was no plain call
+        self._blocks.append(threads.choose(self._n, block=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        threads.take_back(self._blocks.pop())
+
+    def __repr__(self) -> str:
+        return f"set_threads({self._n})"
 
 
 def get_threads() -> int:
-    """Return the number of CPU threads that the compiled kernels may use."""
+    """Return the number of CPU threads that the compiled kernels may use.
+
+    Returns
+    -------
+    int
+        What ``set_threads`` set in this process, else the default.
+
+    Examples
+    --------
+    >>> import solvers
+    >>> with solvers.set_threads(3):
+    ...     solvers.get_threads()
+    3
+    """
     return threads.limit()
 
 

@@ -32,6 +32,8 @@ def the_switch() -> str:
         assert_type(switch, solvers.backend)
     solvers.set_backend("auto")
     solvers.set_threads(2)
+    with solvers.set_threads(None) as threads:
+        assert_type(threads, solvers.set_threads)
     assert_type(solvers.get_threads(), int)
     assert_type(solvers.backends(), dict[str, str | None])
     return solvers.__version__
