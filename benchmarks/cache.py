@@ -63,7 +63,8 @@ def _linear_systems():
 
     line = sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(30, 30))
     grid = sparse.kronsum(line, line).tocsr()
-    scattered = sparse.random_array((900, 900), density=0.01, rng=np.random.default_rng(0))
+    draws = np.random.default_rng(0).random((900, 900))
+    scattered = sparse.csr_array(np.where(draws < 0.01, 100 * draws, 0))
     scattered = (scattered + scattered.T + 20 * sparse.eye_array(900)).tocsr()
     for dtype in (np.float64, np.float32):
         for A in (grid, scattered, grid.toarray()):

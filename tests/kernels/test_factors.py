@@ -6,7 +6,7 @@ from scipy import sparse
 
 
 def drawn(rng, n=40, m=30, k=3, share=0.5):
-    M = sparse.random_array((n, m), density=share, rng=rng, format="csr")
+    M = sparse.csr_array(np.where(rng.random((n, m)) < share, rng.random((n, m)), 0))
     return (M.indptr, M.indices, M.data), rng.standard_normal((m, k)), M
 
 
