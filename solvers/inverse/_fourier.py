@@ -93,7 +93,7 @@ class MRI(ImagingOperator):
         Z = Z[:, 0] if self._single else (Z * self._constants("coils", Z).conj()).sum(axis=1)
         return self._moved(Z, backwards=False)
 
-    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any]:
+    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any] | None:
         """(shift I + A^H A)^-1 R for one coil that sees all alike, where A^H A is a projection; None for others."""
         if not self._single:
             return None
@@ -178,7 +178,7 @@ class Blur(ImagingOperator):
             Y = self._embedded(Y)
         return self._folded(self._filtered(Y, lambda spectrum: spectrum.conj()))
 
-    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any]:
+    def normal_inverse(self, R: NDArray[Any], shift: Any) -> NDArray[Any] | None:
         """(shift I + A^H A)^-1 R by the spectrum, for the periodic boundary; None for others."""
         if self.boundary != "periodic":
             return None

@@ -190,7 +190,7 @@ class GaussianMixture:
         V = self._stack("v", v)
         return self._at(x, sigma, lambda tweedie: tweedie.covariance_product(V) / sigma**2)
 
-    def log_density(self, x: ArrayLike, sigma: float = 0.0) -> NDArray[Any]:
+    def log_density(self, x: ArrayLike, sigma: float = 0.0) -> float | Any:
         """Return the logarithm of the density of x0 + sigma n at each image of x.
 
         Parameters
