@@ -24,6 +24,7 @@ from ._minres import minres
 from ._multigrid import MultigridPreconditioner
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
+from ._petsc import PETScPreconditioner, to_petsc
 from ._polynomial import ChebyshevPreconditioner, chebyshev
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LeastSquaresResult, LinearResult
@@ -43,6 +44,7 @@ OURS = (
     "LeastSquaresResult",
     "LinearResult",
     "MultigridPreconditioner",
+    "PETScPreconditioner",
     "PreparedOperator",
     "SSORPreconditioner",
     "StencilOperator",
@@ -75,6 +77,7 @@ OURS = (
     "ssor",
     "ssor_cg",
     "stencil",
+    "to_petsc",
 )
 # The other functions are SciPy's, and go to CuPy's where the GPU is asked for; classes are SciPy's own objects.
 globals().update({name: function for name, function in _elsewhere.FUNCTIONS.items() if name not in OURS})

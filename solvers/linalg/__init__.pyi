@@ -54,6 +54,7 @@ from ._minres import minres
 from ._multigrid import MultigridPreconditioner
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
+from ._petsc import PETScPreconditioner, to_petsc
 from ._polynomial import ChebyshevPreconditioner, chebyshev
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LeastSquaresResult, LinearResult
@@ -79,6 +80,7 @@ __all__ = [
     "LinearResult",
     "MatrixRankWarning",
     "MultigridPreconditioner",
+    "PETScPreconditioner",
     "PreparedOperator",
     "SSORPreconditioner",
     "StencilOperator",
@@ -142,5 +144,6 @@ __all__ = [
     "stencil",
     "svds",
     "tfqmr",
+    "to_petsc",
     "use_solver",
 ]

@@ -103,6 +103,8 @@ def preconditioners(b: Vector) -> None:
     M = linalg.MultigridPreconditioner.pretrained("mg2d-poisson").setup(A, grid=(4, 4))
     assert_type(M.parameters, NDArray[np.float64])
     x, info = linalg.cg(A, b, M=M)
+    context: linalg.PETScPreconditioner = linalg.PETScPreconditioner(linalg.amg)
+    context.setUp(linalg.to_petsc(A, rows=(0, 16)))
 
 
 def kronecker_products(y: Vector) -> NDArray[Any]:
