@@ -123,7 +123,7 @@ def _total_variation(problem):
 def _nlm_down(problem):
     from solvers import inverse
 
-    given = {"method": "hqs", "noise_level": problem.noise_level, "n_steps": 60}
+    given = {"method": "hqs", "noise_level": problem.noise_level, "maxiter": 60}
     return _answered(inverse.pnp(problem.A, problem.b, inverse.nlm(), **given))
 
 

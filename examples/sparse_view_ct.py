@@ -20,14 +20,13 @@ scanner = inverse.ParallelBeam(head.shape, views, n_detectors * fine, pixel_size
 clean = (scanner @ head).reshape(views, n_detectors, fine).mean(axis=2)
 noise_level = 0.01 * np.sqrt(np.mean(clean**2))
 b = clean + noise_level * np.random.default_rng(0).standard_normal(clean.shape)
-noise_norm = noise_level * np.sqrt(b.size)
 truth = head.reshape(n, fine, n, fine).mean(axis=(1, 3))
 
 # Total variation: the weight is the noise level times the norm of what A makes of one pixel.
 pixel = np.zeros((n, n))
 pixel[n // 2, n // 2] = 1.0
 weight = noise_level * np.linalg.norm(A @ pixel)
-discrepancy = inverse.least_squares(A, b, stop="discrepancy", noise_norm=noise_norm)
+discrepancy = inverse.least_squares(A, b, stop="discrepancy", noise_level=noise_level)
 gcv = inverse.least_squares(A, b, regularization="gcv")
 variation = inverse.pnp(A, b, inverse.tv(weight))
 images = {

@@ -65,7 +65,8 @@ class Status(StrEnum):
         "in its rmatvec, which `inverse.check_adjoint` measures."
     )
     UNATTAINABLE = "unattainable", (
-        "No x brings the misfit down to `tau * noise_norm`; raise `noise_norm`, or look for an error in `A` or `b`."
+        "No x brings the misfit down to `tau` times the norm of the noise; raise `noise_level`, or look for an error "
+        "in `A` or `b`."
     )
     STOPPED = "stopped", "The callback raised StopIteration; x is the iterate at that moment."
 
@@ -116,6 +117,8 @@ class Result:
         ``"cpu"`` or ``"gpu"``.
     method : str
         The name of the function that made it.
+    choice : str or None
+        Which of its ways a function with several took, that is its ``method`` with "auto" decided; None from others.
     """
 
     # One right-hand side is the common case, whose types are given; several make arrays of them, hence Any.
@@ -131,6 +134,7 @@ class Result:
         seconds: float,
         backend: str,
         method: str,
+        choice: str | None = None,
     ) -> None:
         self.status = status
         self.iterations = iterations
@@ -141,6 +145,7 @@ class Result:
         self.seconds = seconds
         self.backend = backend
         self.method = method
+        self.choice = choice
 
     @property
     def converged(self) -> bool:
@@ -207,17 +212,18 @@ class Result:
 
     def __repr__(self):
         products = f"{self.n_matvec} matvec{'' if self.n_matvec == 1 else 's'}"
+        place = self.backend if self.choice is None else f"{self.backend}, {self.choice}"
         if isinstance(self.status, tuple):
             done = sum(s is Status.CONVERGED for s in self.status)
             most = max(map(int, self.iterations), default=0)
             return (
                 f"Result({done} of {len(self.status)} converged in at most {_iterations(most)}, "
-                f"residual <= {np.max(self.residual, initial=0.0):.1e}, {products}, {self.backend})"
+                f"residual <= {np.max(self.residual, initial=0.0):.1e}, {products}, {place})"
             )
         verb = "in" if self.status is Status.CONVERGED else "after"
         return (
             f"Result({self.status} {verb} {_iterations(self.iterations)}, residual {self.residual:.1e}, "
-            f"{products}, {self.backend})"
+            f"{products}, {place})"
         )
 
 

@@ -130,7 +130,7 @@ def complete(
         n_matvec=len(sweeps.misfits),
         seconds=time.perf_counter() - began,
         backend="cpu",
-        method="complete",
+        method="complete", choice="inexact" if steps else "exact",
     )
     return ended(callback, result)
 

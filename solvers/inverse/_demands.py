@@ -26,7 +26,7 @@ class Demands:
     weight : None, float or array
     """
 
-    def __init__(self, *, method, regularization, stop, noise_norm, tau, rtol, maxiter, callback, rng):
+    def __init__(self, *, method, regularization, stop, noise_level, noise_norm, tau, rtol, maxiter, callback, rng):
         _checks.choice("method", method, METHODS)
         self.callback, self.rng = _checks.function("callback", callback), _checks.generator(rng)
         self.rtol = _checks.tolerance("rtol", rtol)
@@ -36,6 +36,9 @@ class Demands:
             raise InvalidInput("`tau` must be finite, got inf.")
         if stop is not None:
             _checks.choice("stop", stop, RULES)
+        if noise_level is not None and noise_norm is not None:
+            raise InvalidInput("`noise_norm` must be left out where `noise_level` is given, which it follows from.")
+        self.noise_level = None if noise_level is None else _checks.positive("noise_level", noise_level)
         self.noise_norm, self.rule, self.weight = noise_norm, None, None
         if isinstance(regularization, str):
             self.rule = _checks.choice("regularization", regularization, RULES)
@@ -43,12 +46,22 @@ class Demands:
             self.weight = regularization
         self.method, self.stop = method, stop
         self._complete()
-        if "discrepancy" in (self.rule, self.stop) and noise_norm is None:
-            raise InvalidInput("`noise_norm` must be given for the discrepancy principle, got None; or use 'gcv'.")
+        if "discrepancy" in (self.rule, self.stop) and not self.knows_noise:
+            raise InvalidInput("`noise_level` must be given for the discrepancy principle, got None; or use 'gcv'.")
+
+    @property
+    def knows_noise(self):
+        return self.noise_level is not None or self.noise_norm is not None
+
+    def noise_norms(self, m, k):
+        """The norm of the noise in each of k data sets of m entries; NaN where nothing is known."""
+        if self.noise_norm is not None:
+            return per_row("noise_norm", self.noise_norm, k, None)
+        return np.full(k, np.nan if self.noise_level is None else self.noise_level * math.sqrt(m))
 
     def _complete(self):
         """Make the choices that are left open, and refuse what does not fit together."""
-        known = self.noise_norm is not None
+        known = self.knows_noise
         if self.rule is not None:
             if self.method not in ("auto", "hybrid"):
                 raise InvalidInput(

@@ -133,7 +133,7 @@ def krosbl(
         n_matvec=len(changes) + 1,
         seconds=time.perf_counter() - began,
         backend="cpu",
-        method="krosbl",
+        method="krosbl", choice=method,
     )
     return ended(callback, result)
 

@@ -25,6 +25,7 @@ def least_squares(
     method: str = "auto",
     regularization: float | str | ArrayLike | None = None,
     stop: str | None = None,
+    noise_level: float | None = None,
     noise_norm: float | ArrayLike | None = None,
     tau: float = 1.01,
     L: MatrixLike | None = None,
@@ -48,10 +49,12 @@ def least_squares(
     regularization : float >= 0, array of shape (k,), or {"gcv", "discrepancy", "l-curve"}, optional
         The weight, in units of A^2 (of A^2 / L^2), or the rule by which a hybrid method finds it.
     stop : {"discrepancy", "gcv", "l-curve"}, optional
-        How the number of steps is chosen, where this is what regularises. With ``noise_norm`` and without any other
-        wish it is "discrepancy"; else a method runs until ``rtol``.
+        How the number of steps is chosen, where this is what regularises. Where the noise is known and without any
+        other wish it is "discrepancy"; else a method runs until ``rtol``.
+    noise_level : float > 0, optional
+        The standard deviation of an entry of the noise in b, as for ``pnp`` and ``sample``.
     noise_norm : float > 0 or array of shape (k,), optional
-        The norm of the noise in b: for a standard deviation s per entry, ``s * sqrt(m)``.
+        Or the norm of the noise in b, which is ``noise_level * sqrt(m)``.
     tau : float >= 1, default 1.01
         The discrepancy principle asks for a misfit of ``tau * noise_norm``.
     L : ImagingOperator, matrix or operator, shape (p, n), optional
@@ -124,8 +127,8 @@ def least_squares(
     """
     began = time.perf_counter()
     demands = Demands(
-        method=method, regularization=regularization, stop=stop, noise_norm=noise_norm, tau=tau, rtol=rtol,
-        maxiter=maxiter, callback=callback, rng=rng,
+        method=method, regularization=regularization, stop=stop, noise_level=noise_level, noise_norm=noise_norm,
+        tau=tau, rtol=rtol, maxiter=maxiter, callback=callback, rng=rng,
     )  # fmt: skip
     result = Problem(A, b, L, x0, demands).solve()
     result.seconds = time.perf_counter() - began

@@ -44,11 +44,11 @@ def pnp(
     method: str = "auto",
     noise_level: float | None = None,
     sigmas: ArrayLike | None = None,
-    n_steps: int | None = None,
+    maxiter: int | None = None,
     rho: float = 1.0,
     n_cg: int = 10,
     x0: ArrayLike | None = None,
-    rtol: float = 1e-4,
+    tol: float = 1e-4,
     callback: Callback | None = None,
 ) -> InverseResult:
     """Reconstruct with a denoiser as the prior, which is balanced with ``|A x - b|^2 / (2 noise_level^2)``.
@@ -70,18 +70,18 @@ def pnp(
         is what corresponds to the last of ``sigmas``.
     sigmas : float, pair (start, end), or sequence, optional
         The levels that the denoiser is told: one for all steps, levels from start to end with equal ratios, or one for
-        each step (``n_steps`` is then their number). By default, hqs goes from the root mean square of a first
+        each step (``maxiter`` is then their number). By default, hqs goes from the root mean square of a first
         reconstruction to the noise seen through A, ``noise_level / |A|``, and admm stays at the geometric mean of these
         two; where no noise level is given, the first is 25 times the last.
-    n_steps : int, optional
-        Steps at most; by default 60 for hqs and 200 for admm.
+    maxiter : int, optional
+        Steps at most, and the number of levels; by default 60 for hqs and 200 for admm.
     rho : float, default 1.0
         How much more than by the noise level the denoiser is trusted.
     n_cg : int, default 10
         Steps of conjugate gradients in a data step, which begins at the last one's answer.
     x0 : array_like, optional
         The start, an image or one for each b; a first reconstruction by default.
-    rtol : float, default 1e-4
+    tol : float, default 1e-4
         admm, and hqs at one level, end when the image changes by at most this part of its norm (less where the coupling
         c, below, is above ``|A|^2``: by that ratio), and the two images of admm differ by no more.
     callback : callable or object with on_chunk, optional
@@ -92,8 +92,8 @@ def pnp(
     InverseResult
         ``x``, the last denoised image; ``residual`` = ``|b - A x|``; ``residuals``, the relative change of each step, 1
         first; ``stop_reason`` "tolerance", "schedule" (hqs has gone through its levels), "maxiter" or "callback";
-        ``n_denoiser``; ``regularization``, the coupling of the last step; ``sigmas``, the levels, shape (n_steps,) or
-        (n_steps, k).
+        ``n_denoiser``; ``regularization``, the coupling of the last step; ``sigmas``, the levels, shape (maxiter,) or
+        (maxiter, k).
 
     Raises
     ------
@@ -135,23 +135,23 @@ def pnp(
     is_free = proximal and noise_level is None
     method = ("admm" if proximal else "hqs") if method == "auto" else method
     noise_level = None if noise_level is None else _checks.positive("noise_level", noise_level)
-    n_steps = _STEPS[method] if n_steps is None else _checks.count("n_steps", n_steps)
-    sigmas, n_steps = _given_levels(sigmas, n_steps)
+    maxiter = _STEPS[method] if maxiter is None else _checks.count("maxiter", maxiter)
+    sigmas, n_steps = _given_levels(sigmas, maxiter)
     if noise_level is None and sigmas is None and not proximal:
         raise InvalidInput(
             "`noise_level` or `sigmas` must be given for a denoiser that is not proximal: it has to know how much "
             "noise there is."
         )
     rho, n_cg = _checks.positive("rho", rho), _checks.count("n_cg", n_cg)
-    rtol = _checks.tolerance("rtol", rtol)
+    tol = _checks.tolerance("tol", tol)
     _checks.function("callback", callback)
     backend = _backend.pick(A=A, b=b, x0=x0)
     kernels = _backend.kernels(backend)
     with at(backend, b):
         split = _Split(Measurement(A, b, noise_level, kernels), Denoiser(denoiser), rho, n_cg, _start_of(x0), kernels)
-        split.set_levels(sigmas, n_steps, method, rtol, is_free)
+        split.set_levels(sigmas, n_steps, method, tol, is_free)
         split.run(method == "admm", callback)
-        result = split.result(method=method, backend=backend, seconds=time.perf_counter() - began)
+        result = split.result(method="pnp", choice=method, backend=backend, seconds=time.perf_counter() - began)
     return ended(callback, result)
 
 
@@ -167,7 +167,7 @@ class _Split:
         self.steps, self.changes = np.zeros(self.k, int), [np.ones(self.k)]
         self.status, self.reason = [Status.MAXITER] * self.k, ["maxiter"] * self.k
 
-    def set_levels(self, sigmas, n_steps, method, rtol, is_free):
+    def set_levels(self, sigmas, n_steps, method, tol, is_free):
         """The sigmas and couplings of all steps, shape (n_steps, k)."""
         gain = self.gain = self._gain()
         noise = 1.0 if is_free else self.problem.noise_level
@@ -182,8 +182,8 @@ class _Split:
         noise = sigmas[-1] * np.sqrt(gain) if noise is None else noise
         self.sigmas, self.couplings = sigmas, self.rho * (noise / sigmas) ** 2
         # Down a schedule, an image that stands still for a step has not arrived.
-        self.rtol = rtol if method == "admm" or (sigmas == sigmas[0]).all() else -1.0
-        self.cg_rtol = min(_RTOL, 0.01 * rtol)
+        self.tol = tol if method == "admm" or (sigmas == sigmas[0]).all() else -1.0
+        self.cg_rtol = min(_RTOL, 0.01 * tol)
 
     def _gain(self):
         """|A x|^2 / |x|^2 for x = A^H b: near the square of A's norm, on what b says anything about."""
@@ -203,7 +203,7 @@ class _Split:
                 return
             if not active.size:
                 return
-        if self.rtol < 0:
+        if self.tol < 0:
             self._end(active, Status.CONVERGED, "schedule")
 
     def _step(self, step, active, has_multipliers):
@@ -216,7 +216,7 @@ class _Split:
         X = self._data_step(rows, active, coupling, last - U)
         Z = self._denoised(X + U, sigma)
         sizes, change = np.sqrt(inner_rows(Z, Z)), np.sqrt(inner_rows(Z - last, Z - last))
-        if self.rtol >= 0:
+        if self.tol >= 0:
             # A tight coupling holds the image still far from where it belongs.
             change = change * np.maximum(1, coupling / self.gain[active])
             if has_multipliers:
@@ -230,7 +230,7 @@ class _Split:
         self.changes.append(self.changes[-1].copy())
         self.changes[-1][active[good]] = change[good]
         self._end(active[~good], Status.NONFINITE, "nonfinite")
-        done = good & (change <= self.rtol)
+        done = good & (change <= self.tol)
         self._end(active[done], Status.CONVERGED, "tolerance")
         return active[good & ~done]
 
@@ -282,7 +282,7 @@ class _Split:
             iterations=one(self.steps),
             residuals=np.array(self.changes)[:, 0] if problem.is_single else np.array(self.changes),
             residual=one(np.where(np.isnan(residual), np.inf, residual)),
-            threshold=one(np.full(self.k, self.rtol if self.rtol >= 0 else math.inf)),
+            threshold=one(np.full(self.k, self.tol if self.tol >= 0 else math.inf)),
             n_matvec=problem.n_matvec,
             extra={"sigmas": self.sigmas[:, 0].copy() if problem.is_single else self.sigmas.copy()},
             **fields,

@@ -94,9 +94,7 @@ class Problem:
         self.R *= columns(self.scale, self.R)
         weight = 0.0 if demands.weight is None else demands.weight
         self.weight = per_row("regularization", weight, k, 0)
-        known = demands.noise_norm is not None
-        self.targets = demands.tau * per_row("noise_norm", demands.noise_norm, k, None) if known else np.full(k, np.nan)
-        self.targets *= self.scale
+        self.targets = demands.tau * demands.noise_norms(A.shape[0], k) * self.scale
 
     def forward(self, X):
         self.n_matvec += len(X)
@@ -271,7 +269,7 @@ class Problem:
             extra = {name: _only(value) for name, value in extra.items()}
         return InverseResult(
             self._image(X), **fields, extra=extra, n_matvec=self.n_matvec, seconds=0.0, backend=self.backend,
-            method="least_squares",
+            method="least_squares", choice=demands.method,
         )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def recover(
         n_matvec=descent.n_matvec + 1,
         seconds=time.perf_counter() - began,
         backend="cpu",
-        method="recover",
+        method="recover", choice=method,
     )
     return ended(callback, result)
 

@@ -191,7 +191,8 @@ def sample(
             start = (_start(problem, x0, kernels), widest)
             report = _reporter(callback, batch)
             X, outcome = walk(problem, batch, source, step, (sigmas, rule, eta), start, report)
-        result = batch.result(X, outcome, method=method, backend=backend, seconds=time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        result = batch.result(X, outcome, method="sample", choice=method, backend=backend, seconds=seconds)
     return ended(callback, result)
 
 

@@ -18,11 +18,10 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
     info : int
         0 if converged; the number of iterations for a limit; -10 breakdown, -11 indefinite or not
         Hermitian, -12 not finite, -13 inconsistent, -14 diverged. For several right-hand sides, that of the worst.
-    choice, reason, tried : str, str, list of (str, Status)
-        From ``solve``: the method that it chose, why, and what failed before; None from all others.
+    reason, tried : str, list of (str, Status)
+        From ``solve``: why it made its ``choice``, and what failed before; None from all others.
     """
 
-    choice: str | None = None
     reason: str | None = None
     tried: list[tuple[str, Status]] | None = None
 
@@ -46,10 +45,6 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
     def message(self) -> str:
         """One line: how it ended, with what residual, and what to do about it; from ``solve``, also by what and why."""
         return super().message + (f" {self.reason}" if self.reason else "")
-
-    def __repr__(self):
-        text = super().__repr__()
-        return text if self.choice is None else f"{text[:-1]}, {self.choice})"
 
     def __reduce__(self):
         return _rebuild, (tuple(self), self.__dict__)

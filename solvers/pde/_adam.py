@@ -201,7 +201,7 @@ def train(problem, n, kernel, maxiter, reference, callback=None):
     grid, alpha = run.posterior(theta)
     trained = run.known(grid, alpha)
     return GPSolution(
-        grid=grid, U=alpha, estimate=trained, solver="adam", status=status, iterations=len(run.values),
+        grid=grid, U=alpha, estimate=trained, choice="adam", status=status, iterations=len(run.values),
         residuals=np.array(run.errors), residual=trained.relative_residual, threshold=problem.tol,
         n_matvec=len(run.values), seconds=time.perf_counter() - start, backend="cpu", method="solve_gp",
     )  # fmt: skip

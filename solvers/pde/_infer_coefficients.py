@@ -114,7 +114,7 @@ def infer_coefficients(
     model = (InModes if symmetric else ByNodes)(data, terms, known)
     theta, costs, status, J, s2 = _fit(model, model.start() if theta is None else theta, noise, maxiter)
     return CoefficientEstimate(
-        theta=theta, J=J, s2=s2, u=model.solution(theta), axes=grid.axes, solver=model.name, status=status,
+        theta=theta, J=J, s2=s2, u=model.solution(theta), axes=grid.axes, choice=model.name, status=status,
         iterations=len(costs) - 1, residuals=np.sqrt(costs), residual=float(np.sqrt(costs[-1])), threshold=np.inf,
         n_matvec=model.n_matvec, seconds=time.perf_counter() - start, backend="cpu", method="infer_coefficients",
     )  # fmt: skip
@@ -183,7 +183,7 @@ class CoefficientEstimate(Result):
         The nodes.
     noise : float
         The standard deviation of the noise, given or found.
-    solver : str
+    choice : str
         "modes", or what solved the equations.
     residuals, residual
         Root mean squares of u_obs - u after each step; the last.
@@ -192,11 +192,11 @@ class CoefficientEstimate(Result):
     _not_in_dict = frozenset(("u", "axes"))
 
     def __init__(
-        self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, solver: str, **fields: Any
+        self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, **fields: Any
     ) -> None:
         super().__init__(**fields)
         self.theta = theta
-        self.noise, self.u, self.solver = float(np.sqrt(s2)) if np.isfinite(s2) else np.inf, u, solver
+        self.noise, self.u = float(np.sqrt(s2)) if np.isfinite(s2) else np.inf, u
         self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in axes)
         q = len(theta)
         self.covariance: NDArray[Any] = np.diag(np.full(q, np.inf))
@@ -225,4 +225,4 @@ class CoefficientEstimate(Result):
 
     def __repr__(self):
         values = ", ".join(f"{t:.4g} +- {s:.1g}" for t, s in zip(self.theta, self.std, strict=True))
-        return f"CoefficientEstimate({self.status}, {values}, noise {self.noise:.2e}, {self.solver}, {self.backend})"
+        return f"CoefficientEstimate({self.status}, {values}, noise {self.noise:.2e}, {self.choice}, {self.backend})"

@@ -45,7 +45,7 @@ class GPSolution(Result):
         Its parts.
     frequencies : tuple of ndarray
         Of each axis' features, in radians per unit of length.
-    solver : str
+    choice : str
         What solved the linear equations: "least squares", "sylvester" or "gmres".
     iterations : int
         Newton steps, or steps of GMRES where the problem is linear.
@@ -64,14 +64,14 @@ class GPSolution(Result):
     )
 
     def __init__(
-        self, *, grid: Any, U: Any, estimate: Any, solver: str, op: Any = None,
+        self, *, grid: Any, U: Any, estimate: Any, op: Any = None,
         no_std: str | None = "another method", posterior: Any = None, **fields: Any,
     ) -> None:  # fmt: skip
         super().__init__(**fields)
         self._op, self._no_std, self._posterior = op, no_std, posterior
         self.noise: float | None = None if posterior is None else posterior.fit.noise
         self.evidence: float | None = None if posterior is None else posterior.fit.evidence
-        self._grid, self._U, self.estimate, self.solver = grid, U, estimate, solver
+        self._grid, self._U, self.estimate = grid, U, estimate
         self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in grid.axes)
         self.u: NDArray[Any] = mode_products([axis.at(axis.x) for axis in grid.axes], U)
         self.frequencies: tuple[NDArray[Any], ...] = grid.frequencies
@@ -169,6 +169,6 @@ class GPSolution(Result):
     def __repr__(self):
         size = " x ".join(str(n) for n in self._grid.sizes)
         return (
-            f"GPSolution({self.status}, error estimate {self.error_estimate:.1e}, {size} nodes, {self.solver}, "
+            f"GPSolution({self.status}, error estimate {self.error_estimate:.1e}, {size} nodes, {self.choice}, "
             f"{self.backend})"
         )

@@ -316,7 +316,7 @@ def _status(problem, best, last, stopped):
 
 def _answer(problem, best, status, errors, iterations, n_matvec, seconds, posterior=None):
     return GPSolution(
-        grid=best.grid, U=best.U, estimate=best.estimate, solver=best.solver, status=status, iterations=iterations,
+        grid=best.grid, U=best.U, estimate=best.estimate, choice=best.solver, status=status, iterations=iterations,
         residuals=np.array(errors), residual=best.estimate.relative_residual, threshold=problem.tol,
         n_matvec=n_matvec, seconds=seconds, backend=best.grid.backend, method="solve_gp",
         op=problem.terms.constant, no_std=refusal(problem.terms, problem.boundary, problem.N), posterior=posterior,

@@ -65,7 +65,7 @@ def test_a_wrong_argument_is_one_sentence(sentence):
 def test_products_that_are_not_finite_are_never_a_success():
     nan, b = np.full((20, 10), np.nan), np.ones(20)
     results = [
-        inverse.pnp(nan, b, inverse.tv(0.1), n_steps=3),
+        inverse.pnp(nan, b, inverse.tv(0.1), maxiter=3),
         inverse.sample(nan, b, denoiser=denoiser, n_steps=3, rng=0),
         inverse.recover(nan, b, (5, 2), 1),
         inverse.least_squares(nan, b),
@@ -164,9 +164,9 @@ def test_a_callback_that_ends_it_is_the_reason():
 
 def test_a_matrix_may_have_any_dtype_and_no_masks():
     A, b = np.arange(12).reshape(4, 3) % 5, np.ones(4)
-    plain = inverse.pnp(A.astype(float), b, inverse.tv(0.1), n_steps=3).x
+    plain = inverse.pnp(A.astype(float), b, inverse.tv(0.1), maxiter=3).x
     for each in (A, A.astype(np.longdouble), A.astype(np.int8), np.asmatrix(A)):
-        assert np.array_equal(inverse.pnp(each, b, inverse.tv(0.1), n_steps=3).x, plain)
+        assert np.array_equal(inverse.pnp(each, b, inverse.tv(0.1), maxiter=3).x, plain)
     with pytest.raises(UnsupportedType, match="`A` must have no masked"):
         inverse.least_squares(np.ma.array(A, mask=A == 1), b)
 

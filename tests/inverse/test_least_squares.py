@@ -141,6 +141,8 @@ def test_a_stack_is_solved_as_if_each_were_alone_to_the_bit(options):
 def test_the_unit_of_the_data_changes_nothing(options):
     A, x, b, noise = blurred()
     one = least_squares(A, b, noise_norm=noise, **options)
+    by_level = least_squares(A, b, noise_level=noise / b.size**0.5, **options)
+    np.testing.assert_allclose(by_level.x, one.x, rtol=1e-9, atol=1e-9)
     for scale in (1e-12, 2.0**-900, 1e30):
         other = least_squares(A, b * scale, noise_norm=noise * scale, **options)
         assert other.stop_reason == one.stop_reason
@@ -202,7 +204,7 @@ def test_noise_that_no_x_explains_is_said():
     A, b = problem()
     for options in ({"stop": "discrepancy"}, {"regularization": "discrepancy"}):
         result = least_squares(A, b, noise_norm=1e-3, maxiter=500, **options)
-        assert result.status is Status.UNATTAINABLE and "raise `noise_norm`" in result.message
+        assert result.status is Status.UNATTAINABLE and "raise `noise_level`" in result.message
         assert result.regularization == (0.0 if "regularization" in options else None)
     assert least_squares(A, b, noise_norm=100.0).iterations == 0
 
@@ -236,7 +238,9 @@ def test_single_precision_stays_and_stops_alike():
 @pytest.mark.parametrize(
     "words, options",
     [
-        ("`noise_norm` must be given", {"stop": "discrepancy"}),
+        ("`noise_level` must be given", {"stop": "discrepancy"}),
+        ("`noise_norm` must be left out", {"noise_norm": 1.0, "noise_level": 0.1}),
+        ("`noise_level` must be > 0", {"noise_level": 0.0}),
         ("`noise_norm` must be > 0 and finite, got -1.0", {"noise_norm": -1.0}),
         ("`tau` must be >= 1, got 0.5", {"noise_norm": 1.0, "tau": 0.5}),
         ("`regularization` must be >= 0 and finite, got -2.0", {"regularization": -2.0}),

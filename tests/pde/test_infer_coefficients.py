@@ -33,7 +33,7 @@ def test_three_coefficients_from_five_percent_noise():
     found = [pde.infer_coefficients(TERMS, observe(u, 0.05, seed), f, SQUARE, 0) for seed in range(60)]
     errors = np.array([np.abs(r.theta / THETA - 1) for r in found])
     held = np.array([np.abs(r.theta - THETA) <= 1.96 * r.std for r in found])
-    assert all(r.converged and r.solver == "modes" for r in found)
+    assert all(r.converged and r.choice == "modes" for r in found)
     assert np.all(np.median(errors, axis=0) <= [0.002, 0.004, 0.01])
     assert np.all((held.mean(axis=0) >= 0.86) & (held.mean(axis=0) <= 1.0))
 
@@ -67,7 +67,7 @@ def test_an_operator_out_of_the_symmetric_class():
     found = pde.infer_coefficients(
         [*TERMS, {(1, 0): lambda x, y: 1 + 0 * x * y}], data, lambda x, y: general_source(x, y, 2.0), SQUARE, general
     )
-    assert found.converged and found.solver == "gmres"
+    assert found.converged and found.choice == "gmres"
     assert np.all(np.abs(found.theta - [1.5, 0.7, -4, 2]) <= 4 * found.std)
 
 
@@ -76,7 +76,7 @@ def test_both_ways_give_the_same():
     data = observe(u, 0.05, 1, 32)
     modes = pde.infer_coefficients(TERMS, data, f, SQUARE, 0)
     solved = pde.infer_coefficients(TERMS, data, f, SQUARE, 0, known={(1, 1): lambda x, y: 0 * x * y})
-    assert (modes.solver, solved.solver) == ("modes", "gmres")
+    assert (modes.choice, solved.choice) == ("modes", "gmres")
     assert np.all(np.abs(modes.theta - solved.theta) <= 0.5 * modes.std)
     assert np.allclose(modes.std, solved.std, rtol=0.1)
 

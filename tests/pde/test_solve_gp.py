@@ -18,7 +18,7 @@ def test_published_problems_are_solved_to_nine_digits(name):
 
 def test_the_result_names_what_solved_it():
     def name(problem):
-        return solve(PROBLEMS[problem][0]).solver
+        return solve(PROBLEMS[problem][0]).choice
 
     assert (name("sin 100x"), name("advection"), name("Allen-Cahn on a square")) == (
         "least squares",
@@ -113,7 +113,7 @@ def test_a_coefficient_under_the_divergence():
         return -8 * a(x, y) * smooth(x, y) + a_x * 3 * np.cos(3 * x) * np.exp(y) + a_y * smooth(x, y)
 
     solution = pde.solve_gp(pde.div_grad(a), f, UNIT_SQUARE, smooth)
-    assert solution.converged and solution.solver == "gmres"
+    assert solution.converged and solution.choice == "gmres"
     assert relative_error(solution, smooth, UNIT_SQUARE) <= 1e-8
 
 
@@ -184,7 +184,7 @@ def test_zero_in_zero_out():
 def test_the_weak_form_agrees_to_its_own_floor():
     call, u = PROBLEMS["three scales"]
     solution = solve(call, form="weak", tol=1e-7)
-    assert solution.converged and solution.solver == "weak"
+    assert solution.converged and solution.choice == "weak"
     assert relative_error(solution, u, call["box"]) <= 1e-7
 
 

@@ -52,7 +52,7 @@ def test_the_weak_form_solves_what_the_strong_one_does(op, k):
         return np.sin(3 * x) * np.exp(y)
 
     solution = pde.solve_gp(op, lambda x, y: (k - 6) * u(x, y), [(0, 1)] * 2, u, form="weak", tol=1e-6)
-    assert solution.converged and solution.solver == "weak"
+    assert solution.converged and solution.choice == "weak"
     x = (np.linspace(0, 1, 60),) * 2
     assert np.max(np.abs(solution.predict(x) - u(*np.ix_(*x)))) <= 1e-7
 
