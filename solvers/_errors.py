@@ -64,8 +64,23 @@ class TaskError(RuntimeError):
         what = str(error).partition("\n")[0].rstrip(".") or "no message"
         super().__init__(
             f"{len(failures)} of {len(results)} tasks failed: {self.names[first]} ({type(error).__name__}: {what})"
-            f"{more}; mend or leave out what `failures` names, `results` has the answers of the others."
+            f"{more}; {_remedy(error)}, `results` has the answers of the others."
         )
 
     def __reduce__(self):
         return type(self), (self.names, self.results, self.failures)
+
+
+def _remedy(error):
+    """What to do about a task's failure; the libraries that send tasks have no class for what they cannot send."""
+    if type(error).__name__ == "BrokenProcessPool":
+        return (
+            "a process that dies at once could not import what it was sent: define functions in a module and guard the "
+            "script by if __name__ == '__main__', or pass a ThreadPoolExecutor"
+        )
+    if "pickle" in f"{type(error).__name__} {error}".lower():
+        return (
+            "define functions in a module, not by lambda, so that they can go to other processes, or pass a "
+            "ThreadPoolExecutor"
+        )
+    return "mend or leave out what `failures` names"

@@ -22,11 +22,12 @@ def check_executor(executor):
     return executor
 
 
-def run_tasks(executor, function, tasks, names):
+def run_tasks(executor, function, tasks, names, shown=None):
     """Return ``[function(task) for task in tasks]``, computed by the executor, or here where it is None.
 
     A task that fails does not stop the others: what they returned, and what each failure was, is in the ``TaskError``
-    that is raised at the end. ``names`` say which part of the user's batch a task is.
+    that is raised at the end. ``names`` say which part of the user's batch a task is, and ``shown(task, answer)`` makes
+    of an answer what the user sees of it there.
 
     The function, the tasks and the answers must pickle where the workers are other processes. A task runs on the
     caller's backend, and on one thread of our kernels where it has an executor's worker for itself.
@@ -38,6 +39,8 @@ def run_tasks(executor, function, tasks, names):
     failures = {k: outcome for k, (outcome, failed) in enumerate(outcomes) if failed}
     answers = [None if failed else outcome for outcome, failed in outcomes]
     if failures:
+        if shown is not None:
+            answers = [None if k in failures else shown(tasks[k], answer) for k, answer in enumerate(answers)]
         raise TaskError(names, answers, failures) from next(iter(failures.values()))
     return answers
 

@@ -1,9 +1,11 @@
 """What runs the tasks of a batch: order, failures that are named, backends and threads of the workers."""
 
 import copy
+import multiprocessing
 import pickle
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -49,6 +51,23 @@ def test_failures_are_named_and_the_rest_is_kept(executor):
     assert error.__cause__ is error.failures[2]
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert str(twin) == str(error) and twin.results == error.results and twin.names == error.names
+
+
+def test_failures_show_the_answers_as_the_user_knows_them(executor):
+    shown = lambda task, answer: f"{task}: {answer}"
+    with pytest.raises(TaskError) as caught:
+        run_tasks(executor, seldom, [1, 2, 3], names(3), shown)
+    assert caught.value.results == ["1: 10", None, "3: 30"]
+    assert run_tasks(executor, seldom, [1, 3], names(2), shown) == [10, 30]
+
+
+def test_what_cannot_go_to_another_process_is_told_how_to():
+    local = lambda task: task
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(TaskError, match="define functions in a module, not by lambda[^.]*ThreadPoolExecutor, `res"):
+            run_tasks(pool, local, [1], names(1))
+    error = TaskError(["part 0"], [None], {0: BrokenProcessPool("A process ended abruptly.")})
+    assert "could not import what it was sent: define functions in a module and guard" in str(error)
 
 
 def test_a_worker_takes_the_backend_and_one_thread():

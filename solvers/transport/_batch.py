@@ -3,15 +3,17 @@
 import operator
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
-from .._errors import UnsupportedType
+from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits, Record, ended, run
 from .._result import Result, Status
+from .._tasks import run_tasks
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
@@ -23,6 +25,8 @@ __all__ = ["TransportBatch", "solve_batch"]
 _TOGETHER = ("auto", "log", "sor")
 # Entries of one chunk of a problem that is solved by itself: some 50 ms.
 _CHUNK_ENTRIES = 4e7
+# Entries of the problems that are one task of an executor: some 50 ms, and 2 MB on their way.
+_TASK_ENTRIES = 2**18
 
 
 class TransportBatch(Result):
@@ -141,21 +145,43 @@ class TransportBatch(Result):
         )
 
 
-def solve_batch(problems, method, steps, patience, tol, maxiter, callback):
+def solve_batch(problems, method, steps, patience, tol, maxiter, callback, executor):
     """Solve checked ``Problems`` by a method whose single steps are given, and make the result."""
-    _checks.function("callback", callback)
+    began, entries = time.perf_counter(), problems.C.shape[1] * problems.C.shape[2]
+    _can_be_told(_checks.function("callback", callback), executor)
+    limits = Limits(
+        _checks.tolerance("tol", tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback
+    )
+    solve = partial(_solved, method=method, steps=steps, patience=patience, limits=limits)
+    if executor is None or not len(problems):
+        statuses, marginals, _ = solve(problems)
+    else:
+        statuses, marginals = _solved_elsewhere(executor, solve, problems, limits)
+    return ended(callback, _result(problems, statuses, marginals, limits, time.perf_counter() - began))
+
+
+def _can_be_told(callback, executor):
     if callback is not None and not hasattr(callback, "on_chunk"):
         raise UnsupportedType(
             "`callback` must have on_chunk(iteration, norm) where `C` has shape (B, n, m), such as solvers.progress(), "
             "got a function of one problem's potentials."
         )
-    began, entries = time.perf_counter(), problems.C.shape[1] * problems.C.shape[2]
-    limits = Limits(
-        _checks.tolerance("tol", tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback
-    )
+    if callback is not None and executor is not None:
+        raise InvalidInput(
+            f"`callback` must be None where an `executor` solves the batch, whose tasks cannot tell it, got a "
+            f"{type(callback).__name__}; leave one of them out."
+        )
+
+
+def _solved(problems, *, method, steps, patience, limits):
+    """Solve a batch or a block of it in place; returns statuses, marginals and seconds.
+
+    No bit of a problem's answer depends on the others in its block.
+    """
+    began = time.perf_counter()
     begin(problems, limits.threshold)
     stopped = False
-    if method in _TOGETHER and entries <= FITS:
+    if method in _TOGETHER and problems.C.shape[1] * problems.C.shape[2] <= FITS:
         stopped = sweep(problems, limits, method != "log", patience if method == "auto" else np.inf)
     else:
         problems.ends[problems.live] = BROKEN
@@ -170,7 +196,35 @@ def solve_batch(problems, method, steps, patience, tol, maxiter, callback):
     if left.size or not np.isfinite(errors).all():
         _make_finite(problems, statuses)
         marginals = problems.marginals()
-    return _result(problems, tuple(statuses), marginals, limits, time.perf_counter() - began)
+    return tuple(statuses), marginals, time.perf_counter() - began
+
+
+def _solved_elsewhere(executor, solve, problems, limits):
+    """The same by an executor, in blocks of so many problems as their size says."""
+    size = max(1, _TASK_ENTRIES // (problems.C.shape[1] * problems.C.shape[2]))
+    blocks = [slice(first, min(first + size, len(problems))) for first in range(0, len(problems), size)]
+    tasks = [(solve, problems.part(rows)) for rows in blocks]
+    names = [f"problem {r.start}" if r.stop == r.start + 1 else f"problems {r.start} to {r.stop - 1}" for r in blocks]
+    answers = run_tasks(executor, _block, tasks, names, partial(_shown, limits=limits))
+    for rows, (state, _) in zip(blocks, answers):
+        problems.take_state(rows, state)
+    statuses, sums, _ = zip(*(found for _, found in answers))
+    return tuple(status for each in statuses for status in each), tuple(map(np.concatenate, zip(*sums)))
+
+
+def _block(task):
+    solve, problems = task
+    found = solve(problems)
+    return problems.state(), found
+
+
+def _shown(task, answer, limits):
+    """What a user sees of a block where another one has failed."""
+    _, problems = task
+    state, (statuses, marginals, seconds) = answer
+    problems = problems.part(slice(0, len(problems)))
+    problems.take_state(slice(0, len(problems)), state)
+    return _result(problems, statuses, marginals, limits, seconds)
 
 
 def _verified(problems, errors, limits, stopped):
@@ -225,7 +279,7 @@ def _result(problems, statuses, marginals, limits, seconds):
     with np.errstate(all="ignore"):
         f, g = problems.potentials()
         objectives = problems.objectives(f, g, marginals)
-    result = TransportBatch(
+    return TransportBatch(
         batch=problems,
         newton_steps=problems.newton_steps,
         potentials=tuple(problems.leave(p.astype(problems.dtype)) for p in (f, g)),
@@ -240,4 +294,3 @@ def _result(problems, statuses, marginals, limits, seconds):
         backend="cpu",
         method="sinkhorn",
     )
-    return ended(limits.callback, result)

@@ -23,8 +23,9 @@ FAR, NEAR, NEAR_COSTS = 0.2, 0.03, 0.5
 LOST = 1.9
 # Entries of one compiled call: some 50 ms on one thread, so that Ctrl-C and a progress report are prompt.
 _CALL_ENTRIES = 4e7
-# Sweeps in a row without over-relaxation, at first; then twice as many each time, as long as there is room for errors.
-_PLAIN, _ROOM = 40, 2**20
+# Sweeps in a row without over-relaxation, at first, then twice as many each time, and at most: at their end it is asked
+# whether a problem has a plan, so that they must not depend on what else is in the batch.
+_PLAIN, _MOST_PLAIN = 40, 640
 
 # Sweeps after which a problem with forbidden pairs goes to the single solve, which asks whether it has a plan at all;
 # as it asks, after more of them, whether only rounding is left of an error.
@@ -88,7 +89,7 @@ def sweep(batch, limits, over_relaxed, patience):
     live, plain = batch.live, _PLAIN
     while live.size:
         allowed = rates.steps[live] if over_relaxed else np.full(live.size, plain)
-        plain = min(2 * plain, max(_PLAIN, _ROOM // live.size, 1))
+        plain = min(2 * plain, _MOST_PLAIN)
         steps = np.minimum(allowed, limits.maxiter - batch.iterations[live])
         omega = rates.omega[live]
         saved = (batch.u[live], batch.v[live]) if over_relaxed else None

@@ -1,5 +1,6 @@
 """A batch of transport problems as its solver sees it: checked, and what single problems are made from."""
 
+import copy
 
 import numpy as np
 
@@ -73,6 +74,28 @@ class Problems:
     def __len__(self):
         return len(self.C)
 
+    def part(self, rows):
+        """The problems of a slice as a batch of their own, not begun, which works on this one's arrays."""
+        part = copy.copy(self)
+        for name in "C a b u v reg inv_eps mass forbids iterations newton_steps ends".split():
+            setattr(part, name, getattr(self, name)[rows])
+        part._given = tuple(w if w is None or w.ndim == 1 else w[rows] for w in self._given)
+        part._x0 = [None if w is None else w[rows] for w in self._x0]
+        part.history, part.tails = [], {}
+        return part
+
+    def state(self):
+        """What solving changes, for the way back from a worker."""
+        return self.u, self.v, self.iterations, self.newton_steps, self.history, self.tails
+
+    def take_state(self, rows, state):
+        """Take over what a worker has made of the problems of a slice."""
+        self.u[rows], self.v[rows], self.iterations[rows], self.newton_steps[rows] = state[:4]
+        _, _, _, _, history, tails = state
+        first = rows.start
+        self.history += [(which + first, errors, taken) for which, errors, taken in history]
+        self.tails |= {k + first: tail for k, tail in tails.items()}
+
     def _weigh(self):
         size = len(self)
         with np.errstate(all="ignore"):
@@ -86,7 +109,7 @@ class Problems:
             plain = (largest < _PLAIN * np.minimum(self.reg, 1.0)) & (self.reg < np.inf)
             totals = []
             for values in self._given:
-                total = np.ones(size) if values is None else np.broadcast_to(values.sum(-1, dtype=np.float64), size)
+                total = np.ones(size) if values is None else np.broadcast_to(values.astype(np.float64).sum(-1), size)
                 plain &= 0.0 <= (0.0 if values is None else values.min(-1))
                 plain &= (1 / _PLAIN <= total) & (total <= _PLAIN)
                 totals.append(total)

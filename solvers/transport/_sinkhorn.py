@@ -16,7 +16,8 @@ from .. import _checks
 from .._errors import InvalidInput
 from .._loop import Limits, ended, run
 from .._result import Status
-from .._types import Callback, Penalty
+from .._tasks import check_executor
+from .._types import Callback, Executor, Penalty
 from ._batch import solve_batch
 from ._feasibility import guarded, named
 from ._many import FAR, LOST, NEAR, NEAR_COSTS
@@ -48,6 +49,7 @@ def sinkhorn(
     x0: tuple[ArrayLike, ArrayLike] | None = None,
     normalize: bool = False,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> TransportResult | Any:  # a TransportBatch for a batch
     """Transport a to b at the least cost, smoothed by entropy: min <C, P> + eps sum P (log P - 1).
 
@@ -81,6 +83,9 @@ def sinkhorn(
         Divide a and b by their totals.
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback((f, g))`` after each sweep with copies of the potentials; StopIteration ends the solve.
+    executor : concurrent.futures executor, optional
+        Where blocks of a batch are solved, in threads, processes or elsewhere, without a ``callback``; one problem is
+        solved here.
 
     Returns
     -------
@@ -91,6 +96,8 @@ def sinkhorn(
     ------
     InvalidInput, UnsupportedType
         A ValueError and a TypeError: a shape, a value or a kind that cannot be worked with.
+    TaskError
+        If a task of the executor failed: names its problems, and has a TransportBatch of each other block.
 
     Notes
     -----
@@ -109,7 +116,8 @@ def sinkhorn(
     number or B; ``x0`` holds shapes (B, n) and (B, m). Each problem gets the answer that it would get alone; sweeps of
     "auto", "log" and "sor" on problems of up to 2^18 entries are taken together, one problem a thread, and what takes
     long is handed to the single solve. The batch copies C. A ``callback`` needs ``on_chunk``, and is told of the most
-    sweeps and the largest error. Batches have hard marginals and run on the CPU.
+    sweeps and the largest error. Batches have hard marginals and run on the CPU. With an ``executor`` a task is a
+    block of 2^18 entries of C, or one problem: no bit depends on it.
 
     With ``marginal_penalty`` the plan makes <C, P> + eps sum P (log P - 1) + sum_i rho_i KL((P 1)_i | a_i) +
     sum_j sigma_j KL((P^T 1)_j | b_j) smallest, which is ``regularized_value``; ``dual_value`` is - sum_i rho_i a_i
@@ -140,6 +148,7 @@ def sinkhorn(
     True
     """
     _checks.choice("method", method, _METHODS)
+    check_executor(executor)
     prices = penalties(marginal_penalty)
     if any(np.isfinite(each).any() for each in prices):
         if method not in ("auto", "log"):
@@ -150,7 +159,7 @@ def sinkhorn(
     if is_batch(C):
         most = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
         problems = Problems(C, a, b, eps, x0, normalize)
-        return solve_batch(problems, method, _STEPS[method], _NEWTON_COSTS, tol, most, callback)
+        return solve_batch(problems, method, _STEPS[method], _NEWTON_COSTS, tol, most, callback, executor)
     problem = Problem(C, a, b, eps, x0, normalize)
     return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback)
 

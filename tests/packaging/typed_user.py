@@ -137,7 +137,8 @@ def entropic_transport(C: Vector, X: Vector, Y: Vector) -> float:
     f, g = result.potentials
     again = transport.sinkhorn(C, eps=0.1, x0=(f, g), marginal_penalty=(1.0, None))
     one: NDArray[Any] = again.round() + again.plan + again.grad_cost
-    batch = transport.sinkhorn(np.stack([C, C]), eps=0.1)
+    with ThreadPoolExecutor() as pool:
+        batch = transport.sinkhorn(np.stack([C, C]), eps=0.1, executor=pool)
     assert isinstance(batch, transport.TransportBatch)
     assert_type(batch.value, NDArray[Any])
     assert_type([each.value for each in batch], list[float])
