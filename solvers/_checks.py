@@ -9,6 +9,7 @@ from ._arrays import kinds, module_of
 from ._errors import InvalidInput, UnsupportedType
 
 __all__ = [
+    "brief",
     "choice",
     "count",
     "finite",
@@ -29,7 +30,10 @@ def number(name, value, least=None):
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         if not (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"):
             raise wrong_kind(name, "a real number", value)
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise InvalidInput(f"`{name}` must be a number of double precision, got an integer beyond its range.") from None
     if math.isnan(value):
         raise InvalidInput(f"`{name}` must be a number, got nan.")
     if least is not None and value < least:
@@ -185,6 +189,19 @@ def wrong_kind(name, demand, value):
     return UnsupportedType(f"`{name}` must be {demand}, got {_brief(value)}.")
 
 
+def brief(value):
+    """What a sentence says of a value: how it is written, if that is short, else its type."""
+    return _written(value, 60) or type(value).__name__
+
+
 def _brief(value):
-    text = repr(value)
-    return f"{type(value).__name__} {text}" if len(text) <= 40 and "\n" not in text else type(value).__name__
+    return f"{type(value).__name__} {_written(value, 40)}".strip()
+
+
+def _written(value, most):
+    """Its repr, or nothing where that has several lines or too many letters, or cannot be had."""
+    try:
+        text = repr(value)
+    except Exception:  # an object of the user's, or an integer of more digits than Python writes
+        return ""
+    return text if len(text) <= most and "\n" not in text else ""

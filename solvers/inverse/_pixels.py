@@ -179,5 +179,5 @@ def _axes(axes, ndim):
         return tuple(range(ndim))
     chosen = tuple(_checks.count("axes", axis, -ndim) for axis in np.atleast_1d(axes))
     if not chosen or len({axis % ndim for axis in chosen}) < len(chosen) or not all(-ndim <= a < ndim for a in chosen):
-        raise InvalidInput(f"`axes` must be different axes of images of {ndim} dimensions, got {axes!r}.")
+        raise InvalidInput(f"`axes` must be different axes of images of {ndim} dimensions, got {_checks.brief(axes)}.")
     return tuple(axis % ndim for axis in chosen)

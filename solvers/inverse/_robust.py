@@ -215,7 +215,8 @@ def _entered(A, b, shape, rank):
         raise UnsupportedType("`recover` runs on the CPU only: pass NumPy arrays under backend('cpu').")
     A = as_imaging_operator(enter("A", np.asarray(A) if isinstance(A, list) else A))
     if not isinstance(shape, tuple | list) or len(shape) != 2:
-        raise InvalidInput(f"`shape` must be two numbers, the rows and columns of the matrix, got {shape!r}.")
+        got = _checks.brief(shape)
+        raise InvalidInput(f"`shape` must be two numbers, the rows and columns of the matrix, got {got}.")
     shape = tuple(_checks.count("shape", each) for each in shape)
     if A.shape[1] != math.prod(shape):
         raise InvalidInput(f"`shape` must have {A.shape[1]} entries to go with `A`, got {shape}.")

@@ -31,7 +31,7 @@ class _Tomography(ImagingOperator):
         if not np.abs(views).max() <= _FARTHEST:
             raise InvalidInput(
                 f"`pixel_size` must be such that source and detector lie within {_FARTHEST:.0e} pixels of the image, "
-                f"got {pixel_size!r}; all lengths must be in one unit."
+                f"got {_checks.brief(pixel_size)}; all lengths must be in one unit."
             )
         super().__init__(dtype, image_shape, (len(views), n_detectors))
         self._constants, self.pixel_size = Constants(views=views), pixel_size
@@ -244,11 +244,12 @@ def _unit(angles):
 def _image_shape(value):
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise InvalidInput(
-            f"`image_shape` must be two integers, (ny, nx), got {value!r}; a volume's slices are a stack of images."
+            f"`image_shape` must be two integers, (ny, nx), got {_checks.brief(value)}; a volume's slices are a stack "
+            "of images."
         )
     ny, nx = (_checks.count("image_shape", each) for each in value)
     if not (ny + 3) * (nx + 3) < 2**32:  # with their margins, pixels have numbers of 32 bits
-        raise InvalidInput(f"`image_shape` must have fewer than 2^32 pixels, got {value!r}.")
+        raise InvalidInput(f"`image_shape` must have fewer than 2^32 pixels, got {_checks.brief(value)}.")
     return ny, nx
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .._checks import brief
 from .._errors import InvalidInput, UnsupportedType
 from ._sampling import evaluate
 
@@ -37,7 +38,8 @@ class Boundary:
                 self._add(axis, side, bc[axis, side])
         unknown = [key for key in bc if key not in {(a, s) for a in range(d) for s in (0, 1)}]
         if unknown:
-            raise InvalidInput(f"`bc` must have keys (axis, side) with axis < {d} and side 0 or 1, got {unknown[0]!r}.")
+            got = brief(unknown[0])
+            raise InvalidInput(f"`bc` must have keys (axis, side) with axis < {d} and side 0 or 1, got {got}.")
         self._check_corners()
 
     def _add(self, axis, side, given):
@@ -48,12 +50,12 @@ class Boundary:
             if len(given) != 2 or given[0] not in ("neumann", "dirichlet"):
                 raise InvalidInput(
                     f'`bc[{axis}, {side}]` must be a function, a number, ("neumann", g), ("dirichlet", g) or None, '
-                    f"got {given!r}."
+                    f"got {brief(given)}."
                 )
             derivative, given = int(given[0] == "neumann"), given[1]
         if not callable(given) and (isinstance(given, bool) or not isinstance(given, int | float | np.number)):
             raise UnsupportedType(
-                f'`bc[{axis}, {side}]` must be a function, a number, ("neumann", g) or None, got {given!r}.'
+                f'`bc[{axis}, {side}]` must be a function, a number, ("neumann", g) or None, got {brief(given)}.'
             )
         self.ends[axis].append((side, derivative))
         self.data[axis, side] = given

@@ -122,7 +122,8 @@ def infer_coefficients(
 
 def _terms(operators, known, d):
     if not isinstance(operators, list | tuple) or not operators:
-        raise UnsupportedType(f"`operators` must be a list of mappings, one for each coefficient, got {operators!r}.")
+        got = _checks.brief(operators)
+        raise UnsupportedType(f"`operators` must be a list of mappings, one for each coefficient, got {got}.")
     terms = [Terms(op, d, name=f"operators[{t}]", part=True) for t, op in enumerate(operators)]
     known = Terms(known if known is not None else {}, d, name="known", part=True)
     if not any(sum(index) for t in (*terms, known) for index in (*t.constant, *t.varying)):

@@ -176,7 +176,7 @@ def of_each_axis(kernel, d):
         return tuple(kernel)
     raise UnsupportedType(
         f'`kernel` must be "auto", a SpectralMixture, Matern or SquaredExponential, or a list of {d} of them, '
-        f"got {kernel!r}."
+        f"got {_checks.brief(kernel)}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._checks import brief
 from .._errors import InvalidInput, UnsupportedType
 from ._sampling import LARGEST, bounded, evaluate
 
@@ -53,9 +54,12 @@ def advection(b: Sequence[float | Callable[..., Any]]) -> dict[tuple[int, ...], 
     >>> pde.advection([200.0, 1.0])
     {(1, 0): 200.0, (0, 1): 1.0}
     """
-    if isinstance(b, str) or not hasattr(b, "__len__"):
-        raise UnsupportedType(f"`b` must be a sequence of numbers or functions, one for each dimension, got {b!r}.")
-    d = _dimension(len(b))
+    if not isinstance(b, list | tuple) and not (isinstance(b, np.ndarray) and b.ndim == 1):
+        got = brief(b)
+        raise UnsupportedType(f"`b` must be a sequence of numbers or functions, one for each dimension, got {got}.")
+    d = len(b)
+    if not 1 <= d <= 3:
+        raise InvalidInput(f"`b` must have 1, 2 or 3 entries, one for each dimension, got {d}.")
     return {tuple(int(i == j) for j in range(d)): b[i] for i in range(d)}
 
 
@@ -82,11 +86,12 @@ def div_grad(
     """
     if not callable(a):
         raise UnsupportedType(
-            f"`a` must be a function of the coordinates, got {a!r}; a number times laplacian(d) else."
+            f"`a` must be a function of the coordinates, got {brief(a)}; a number times laplacian(d) else."
         )
     if gradient is not None:
         if not isinstance(gradient, list | tuple) or not all(callable(g) for g in gradient):
-            raise UnsupportedType(f"`gradient` must be a list of functions, one for each dimension, got {gradient!r}.")
+            got = brief(gradient)
+            raise UnsupportedType(f"`gradient` must be a list of functions, one for each dimension, got {got}.")
         d = len(gradient) if d is None else d
     d = _dimension(_arguments(a) if d is None else d)
     if gradient is None:
@@ -164,7 +169,7 @@ class Terms:
     def __init__(self, op, d, name="op", part=False):
         if not isinstance(op, Mapping) or not (op or part):
             raise UnsupportedType(
-                f"`{name}` must be a mapping of multi-indices to coefficients, such as laplacian({d}), got {op!r}."
+                f"`{name}` must be a mapping of multi-indices to coefficients, such as laplacian({d}), got {brief(op)}."
             )
         self.d, self.constant, self.varying = d, {}, {}
         for index, coefficient in op.items():
@@ -206,6 +211,6 @@ def _index(index, d):
     ):
         raise InvalidInput(
             f"`op` must have multi-indices of {d} orders from 0 to {_HIGHEST}, as `box` has {d} dimensions, "
-            f"got {index!r}."
+            f"got {brief(index)}."
         )
     return tuple(int(e) for e in entries)

@@ -34,7 +34,7 @@ def orders_of(derivative, d):
         return (0,) * d
     orders = derivative if isinstance(derivative, tuple | list) else (derivative,)
     if len(orders) != d:
-        raise InvalidInput(f"`derivative` must have {d} orders, got {derivative!r}.")
+        raise InvalidInput(f"`derivative` must have {d} orders, got {_checks.brief(derivative)}.")
     orders = tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
     if max(orders) > _HIGHEST:
         raise InvalidInput(f"`derivative` must be at most {_HIGHEST} along an axis, got {max(orders)}.")

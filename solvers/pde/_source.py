@@ -44,7 +44,7 @@ class Source:
         if not isinstance(f, np.ndarray | list | tuple):
             raise UnsupportedType(
                 f"`f` must be a function of {d} coordinate arrays, a number, or an array of values at the nodes, "
-                f"got {f!r}."
+                f"got {_checks.brief(f)}."
             )
         values = real("f", f)
         if values.ndim != d or min(values.shape) < 4:
@@ -116,7 +116,7 @@ def checked_box(box):
             raise TypeError
         sides = [(low, high) for low, high in box]
     except (TypeError, ValueError):
-        raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {box!r}.") from None
+        raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {_checks.brief(box)}.") from None
     sides = [tuple(_checks.number(f"box[{axis}]", end) for end in side) for axis, side in enumerate(sides)]
     if not 1 <= len(sides) <= 3:
         raise InvalidInput(f"`box` must have 1 to 3 dimensions, got {len(sides)}.")
@@ -143,5 +143,5 @@ def sizes_of(n, d):
     except TypeError:
         sizes = ()
     if len(sizes) != d:
-        raise InvalidInput(f"`n` must be a number of nodes, or {d} of them, got {n!r}.")
+        raise InvalidInput(f"`n` must be a number of nodes, or {d} of them, got {_checks.brief(n)}.")
     return tuple(_checks.count("n" if sizes == (n,) * d else f"n[{i}]", size, 4) for i, size in enumerate(sizes))

@@ -183,7 +183,7 @@ def _sequence(name, given):
     try:
         return list(given)
     except TypeError:
-        raise InvalidInput(f"`{name}` must be a sequence with one entry a cloud, got {given!r}.") from None
+        raise InvalidInput(f"`{name}` must be a sequence with one entry a cloud, got {_checks.brief(given)}.") from None
 
 
 def _conditioned(clouds, p):
