@@ -83,7 +83,10 @@ class Linear:
             A = np.vstack([A, self._one / self._size * np.linalg.norm(self._size)])
         self._QR = scipy.linalg.qr(A, mode="economic")
         R = self._QR[1]
-        self.singular = len(R) < A.shape[1] or scipy.linalg.lapack.dtrcon(R)[0] <= _SINGULAR_LINE
+        # R is its own LU factorisation; `trcon`, made for triangles, is in SciPy since 1.15.
+        self.singular = (
+            len(R) < A.shape[1] or scipy.linalg.lapack.dgecon(R, np.linalg.norm(R, 1))[0] <= _SINGULAR_LINE
+        )
 
     def _mean_factors(self):
         """Each axis' terms with their mean coefficients, and that of u itself."""
