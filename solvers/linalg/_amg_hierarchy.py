@@ -67,6 +67,9 @@ def _entered(A, kind, B):
         raise InvalidInput("`A` must be finite, got a NaN or an infinite entry; check how it was assembled.")
     _refuse_what_cannot_be_smoothed(host)
     host.sort_indices()
+    if max(host.nnz, host.shape[0]) <= np.iinfo(np.int32).max:
+        # PyAMG 5.3 has functions for these indices only, and SciPy 1.14 hands 64 bits on.
+        host.indices, host.indptr = (each.astype(np.int32, copy=False) for each in (host.indices, host.indptr))
     blocks = getattr(A, "blocksize", (1, 1)) if getattr(A, "format", "") == "bsr" else (1, 1)
     if blocks[0] == blocks[1] > 1 and kind != "ruge_stuben":
         host = scipy.sparse.bsr_array(host, blocksize=blocks)
