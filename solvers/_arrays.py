@@ -11,7 +11,7 @@ import numpy as np
 
 from ._errors import UnsupportedType
 
-__all__ = ["FOREIGN", "enter", "kind_of", "kinds", "leaving", "module_of"]
+__all__ = ["FOREIGN", "enter", "kind_of", "kinds", "leaving", "module_of", "on_host"]
 
 #: The kind of a type whose objects may live anywhere: each object is asked.
 FOREIGN = "foreign"
@@ -94,6 +94,11 @@ def module_of(array):
     return _library("gpu" if kinds[type(array)] == "gpu" else "cpu")
 
 
+def on_host(value):
+    """The same as NumPy's or SciPy's where it is CuPy's; anything else as it is."""
+    return value.get() if kinds[type(value)] == "gpu" and hasattr(value, "get") else value
+
+
 def leaving(value):
     """How an answer to this right-hand side leaves: a function of our NumPy or CuPy array.
 
@@ -106,16 +111,12 @@ def leaving(value):
     """
     kind = kinds[type(value)]
     if kind is not FOREIGN:
-        return _untouched if kind == "gpu" else _to_numpy
+        return _untouched if kind == "gpu" else on_host
     return partial(_exported, _from_dlpack_of(value), _where("b", value))
 
 
 def _untouched(x):
     return x
-
-
-def _to_numpy(x):
-    return x.get() if hasattr(x, "get") else x
 
 
 def _where(name, value):
@@ -190,7 +191,7 @@ def _from_dlpack_of(value):
 
 def _exported(from_dlpack, where, x):
     if where == "cpu":
-        x = _to_numpy(x)
+        x = on_host(x)
         if hasattr(x, "flags") and not x.flags.writeable:
             x = x.copy()  # torch takes no others
     return x if from_dlpack is None or hasattr(x, "tocsr") else from_dlpack(x)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import _backend
-from ._arrays import module_of
+from ._arrays import module_of, on_host
 from ._errors import DeviceMemoryError
 
 __all__ = ["at", "drops_when_full", "inner", "inner_rows", "module_at"]
@@ -87,4 +87,4 @@ def inner_rows(x, y):
         x, y = (a.view(a.real.dtype) for a in (x, y))
     with np.errstate(all="ignore"):  # what is not finite shows in the sum
         sums = xp.multiply(x, y, dtype=np.float64).sum(axis=1)
-    return sums.get() if hasattr(sums, "get") else sums
+    return on_host(sums)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import _checks
+from .._arrays import on_host
 from .._errors import InvalidInput
 
 __all__ = ["Demands", "per_row"]
@@ -89,7 +90,7 @@ def per_row(name, value, k, least):
     if isinstance(value, bool | np.bool_):
         raise _checks.wrong_kind(name, "a real number", value)
     values = _checks.real_array(name, value)
-    values = values.get() if hasattr(values, "get") else np.asarray(values)
+    values = np.asarray(on_host(values))
     if values.dtype.kind == "c" or values.shape not in ((), (1,), (k,)):
         raise InvalidInput(f"`{name}` must be a real number or of shape ({k},), got shape {values.shape}.")
     values = np.array(np.broadcast_to(values, (k,)), float)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _backend, _checks
-from .._arrays import kinds, module_of
+from .._arrays import kinds, module_of, on_host
 from .._errors import InvalidInput
 from .._place import inner_rows
 from ._shapes import sizes
@@ -182,7 +182,7 @@ def _by_patches(x, sigma, *, image_shape, **patches):
         raise InvalidInput(
             f"`denoiser` must get images of two or three axes, got a stack of shape {images.shape}; pass `image_shape`."
         )
-    values = images.get() if hasattr(images, "get") else images
+    values = on_host(images)
     found = [_non_local(each, sigma, **patches) for each in values]
     return module_of(x).asarray(np.stack(found)).reshape(x.shape)
 

@@ -23,7 +23,7 @@ from ._diffusion import Denoiser
 from ._measurement import Measurement
 from ._operator import stack_of
 from ._result import InverseResult
-from ._tweedie import on_host
+from ._tweedie import values_on_host
 
 __all__ = ["pnp"]
 
@@ -310,9 +310,10 @@ def _given_levels(sigmas, n_steps):
     """The levels that the user gave, of shape (n_steps,), or None; and their number."""
     if sigmas is None:
         return None, n_steps
-    levels = np.atleast_1d(on_host("sigmas", sigmas))
+    levels = np.atleast_1d(values_on_host("sigmas", sigmas))
     if levels.ndim != 1 or levels.size == 0 or not (np.isfinite(levels) & (levels.real > 0)).all():
-        raise InvalidInput(f"`sigmas` must be a number > 0, a pair of them, or a sequence, got {sigmas!r}.")
+        got = _checks.brief(sigmas)
+        raise InvalidInput(f"`sigmas` must be a number > 0, a pair of them, or a sequence, got {got}.")
     if levels.size == 1:
         return np.full(n_steps, levels[0]), n_steps
     if levels.size == 2:

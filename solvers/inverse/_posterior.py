@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._arrays import module_of
+from .._arrays import module_of, on_host
 
 __all__ = ["data_of", "dense_of", "host_array", "mixture_posterior"]
 
@@ -52,5 +52,5 @@ def data_of(problem, j):
 
 def host_array(array):
     """In double precision."""
-    array = array.get() if hasattr(array, "get") else array
+    array = on_host(array)
     return np.ascontiguousarray(array, dtype=np.result_type(array.dtype, np.float64))

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
-from .._arrays import enter, leaving, module_of
+from .._arrays import enter, leaving, module_of, on_host
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike, Seed
 from ._measurement import Measurement
 from ._mixture_fit import fit_mixture
 from ._posterior import mixture_posterior
-from ._tweedie import Tweedie, eigen, host_operator, images_of, normals, on_host, spawned
+from ._tweedie import Tweedie, eigen, images_of, normals, spawned, values_on_host
 
 __all__ = ["Gaussian", "GaussianMixture"]
 
@@ -73,7 +73,7 @@ class GaussianMixture:
 
     def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike):
         weights, means, covariances = (
-            _checks.finite(name, on_host(name, value))
+            _checks.finite(name, values_on_host(name, value))
             for name, value in (("weights", weights), ("means", means), ("covariances", covariances))
         )
         if means.ndim < 2 or means.size == 0:
@@ -125,7 +125,7 @@ class GaussianMixture:
         >>> sorted(abs(prior.means.round()).tolist())
         [[0.0, 4.0], [8.0, 0.0]]
         """
-        images = _checks.finite("images", on_host("images", images))
+        images = _checks.finite("images", values_on_host("images", images))
         return cls(*fit_mixture(images, n_components, _checks.generator(rng), regularization, maxiter, tol))
 
     @property
@@ -204,7 +204,7 @@ class GaussianMixture:
         -------
         ndarray, shape (k,), or float for one image
         """
-        x = _checks.finite("x", on_host("x", x))
+        x = _checks.finite("x", values_on_host("x", x))
         sigma = _checks.tolerance("sigma", sigma)
         if not (self._variances.min() + sigma**2) > 0:
             raise InvalidInput("`sigma` must be > 0 where a covariance is singular, which has no density, got 0.0.")
@@ -254,7 +254,7 @@ class GaussianMixture:
         """
         noise_level = _checks.positive("noise_level", noise_level)
         kernels = _backend.kernels("cpu")
-        problem = Measurement(host_operator(A), on_host("b", b), noise_level, kernels, self)
+        problem = Measurement(on_host(A), values_on_host("b", b), noise_level, kernels, self)
         if len(problem.B) > 1:
             raise InvalidInput(f"`b` must be one data set for a posterior, got {len(problem.B)}.")
         return self.given(problem, 0)
@@ -343,7 +343,7 @@ class Gaussian(GaussianMixture):
     """
 
     def __init__(self, mean: ArrayLike, covariance: ArrayLike):
-        mean, covariance = (on_host(name, value) for name, value in (("mean", mean), ("covariance", covariance)))
+        mean, covariance = (values_on_host(name, value) for name, value in (("mean", mean), ("covariance", covariance)))
         if mean.ndim == 0:
             raise InvalidInput("`mean` must have the shape of an image, got a number; fill an image with it.")
         super().__init__([1.0], mean[None], covariance[None])

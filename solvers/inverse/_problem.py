@@ -9,6 +9,7 @@ from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
 from .._place import at
 from .._result import Status
+from .._scale import reach_of, to_one
 from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, norms, taken_rows
 from ..linalg._least_squares import SLIGHT
 from ..linalg._lsmr import LSMR
@@ -88,9 +89,7 @@ class Problem:
         if self.X0 is not None and zero.size:
             where = module_of(self.B).asarray(zero)
             self.R[where], self.X0[where] = 0, 0
-        reach = _reach(dtype)
-        power = [max(-reach, min(reach, math.frexp(norm)[1])) if norm else 0 for norm in np.maximum(self.bnorm, 0)]
-        self.scale = 2.0 ** -np.array(power, float)
+        self.scale = np.array([to_one(norm, reach_of(dtype)) for norm in self.bnorm], float)
         self.R *= columns(self.scale, self.R)
         weight = 0.0 if demands.weight is None else demands.weight
         self.weight = per_row("regularization", weight, k, 0)
@@ -155,8 +154,7 @@ class Problem:
         largest = sizes[np.isfinite(sizes)].max(initial=0.0)
         if not largest or 1 / _FAR < largest < _FAR:
             return method
-        reach = _reach(self.B.dtype)
-        self.factor = 2.0 ** -max(-reach, min(reach, math.frexp(largest)[1]))
+        self.factor = to_one(largest, reach_of(self.B.dtype))
         self.weight = self.weight * self.factor * self.factor
         return self._method(np.arange(len(self.B)))
 
@@ -275,11 +273,6 @@ class Problem:
 
 _SURE = {NONFINITE: Status.NONFINITE, NOT_ADJOINT: Status.NOT_ADJOINT, STOPPED: Status.STOPPED}
 _PLAIN = Status.CONVERGED, Status.MAXITER, Status.STOPPED
-
-
-def _reach(dtype):
-    """The largest power of two that data are scaled by."""
-    return 1000 if dtype.char in "dD" else 120
 
 
 def _only(value):

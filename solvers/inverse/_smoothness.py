@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds, leaving, module_of
+from .._arrays import enter, kinds, leaving, module_of, on_host
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike
@@ -16,7 +16,7 @@ from ._normal import solve_normal
 from ._operator import ImagingOperator, _applied, as_imaging_operator
 from ._posterior import data_of, dense_of, host_array
 from ._priors import Gaussian
-from ._tweedie import host_operator, images_of, on_host
+from ._tweedie import images_of, values_on_host
 
 __all__ = ["Smoothness"]
 
@@ -54,7 +54,7 @@ class Smoothness:
         L = enter("L", L)
         L = L.copy() if hasattr(L, "copy") else L  # a matrix: the caller's may change
         self.L, self._given, self._sent = as_imaging_operator(L, "L"), L, None
-        self.mean = np.array(_checks.finite("mean", on_host("mean", mean)))
+        self.mean = np.array(_checks.finite("mean", values_on_host("mean", mean)))
         self.image_shape = self.mean.shape or self.L.image_shape
         if math.prod(self.image_shape) != self.L.shape[1]:
             raise InvalidInput(
@@ -105,8 +105,8 @@ class Smoothness:
             If neither the data nor the prior see some direction.
         """
         problem = Measurement(
-            host_operator(A),
-            on_host("b", b),
+            on_host(A),
+            values_on_host("b", b),
             _checks.positive("noise_level", noise_level),
             _backend.kernels("cpu"),
             self,

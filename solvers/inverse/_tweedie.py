@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from .. import _checks
-from .._arrays import enter, kinds, module_of
+from .._arrays import enter, module_of, on_host
 from .._errors import InvalidInput
 
-__all__ = ["Tweedie", "eigen", "host_operator", "images_of", "normals", "on_host", "spawned"]
+__all__ = ["Tweedie", "eigen", "images_of", "normals", "spawned", "values_on_host"]
 
 
 _NEGLIGIBLE = 1e-17
@@ -137,12 +137,7 @@ def images_of(name, x, shape):
     return x.reshape(-1, *shape)
 
 
-def on_host(name, value):
+def values_on_host(name, value):
     """Anything array-like as NumPy's."""
     value = _checks.real_array(name, enter(name, value))
-    return value.get() if hasattr(value, "get") else value
-
-
-def host_operator(A):
-    """A matrix of CuPy's brought over, all else as it is."""
-    return A.get() if kinds[type(A)] == "gpu" and hasattr(A, "get") else A
+    return on_host(value)

@@ -1,6 +1,5 @@
 """PyAMG's hierarchy of a matrix, for ``amg``: what goes in is checked, copied and brought to a common scale."""
 
-import math
 
 import numpy as np
 import scipy.sparse
@@ -9,6 +8,7 @@ from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from .._scale import common_unit
 from ._operator import analyse, source
 from ._sweeps import sparse_of, without_duplicates
 
@@ -26,16 +26,10 @@ def hierarchy(A, kind, B):
             raise InvalidInput("`B` must be None for a hierarchy that is built already; give it to PyAMG.")
         return A.levels, A.levels[0].A.dtype, "hierarchy of the caller", 1.0
     host, dtype, hermitian, B = _entered(A, kind, B)
-    unit = _unit(host)
+    unit = common_unit(np.abs(host.data).max(initial=0.0))  # PyAMG's thresholds are absolute
     if unit != 1.0:
         host.data /= unit
     return _levels(host, hermitian, B, kind), dtype, kind, unit
-
-
-def _unit(A):
-    """A power of two near the largest entry, or 1 where that is of common size: PyAMG's thresholds are absolute."""
-    exponent = math.frexp(np.abs(A.data).max(initial=0.0))[1]
-    return 2.0 ** max(-1000, min(1000, exponent)) if abs(exponent) > 20 else 1.0
 
 
 def _refuse_what_cannot_be_smoothed(A):

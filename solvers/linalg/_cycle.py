@@ -7,12 +7,12 @@ symmetric positive definite whatever c and the interpolation weight g are. B is 
 """
 
 import copy
-import math
 
 import numpy as np
 
 from .. import _backend
 from .._errors import InvalidInput
+from .._scale import to_one
 from ._operator import place
 
 __all__ = ["Hierarchy", "certificate", "chebyshev_roots", "textbook"]
@@ -135,7 +135,7 @@ class Hierarchy:
         if null is not None:
             r = r.copy()
             null.project_there(r, kernels)
-        factor = _power(kernels.largest(r)) if self.dtype == np.float32 else 1.0
+        factor = to_one(kernels.largest(r)) if self.dtype == np.float32 else 1.0
         vectors, z = self._vectors(), kernels.empty(r.shape, r.dtype)
         kernels.grid_enter(self.levels[0], factor, r, vectors[0][0][0])
         kernels.grid_leave(self.levels[0], 1 / factor / self.grid.unit, self._cycle(parameters, vectors, 0, 0)[0], z)
@@ -228,11 +228,6 @@ class Hierarchy:
         elif self.grid.null_space is not None:
             b -= b.mean()
         return b.astype(self.dtype)
-
-
-def _power(largest):
-    """A power of two that brings this number near 1, for the range of float32 is small."""
-    return 2.0 ** max(-1000, min(1000, -math.frexp(largest)[1])) if math.isfinite(largest) else 1.0
 
 
 def _inverses(levels, inverse):

@@ -17,6 +17,7 @@ from .. import _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
+from .._scale import to_one
 from .._types import Callback, MatrixLike
 from ._cg import steps_from
 from ._result import LinearResult
@@ -224,10 +225,9 @@ def _propose(system, r, r_norm, p):
         return "it gave a NaN or an infinity", Status.NONFINITE
     if size == 0.0:
         return "it gave a zero direction", Status.STALLED
-    most = -np.finfo(system.dtype).minexp
-    power = max(-most, min(most, -math.frexp(size)[1]))
-    if power:
-        system.kernels.scale(scalar(2.0**power), p, p)
+    power = to_one(size, -int(np.finfo(system.dtype).minexp))
+    if power != 1.0:
+        system.kernels.scale(scalar(power), p, p)
     return None
 
 

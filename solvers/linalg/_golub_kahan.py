@@ -15,6 +15,7 @@ import numpy as np
 
 from .._arrays import module_of
 from .._place import inner_rows
+from .._scale import to_one
 
 __all__ = [
     "GROSS",
@@ -184,7 +185,7 @@ def norms(X):
         if largest == 0.0 or not math.isfinite(largest):
             found[j] = largest
         else:
-            power = 2.0 ** -max(-1000, min(1000, math.frexp(largest)[1]))
+            power = to_one(largest)
             wide = X[j : j + 1].astype(np.result_type(X.dtype, np.float64)) * power
             found[j] = math.sqrt(inner_rows(wide, wide)[0]) / power
     return found

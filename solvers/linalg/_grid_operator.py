@@ -11,9 +11,10 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds
+from .._arrays import enter, kinds, on_host
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from .._scale import common_unit
 from ._null_space import NullSpace
 from ._operator import PreparedOperator, analyse, check_indices, is_matrix, place, source
 from ._products import Operator
@@ -62,7 +63,7 @@ class Grid:
         if self.alone.size:
             diagonal = diagonal.copy()
             diagonal[inside][self.alone] = 0
-        self.unit = _unit(diagonal[inside])
+        self.unit = common_unit(diagonal[inside].max(initial=0.0))
         if self.unit != 1.0:
             faces, diagonal = faces / self.unit, diagonal / self.unit
         self.level = _backend.kernels("cpu").grid_level(shape, faces, diagonal)
@@ -112,7 +113,7 @@ class Grid:
         A = A.tocsr()
         if A.dtype.kind not in "fiu":
             raise UnsupportedType(f"`A` must be real for a multigrid cycle, got dtype {A.dtype}; use chebyshev.")
-        shape = grid_shape(grid_of(_on_host(A)) if grid is None else grid)
+        shape = grid_shape(grid_of(on_host(A)) if grid is None else grid)
         if math.prod(shape) != A.shape[0]:
             raise InvalidInput(f"`grid` must have as many cells as `A` has rows, {A.shape[0]}, got {grid!r}.")
         dtype = A.dtype if A.dtype in _WORKING else np.dtype(np.float64)
@@ -125,7 +126,7 @@ class Grid:
         faces = kernels.zeros((3, diagonal.size), np.float64)
         row, column = kernels.grid_faces(*parts, shape, 64 * float(np.finfo(dtype).eps), faces, diagonal)
         if row >= 0:
-            raise InvalidInput(_why(_on_host(A), int(row), int(column), shape))
+            raise InvalidInput(_why(on_host(A), int(row), int(column), shape))
         return cls(shape, kernels.to_host(faces), kernels.to_host(diagonal), dtype)
 
     @classmethod
@@ -155,7 +156,7 @@ class Grid:
         """Make the operator of face coefficients, one array an axis, and of a Dirichlet term for each cell."""
         if not isinstance(faces, tuple | list) or len(faces) not in (2, 3):
             raise InvalidInput("`faces` must be 2 or 3 arrays, one for the faces across each axis of the grid.")
-        faces, boundary, mask = [_on_host(f) for f in faces], _on_host(boundary), _on_host(mask)
+        faces, boundary, mask = [on_host(f) for f in faces], on_host(boundary), on_host(mask)
         arrays = [_checks.finite("faces", _real("faces", f)) for f in faces]
         if grid is None:
             if any(f.ndim != len(arrays) for f in arrays):
@@ -223,16 +224,6 @@ def _refuse_extremes(d):
         raise InvalidInput(
             f"`A` must have diagonals of 0 or between {_LEAST:g} and {_MOST:g}, got {found:g}; divide the system by it."
         )
-
-
-def _unit(d):
-    """A power of two near the largest, or 1 where that is of common size."""
-    exponent = math.frexp(d.max(initial=0.0))[1]
-    return 2.0**exponent if abs(exponent) > 20 else 1.0
-
-
-def _on_host(value):
-    return value.get() if kinds[type(value)] == "gpu" else value
 
 
 def grid_shape(grid):

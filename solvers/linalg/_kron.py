@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds, leaving
+from .._arrays import enter, kinds, leaving, on_host
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
 
@@ -143,7 +143,7 @@ class KroneckerOperator(LinearOperator):
     """
 
     def __init__(self, As: Sequence[ArrayLike], shift: float = 0.0) -> None:
-        self._factors = [np.array(_on_host(A)) for A in _matrices(As)]
+        self._factors = [np.array(on_host(A)) for A in _matrices(As)]
         self.shift = _checks.number("shift", shift)
         if not math.isfinite(self.shift):
             raise InvalidInput(f"`shift` must be finite, got {self.shift!r}.")
@@ -305,10 +305,6 @@ def _matrices(As):
         if A.ndim != 2:
             raise InvalidInput(f"`As[{i}]` must be a matrix, got shape {A.shape}.")
     return As
-
-
-def _on_host(A):
-    return A.get() if kinds[type(A)] == "gpu" else A
 
 
 def _entered(As, x, name):

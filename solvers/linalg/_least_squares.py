@@ -13,6 +13,7 @@ from .._loop import ended
 from .._place import at
 from .._progress import progress
 from .._result import Status
+from .._scale import reach_of, to_one
 from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, numbers, taken_rows
 from ._operator import source
 from ._rectangular import Rectangular
@@ -96,10 +97,10 @@ class _Problem:
         """Powers of two, one a row: scaling is exact."""
         smallest, largest = _SAFE[self.B.dtype.char.lower()]
         scale = np.ones(len(self.bnorm))
-        reach = 1000 if self.B.dtype.char in "dD" else 120
+        reach = reach_of(self.B.dtype)
         for j, norm in enumerate(self.bnorm):
             if norm and not smallest < norm < largest:
-                scale[j] = 2.0 ** -max(-reach, min(reach, math.frexp(norm)[1]))
+                scale[j] = to_one(norm, reach)
         if (scale != 1).any():
             self.B *= columns(scale, self.B)
             self.X0 *= columns(scale, self.X0)
@@ -146,7 +147,7 @@ class _Problem:
         X, process = self._first()
         largest = process.alpha[np.isfinite(process.alpha)].max(initial=0.0)
         if largest and not 1 / _FAR < largest < _FAR:
-            A.factor = 2.0 ** -max(-1000, min(1000, math.frexp(largest)[1]))
+            A.factor = to_one(largest)
             self.X0 *= columns(1 / A.factor, self.X0)
             X, process = self._first()
         self._damp = self.demands.damp * A.factor

@@ -13,6 +13,7 @@ from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
 from .._place import at
+from .._scale import to_one
 from ._operator import Matrix, analyse, source
 from ._system import System, norm
 
@@ -107,7 +108,7 @@ def _one_system(problem, b, x0, j):
 
 def _scaled(b, x0, largest):
     """A power of two, b and x0 times it: scaling is exact, unless x0 leaves the range, which then rules (None)."""
-    power = 2.0 ** min(-int(np.frexp(np.abs(b).max())[1]), 1000)
+    power = to_one(float(np.abs(b).max()))
     with np.errstate(over="ignore"):
         start = None if x0 is None else (x0 * power).astype(x0.dtype)
     if start is not None and not np.abs(start).max(initial=0.0) < largest:

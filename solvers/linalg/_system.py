@@ -7,6 +7,7 @@ import numpy as np
 from .._errors import InvalidInput
 from .._loop import Record
 from .._result import Status
+from .._scale import to_one
 
 __all__ = ["System", "norm", "trivial"]
 
@@ -225,7 +226,7 @@ def norm(v, kernels):
     largest = kernels.largest(v)
     if largest == 0.0 or not math.isfinite(largest):
         return largest
-    power = 2.0 ** max(-1000, min(1000, -math.frexp(largest)[1]))
+    power = to_one(largest)
     scaled = kernels.empty(v.shape, v.dtype)
     kernels.scale(v.dtype.type(power), v, scaled)
     return math.sqrt(kernels.inner(scaled, scaled).real) / power

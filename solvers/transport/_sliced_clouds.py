@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
-from .._arrays import enter, leaving
-from .._errors import InvalidInput
+from .._arrays import enter, leaving, on_host
+from .._errors import InvalidInput, UnsupportedType
+from .._tasks import check_executor
 from ._controls import Moments
 from ._measures import points, weights
 
@@ -56,6 +57,15 @@ class Clouds:
         with self._kernels.device_of(self._device):
             self._there = [each if each is None else self._sent(each) for each in (self.X, self.Y, self.a, self.b)]
 
+    def __getstate__(self):
+        """For workers in other processes, which get the points alone: modules do not pickle."""
+        return {name: getattr(self, name) for name in ("X", "Y", "a", "b", "p", "d", "unit", "moments")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.backend, self._kernels, self._leave, self._device = "cpu", _backend.kernels("cpu"), leaving(self.X), self.X
+        self._there = [self.X, self.Y, self.a, self.b]
+
     def _sent(self, values):
         return values if self.backend == "cpu" else self._kernels.to_device(values, values.dtype)
 
@@ -76,6 +86,15 @@ class Clouds:
                 if added is not each:
                     each[...] = kernels.to_host(added)
         return out
+
+    def checked(self, executor):
+        """Check that an executor can work with these clouds; returns it."""
+        if check_executor(executor) is not None and self.backend != "cpu":
+            raise UnsupportedType(
+                "`executor` must be None where clouds are compared on the GPU, which takes all directions at once, got "
+                f"a {type(executor).__name__}; leave it out, or bring the clouds to the CPU."
+            )
+        return executor
 
     def coincide(self):
         """Whether the two are one measure, its points in any order and its atoms split in any way."""
@@ -113,7 +132,7 @@ def probabilities(name, given, size, normalize):
 
 
 def _on_host(values):
-    return values.get() if hasattr(values, "get") else values
+    return on_host(values)
 
 
 def _filled(name, given):
