@@ -4,24 +4,32 @@ import difflib
 import fnmatch
 import importlib.util
 
-__all__ = ["Registry", "UsageError", "need", "present"]
+__all__ = ["NameTaken", "Registry", "UsageError", "need", "present"]
 
 
 class UsageError(Exception):
     """The command cannot be carried out as it was given; the message is one sentence that says why."""
 
 
+class NameTaken(ValueError):
+    """A name is registered already; a second entry would hide the first silently."""
+
+
 class Registry(dict):
-    """Names mapped to what they stand for, in the order of registration."""
+    """Names mapped to what they stand for, in the order of registration.
+
+    ``origins``: of the entries of other packages, the distribution and its version.
+    """
 
     def __init__(self, kind):
         super().__init__()
         self.kind = kind
+        self.origins = {}
 
     def add(self, entry):
-        """Register ``entry`` under its own name; a name taken twice would hide the first silently."""
+        """Register ``entry`` under its own name."""
         if entry.name in self:
-            raise ValueError(f"a {self.kind} named {entry.name!r} is registered already")
+            raise NameTaken(f"a {self.kind} named {entry.name!r} is registered already")
         self[entry.name] = entry
 
     def find(self, name):

@@ -2,28 +2,14 @@
 
 import argparse
 import importlib
-import json
 import os
 import sys
-import textwrap
 
-from . import cache, parity
+from . import cache, catalogue, info, parity, third_party
 from ._registry import UsageError
-from .inverse_problems import INVERSES
-from .inverse_rivals import INVERTERS
-from .learned import LEARNED
-from .learned_methods import LEARNERS
 from .linalg_rivals import METHODS
-from .pde_problems import PDES
-from .pde_rivals import PDE_METHODS
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
-from .sequences import SEQUENCES
-from .sequences_rivals import RIVALS
-from .sliced import SLICED
-from .sliced_methods import SLICERS
-from .transport import TRANSPORTS
-from .transport_rivals import TRANSPORTERS
 
 __all__ = ["main"]
 
@@ -38,22 +24,6 @@ _ON_THEIR_OWN = {
     "sweeps": "sweeps",
     "transport": "transport_bench",
 }
-
-_CHOOSING = (
-    ("symmetric positive definite", "cg", "diffusion, elasticity, least squares by normal equations"),
-    (
-        "symmetric, maybe indefinite",
-        "minres",
-        "saddle points, shifted operators; M must be positive definite",
-    ),
-    ("not symmetric", "gmres", "robust; its memory grows with `restart`"),
-    ("not symmetric, little memory", "bicgstab", "short recurrences; may break down, and then says so"),
-    ("many right-hand sides", "cg(A, B)", "B of shape (n, k), each column with its own stopping"),
-    ("many solves with one A", "prepare(A)", "checks, conversions and analysis done once"),
-    ("too many iterations", "M=...", "incomplete_cholesky, ssor; jacobi for jumps in scale; PyAMG's sa or rs"),
-    ("one solve, no M at hand", "ssor_cg", "positive definite, sparse: a fraction of cg's iterations, little set-up"),
-    ("a sequence of systems", "TunedSSORCG", "omega learned from the counts; TunedSOR, Tuned for a parameter of yours"),
-)
 
 
 def main(argv=None) -> int:
@@ -89,12 +59,8 @@ def _parser():
     commands = parser.add_subparsers(title="commands")
     _add_bench(commands.add_parser("bench", help="problems x methods x preconditioners, with ratios to a baseline"))
     parity.add_arguments(commands.add_parser("test-gpu", help="every GPU kernel and method beside the CPU's"))
-    listing = commands.add_parser("list", help="what is registered")
-    listing.add_argument("--json", action="store_true", help="as JSON")
-    listing.set_defaults(run=_list)
-    commands.add_parser("info", help="versions, threads, backends, cache, and how to choose a method").set_defaults(
-        run=_info
-    )
+    catalogue.add_arguments(commands.add_parser("list", help="what is registered, here and by other packages"))
+    info.add_arguments(commands.add_parser("info", help="versions, threads, backends, cache, and how to choose"))
     cache.add_arguments(commands.add_parser("cache", help="compiled kernels: where, how large; clear, warm"))
     return parser
 
@@ -183,61 +149,7 @@ def _bench(args, argv):
         raise UsageError(f"--projectors does not apply to {args.area}.")
     if args.model and args.area != "learned":
         raise UsageError(f"--model does not apply to {args.area}.")
+    third_party.load(catalogue.REGISTRIES, args.area)
     if args.area in _ON_THEIR_OWN:
         return importlib.import_module(f".{_ON_THEIR_OWN[args.area]}", __package__).bench(args, argv)
     return bench(args, argv)
-
-
-def _list(args, argv):
-    registries = {"problems": PROBLEMS, "methods": METHODS, "preconditioners": PRECONDITIONERS}
-    registries |= {"sequences": SEQUENCES, "contenders": RIVALS}
-    registries |= {"transport problems": TRANSPORTS, "transport methods": TRANSPORTERS}
-    registries |= {"differential equations": PDES, "PDE methods": PDE_METHODS}
-    registries |= {"learned problems": LEARNED, "learned methods": LEARNERS}
-    registries |= {"sliced problems": SLICED, "sliced methods": SLICERS}
-    registries |= {"inverse problems": INVERSES, "inverse methods": INVERTERS}
-    if args.json:
-        print(
-            json.dumps(
-                {kind: {n: e.summary for n, e in found.items()} for kind, found in registries.items()},
-                indent=1,
-            )
-        )
-        return 0
-    for kind, found in registries.items():
-        print(kind)
-        for name, entry in found.items():
-            print(f"  {name:<36}{entry.summary}")
-    return 0
-
-
-def _info(args, argv):
-    import solvers
-
-    from . import machine
-
-    found = {name: version or "not installed" for name, version in machine.versions().items()}
-    _section("versions", found)
-    _section("machine", {"cpu": machine.cpu_model(), "threads": f"{solvers.get_threads()} of {machine.cores()}"})
-    _section("backends", {name: reason or _available(name) for name, reason in solvers.backends().items()})
-    _section("kernel cache", {"folder": machine.kernel_cache()})
-    print("how to choose a method")
-    for case, choice, remark in _CHOOSING:
-        print(f"  {case:<30}{choice:<12}{remark}")
-    return 0
-
-
-def _available(name):
-    """The GPU says which one it is, and what the functions that are cupyx's lack there."""
-    from . import gpu
-
-    if name != "gpu":
-        return "available"
-    lacking = gpu.missing(with_cupyx=True)
-    return f"available: {gpu.one_line()}" + (f"; but spsolve, eigsh and the like are not: {lacking}" if lacking else "")
-
-
-def _section(title, entries):
-    print(title)
-    for name, value in entries.items():
-        print(textwrap.fill(f"{name:<14}{value}", 110, initial_indent="  ", subsequent_indent=" " * 16))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._registry import Registry, UsageError, need, present
 
-__all__ = ["BASELINE", "CAP", "Contestant", "Outcome", "TOL", "TRANSPORTERS", "available", "select"]
+__all__ = ["BASELINE", "CAP", "Budget", "Contestant", "Outcome", "TOL", "TRANSPORTERS", "available", "select"]
 
 TRANSPORTERS = Registry("transport method")
 BASELINE = "pot:sinkhorn"
@@ -67,7 +67,7 @@ def select(text):
 # ---- ours ------------------------------------------------------------------------------------------
 
 
-class _Budget:
+class Budget:
     """A callback that ends a solve after so many CPU seconds."""
 
     def __init__(self, cap):
@@ -84,7 +84,7 @@ def _ours(method):
     def solve(problem, cap):
         from solvers import transport
 
-        budget = _Budget(cap)
+        budget = Budget(cap)
         common = dict(eps=problem.eps, tol=TOL, maxiter=_MOST, callback=budget)
         if method == "sns":
             res = transport.sinkhorn_newton_sparse(problem.C, problem.a, problem.b, **common)

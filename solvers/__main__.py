@@ -4,6 +4,13 @@ import sys
 
 
 def main(argv=None) -> int:
+    import solvers
+
+    if not hasattr(solvers, "set_threads"):
+        from ._namesakes import overwritten
+
+        print(f"solvers: {overwritten(solvers)}", file=sys.stderr)
+        return 2
     from solvers.benchmarks.cli import main as command_line
 
     return command_line(sys.argv[1:] if argv is None else argv)

@@ -175,12 +175,21 @@ def test_list_names_everything_registered(capsys):
     _, out, _ = run(capsys, "list")
     _, as_json, _ = run(capsys, "list", "--json")
     named = json.loads(as_json)
-    areas = {"sequences", "contenders", "transport problems", "transport methods"}
-    areas |= {"differential equations", "PDE methods", "sliced problems", "sliced methods"}
-    areas |= {"learned problems", "learned methods", "inverse problems", "inverse methods"}
-    assert set(named) == {"problems", "methods", "preconditioners"} | areas
-    assert all(name in out for kind in named.values() for name in kind)
-    assert all(summary for kind in named.values() for summary in kind.values())
+    with_registries = ["linalg", "inverse", "learned", "pde", "sequences", "sliced", "transport"]
+    kinds = {f"{area} {part}" for area in with_registries for part in ("problems", "methods")}
+    assert set(named) - {"from"} == {"areas", "linalg preconditioners"} | kinds
+    lines = out.splitlines()
+    for kind in set(named) - {"from"}:
+        assert kind in lines and named[kind]
+        for name, summary in named[kind].items():
+            assert summary.strip() and "\n" not in summary
+            assert any(line.startswith(f"  {name:<36}{summary}") for line in lines)
+
+
+def test_list_has_a_line_for_every_area_that_bench_takes(capsys):
+    _, out, _ = run(capsys, "bench")
+    areas = out.removeprefix("Areas: ").partition(".")[0].split(", ")
+    assert list(json.loads(run(capsys, "list", "--json")[1])["areas"]) == areas
 
 
 def test_info_says_versions_backends_cache_and_how_to_choose(capsys):
