@@ -14,6 +14,7 @@ __all__ = [
     "count",
     "finite",
     "flag",
+    "float_dtype",
     "function",
     "generator",
     "number",
@@ -127,6 +128,15 @@ def real_array(name, value):
         return _from_objects(name, value)
     with np.errstate(over="ignore"):  # a wide float beyond float64 becomes infinite, and is refused as that
         return value.astype(np.complex128 if kind == "c" else np.float64)
+
+
+def float_dtype(name, dtype):
+    """float32, float64, complex64 and complex128 stay; the other numbers become float64 or complex128, as in SciPy."""
+    if dtype.char in "fdFD":
+        return dtype.newbyteorder("=")
+    if dtype.kind not in "biufc":
+        raise UnsupportedType(f"`{name}` must hold numbers, got dtype {dtype}; use {name}.astype(float).")
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
 def _as_array(name, value):

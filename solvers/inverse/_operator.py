@@ -263,12 +263,10 @@ def as_imaging_operator(A, name="A"):
     if isinstance(A, np.ndarray) or issparse(A) or kind_of(name, A) == "gpu":
         if getattr(A, "ndim", 0) != 2:
             raise InvalidInput(f"`{name}` must be a matrix or an operator, got an array of shape {np.shape(A)}.")
-        if A.dtype.kind not in "biufc":
-            raise UnsupportedType(f"`{name}` must hold numbers, got dtype {A.dtype}.")
         if np.ma.is_masked(A):
             raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
         A = np.asarray(A) if isinstance(A, np.ndarray) else A
-        dtype = _working(A.dtype)
+        dtype = _checks.float_dtype(name, A.dtype)
         return _Wrapped(_OfMatrix(A if A.dtype == dtype else A.astype(dtype)), dtype)
     if not all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
         raise UnsupportedType(
@@ -276,7 +274,7 @@ def as_imaging_operator(A, name="A"):
             f"{type(A).__name__}."
         )
     dtype = getattr(A, "dtype", None)
-    return _Wrapped(A, _working(np.dtype(np.float64 if dtype is None else dtype)))
+    return _Wrapped(A, _checks.float_dtype(name, np.dtype(np.float64 if dtype is None else dtype)))
 
 
 def stack_of(name, x, shape, shaped=False):
@@ -325,9 +323,3 @@ def _applied(A, apply, X):
     xp, k = module_of(X), len(X)
     both = apply(xp.concatenate([X.real, X.imag]))
     return (both[:k] + 1j * both[k:]).astype(X.dtype, copy=False)
-
-
-def _working(dtype):
-    if dtype.char in "fdFD":
-        return dtype
-    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .. import _backend
+from .. import _backend, _checks
 from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
 from ._products import Operator
@@ -19,14 +19,11 @@ __all__ = [
     "PreparedOperator",
     "analyse",
     "check_indices",
-    "float_dtype",
     "is_matrix",
     "is_plain",
     "place",
     "source",
 ]
-
-_FLOATS = "fdFD"
 
 
 class Matrix:
@@ -236,15 +233,6 @@ def _square(shape, name):
     return int(shape[0])
 
 
-def float_dtype(dtype, name):
-    """float32, float64, complex64 and complex128 stay; the other numbers become float64 or complex128, as in SciPy."""
-    if dtype.char in _FLOATS:
-        return dtype
-    if dtype.kind not in "biufc":
-        raise UnsupportedType(f"`{name}` must hold numbers, got dtype {dtype}; use {name}.astype(float).")
-    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
-
-
 def _as_floats(A):
     """The same matrix, but for integers, whose differences wrap around, and booleans, which have none."""
     return A.astype(np.float64) if A.dtype.kind in "biu" else A
@@ -253,12 +241,13 @@ def _as_floats(A):
 def _from_dense(A, name):
     if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
         raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
-    A = np.asarray(A) if isinstance(A, np.ndarray) else A
-    return Matrix(_square(A.shape, name), float_dtype(A.dtype, name), name, dense=A)
+    if isinstance(A, np.ndarray):
+        A = np.asarray(A, A.dtype.newbyteorder("="))  # SciPy's sparse matrices know no other order
+    return Matrix(_square(A.shape, name), _checks.float_dtype(name, A.dtype), name, dense=A)
 
 
 def _from_sparse(A, name):
-    n, dtype = _square(A.shape, name), float_dtype(A.dtype, name)
+    n, dtype = _square(A.shape, name), _checks.float_dtype(name, A.dtype)
     if A.format != "csr":
         check_indices(A, name)  # SciPy's conversion trusts them with memory
         A = A.tocsr()
@@ -296,7 +285,7 @@ def _from_operator(A, name):
     if type(A).__name__ == "MatrixLinearOperator" and is_matrix(inner):
         return analyse(inner, name)
     dtype = getattr(A, "dtype", None)
-    dtype = None if dtype is None else float_dtype(np.dtype(dtype), name)
+    dtype = None if dtype is None else _checks.float_dtype(name, np.dtype(dtype))
     return Matrix(n, dtype, name, apply=A._matvec if is_plain(A, "matvec") else A.matvec)
 
 

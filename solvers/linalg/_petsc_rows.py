@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, issparse
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
 from ._grid_operator import GridOperator
-from ._operator import analyse, check_indices, float_dtype, is_matrix
+from ._operator import analyse, check_indices, is_matrix
 
 __all__ = ["check_layout", "for_petsc", "has_rows", "own_rows", "refuse_complex", "refuse_more_than", "rows_of"]
 
@@ -65,7 +65,7 @@ def rows_of(A, begin, end):
         A = matrix.csr if matrix.sparse else matrix.dense
     if issparse(A):
         check_indices(A, "A")  # SciPy trusts them with memory
-        float_dtype(A.dtype, "A")
+        _checks.float_dtype("A", A.dtype)
         A = csr_array(A)
     own = A[begin:end] if A.shape[0] == n else A
     return own if issparse(own) else csr_array(_checks.real_array("A", own))

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from .. import _checks
 from .._arrays import kinds, module_of
 from .._errors import InvalidInput, UnsupportedType
 from ._elsewhere import sent
-from ._operator import float_dtype, is_matrix, is_plain
+from ._operator import is_matrix, is_plain
 from ._sweeps import entries
 
 __all__ = ["Rectangular"]
@@ -52,7 +53,7 @@ class Rectangular:
                 "`A` must be a NumPy or CuPy array, a sparse array or an operator with matvec, rmatvec and shape, got "
                 f"{type(A).__name__}; use numpy.asarray(A) for nested lists."
             )
-        self.shape, self.dtype = tuple(map(int, A.shape)), float_dtype(_declared(A), "A")
+        self.shape, self.dtype = tuple(map(int, A.shape)), _checks.float_dtype("A", _declared(A))
 
     def forward(self, X):
         """A x of each row of X."""

@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from solvers import InvalidInput, UnsupportedType, inverse
+from solvers import InvalidInput, UnsupportedType, inverse, linalg
 from solvers._result import Status
 
 A = inverse.ParallelBeam((8, 8), 6)
@@ -176,3 +176,13 @@ def test_a_real_operator_with_complex_products_is_refused():
     for call in (lambda: inverse.least_squares(A, np.ones(4)), lambda: inverse.pnp(A, np.ones(4), inverse.tv(0.1))):
         with pytest.raises(InvalidInput, match="must give real products"):
             call()
+
+
+@pytest.mark.parametrize("kind", [object, "U3"], ids=["objects", "words"])
+@pytest.mark.parametrize("as_operator", [False, True], ids=["matrix", "operator"])
+def test_what_holds_no_numbers_is_refused_as_linalg_refuses_it(kind, as_operator):
+    A = np.eye(3).astype(kind)
+    A = aslinearoperator(A) if as_operator else A
+    for solve in (inverse.least_squares, linalg.cg):
+        with pytest.raises(UnsupportedType, match="`A` must hold numbers, got dtype .*; use A.astype.float."):
+            solve(A, np.ones(3))
