@@ -19,7 +19,8 @@ def zeros(shape, dtype):
 
 def to_device(values, dtype):
     """The values in the memory of this backend, C-contiguous and of that dtype; copied only where they must be."""
-    values = np.ascontiguousarray(values, dtype=dtype)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        values = np.ascontiguousarray(values, dtype=dtype)
     # Compiled code knows read-only arrays as another type, and would be compiled for it anew.
     return values if values.flags.writeable else values.copy()
 

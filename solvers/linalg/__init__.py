@@ -31,7 +31,8 @@ from ._result import LeastSquaresResult, LinearResult
 from ._sor import gauss_seidel, jacobi, sor
 from ._ssor import ssor_cg
 from ._triangular import IncompleteCholesky, SSORPreconditioner, ic, incomplete_cholesky, ssor
-from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, TunedSSORCG, solve_batches
+from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, TunedSSORCG
+from ._tuned_batches import solve_batches
 
 #: Names of this module that do not do what SciPy does.
 OURS = (

@@ -92,10 +92,8 @@ class MultigridPreconditioner(Preconditioner):
     ) -> None:
         super().__init__(np.dtype(np.float64), (0, 0))
         K = _smoothing_steps(K)
-        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise UnsupportedType(f"`dtype` must be float32 or float64, got {np.dtype(dtype)}.")
         _checks.generator(rng)
-        self.precision, self._rng = np.dtype(dtype), rng
+        self.precision, self._rng = _precision(dtype), rng
         self._learned = parameters is not None
         self.parameters: NDArray[np.float64] = textbook(K) if parameters is None else _valid(parameters)
         self._given = self.parameters  # those of a cycle that is set up may be the textbook's in their place
@@ -288,6 +286,16 @@ class MultigridPreconditioner(Preconditioner):
         if self._hierarchy is None:
             return f"<multigrid preconditioner, not set up, {what}>"
         return f"<multigrid preconditioner, {self.shape[0]}x{self.shape[1]}, {what}, {self.choice}>"
+
+
+def _precision(dtype):
+    try:
+        precision = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise UnsupportedType(f"`dtype` must be float32 or float64, got {_checks.brief(dtype)}.") from None
+    if precision not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise UnsupportedType(f"`dtype` must be float32 or float64, got {precision}.")
+    return precision
 
 
 def _smoothing_steps(K):

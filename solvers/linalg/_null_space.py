@@ -91,7 +91,9 @@ def null_space_of_sparse(A, dtype):
     wide = scipy.sparse.csr_array(A, dtype=np.result_type(A.dtype, np.float64))
     if not np.isfinite(wide.data).all():
         return None
-    flat = np.abs(wide.sum(axis=1)) <= _ROUNDINGS * np.finfo(dtype).eps * abs(wide).sum(axis=1)
+    # Not abs(wide), which sums the duplicates of the caller's own arrays in place.
+    sizes = scipy.sparse.csr_array((np.abs(wide.data), wide.indices, wide.indptr), shape=wide.shape).sum(axis=1)
+    flat = np.abs(wide.sum(axis=1)) <= _ROUNDINGS * np.finfo(dtype).eps * sizes
     if not flat.any():
         return None
     there = wide.data != 0

@@ -5,7 +5,7 @@ parameter of one solve is drawn by a bandit, which sees nothing but the count. W
 said where they are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -14,17 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _checks
 from .._errors import InvalidInput
 from .._plot import pyplot
-from .._tasks import check_executor, run_tasks
-from .._types import Executor, MatrixLike, PathLike, Seed
+from .._types import MatrixLike, PathLike, Seed
 from ._cg import cg
 from ._omega import omega_optimal
-from ._policies import from_state, make_policy
+from ._policies import from_state, grid_of, make_policy
 from ._polynomial import chebyshev
 from ._sor import sor
 from ._ssor import ssor_cg
 from ._triangular import incomplete_cholesky
 
-__all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "TunedSSORCG", "solve_batches"]
+__all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "TunedSSORCG"]
 
 _OMEGAS = np.linspace(1.0, 1.95, 20)
 _RELAXATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
@@ -74,8 +73,8 @@ class Tuned:
         self, solve: Callable[..., Any], parameter: str = "omega", *, grid: ArrayLike, policy: Any = "auto",
         rng: Seed | None = None, cost: Callable[[Any, Any], float] | None = None,
     ) -> None:  # fmt: skip
-        self._solve, self.parameter, self.grid = solve, parameter, np.array(grid, dtype=float)
-        self._rng = np.random.default_rng(rng)
+        self._solve, self.parameter, self.grid = solve, parameter, grid_of(grid)
+        self._rng = _checks.generator(rng)
         self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
         policy = "chebyshev" if isinstance(policy, str) and policy == "auto" else policy
         self.policy = make_policy(policy, grid, self._rng)
@@ -245,7 +244,7 @@ class TunedSOR(Tuned):
     """
 
     def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
-        if policy in ("hageman-young", "lanczos"):
+        if isinstance(policy, str) and policy in ("hageman-young", "lanczos"):
             policy = _Classical(policy)
         super().__init__(sor, "omega", grid=grid, policy=policy, rng=rng)
 
@@ -301,49 +300,3 @@ def _with_chebyshev(A, b, *, degree, **options):
 
 def _products(result, degree):
     return int(np.max(result.iterations)) * degree
-
-
-def solve_batches(
-    tuned: Callable[[Any], Tuned], batches: Iterable[Any], *, rng: Seed | None = None, executor: Executor | None = None
-) -> list[tuple[list[Any], Tuned]]:
-    """Solve independent sequences, each with a policy of its own.
-
-    Parameters
-    ----------
-    tuned : callable (rng) -> Tuned
-        Makes a new one: ``linalg.TunedSOR`` is ``lambda rng: linalg.TunedSOR(rng=rng)``; it must pickle where the
-        executor's tasks run in other processes.
-    batches : sequence of sequences of (A, b) or (A, b, context)
-    rng : None, int or numpy.random.Generator
-        Each batch gets a seed of its own, so that the answers do not depend on the executor.
-    executor : concurrent.futures executor, optional
-        Threads, processes, Dask's or MPI's; by default the batches run here, one after the other.
-
-    Returns
-    -------
-    list of (list of results, Tuned)
-        In the order of the batches, bitwise the same for every executor.
-
-    Raises
-    ------
-    TaskError
-        If a solve of a batch raised; names that batch, and has the answers of the others.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import linalg
-    >>> batch = [(linalg.stencil((10, 10), [4 + c, -1, -1]), np.ones(100), c) for c in (0.0, 0.1, 0.2)]
-    >>> answers = linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [batch, batch], rng=0)
-    >>> [tuned for results, tuned in answers]  # doctest: +ELLIPSIS
-    [TunedSOR(omega, auto, 3 systems, ... a system), TunedSOR(omega, auto, 3 systems, ... a system)]
-    """
-    batches = list(batches)
-    tasks = list(zip([tuned] * len(batches), batches, np.random.default_rng(rng).spawn(len(batches))))
-    return run_tasks(check_executor(executor), _solve_batch, tasks, [f"batch {k}" for k in range(len(tasks))])
-
-
-def _solve_batch(task):
-    make, batch, rng = task
-    tuned = make(rng)
-    return [tuned(A, b, context=rest[0] if rest else None) for A, b, *rest in batch], tuned

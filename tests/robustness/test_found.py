@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from solvers import InvalidInput, UnsupportedType, inverse, pde, transport
+from solvers import InvalidInput, UnsupportedType, inverse, linalg, pde, transport
 
 
 def unsorted():
@@ -20,7 +20,7 @@ def unsorted():
         (lambda: pde.nodes([(0, 1)], sparse.eye_array(3)), InvalidInput, "`n` must be"),
         (lambda: pde.solve_gp(np.ones((2, 2)), 1.0, [(0, 1)], 0), UnsupportedType, "`op` must be a mapping"),
         (lambda: pde.solve_gp({(2,): 1.0}, sparse.eye_array(3), [(0, 1)], 0), UnsupportedType, "`f` must be"),
-        (lambda: pde.solve_gp({(2,): 1.0}, 1.0, [(0, 1)], sparse.eye_array(3)), UnsupportedType, r"`bc\[0, 0\]` must be"),
+        (lambda: pde.solve_gp({(2,): 1.0}, 1, [(0, 1)], sparse.eye_array(3)), UnsupportedType, r"`bc\[0, 0\]` must"),
         (lambda: pde.solve_gp({(2,): 1.0}, 10**400, [(0, 1)], 0), InvalidInput, "`f` must be a number of double"),
         (lambda: pde.solve_gp({(2,): 1.0}, 10**5000, [(0, 1)], 0), InvalidInput, "`f` must be a number of double"),
         (lambda: pde.div_grad(10**400), UnsupportedType, "`a` must be a function"),
@@ -35,3 +35,45 @@ def test_a_value_of_many_lines_or_digits_is_refused_in_one_short_sentence(call, 
     with pytest.raises(error, match=words) as caught:
         call()
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("solve", [linalg.cg, linalg.minres, linalg.solve, linalg.dcdm])
+def test_the_search_for_a_null_space_leaves_the_callers_index_arrays_alone(solve):
+    # abs() of SciPy's sparse arrays sums duplicates in place.
+    A = unsorted()
+    before = A.data.copy(), A.indices.copy(), A.indptr.copy()
+    solve(A, np.array([1.0, 0.0]), **({"model": None} if solve is linalg.dcdm else {}))
+    assert all(np.array_equal(x, y) for x, y in zip(before, (A.data, A.indices, A.indptr)))
+
+
+@pytest.mark.parametrize("solve", [linalg.sor, linalg.jacobi, linalg.ssor_cg, linalg.cg, linalg.solve, linalg.lsqr])
+def test_a_matrix_of_the_other_byte_order_is_taken(solve):
+    A = np.array([[4.0, 1.0], [1.0, 3.0]])
+    x = solve(A.astype(">f8"), np.array([1.0, 2.0], ">f8")).x
+    assert np.allclose(x, np.linalg.solve(A, [1.0, 2.0]), atol=1e-4)
+    assert np.allclose(linalg.ic(A.astype(">f8")) @ np.ones(2), linalg.ic(A) @ np.ones(2))
+
+
+def test_a_preconditioner_beyond_single_precision_ends_as_a_status_without_a_warning():
+    A, b = np.eye(3, dtype="f") * 2, np.ones(3, "f")
+    assert not linalg.dcdm(A, b, model=lambda r: 0 * r, M=1e200 * np.eye(3)).x.any()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: linalg.TunedSOR(rng="0"), InvalidInput, "`rng` must be"),
+        (lambda: linalg.TunedSOR(grid=1 + 0j), InvalidInput, "`grid` must be"),
+        (lambda: linalg.TunedSOR(np.ones(3)), UnsupportedType, "`policy` must be"),
+        (lambda: linalg.solve_batches(linalg.TunedSOR, [], rng=0.5), InvalidInput, "`rng` must be"),
+        (lambda: linalg.solve_batches("a", []), UnsupportedType, "`tuned` must be"),
+        (lambda: linalg.solve_batches(linalg.TunedSOR, "\n"), UnsupportedType, "`batches` must be"),
+        (lambda: linalg.solve_batches(linalg.TunedSOR, [3]), UnsupportedType, r"`batches\[0\]` must be"),
+        (lambda: linalg.solve_batches(linalg.TunedSOR, [[(1,)]]), UnsupportedType, r"`batches\[0\]` must be"),
+        (lambda: linalg.MultigridPreconditioner(dtype=0.5), UnsupportedType, "`dtype` must be"),
+        (lambda: linalg.MultigridPreconditioner(dtype="i4"), UnsupportedType, "`dtype` must be"),
+    ],
+)
+def test_what_tunes_and_preconditions_refuses_in_one_sentence(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

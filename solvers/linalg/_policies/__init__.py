@@ -6,7 +6,7 @@
 from numpy.typing import ArrayLike
 
 from ... import _checks
-from ._base import Policy, from_state
+from ._base import Policy, from_state, grid_of
 from ._binned import Binned
 from ._chebcb import ChebCB
 from ._chebyshev import Chebyshev
@@ -24,6 +24,7 @@ __all__ = [
     "TsallisINF",
     "best_fixed",
     "from_state",
+    "grid_of",
     "make_policy",
 ]
 

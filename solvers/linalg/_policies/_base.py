@@ -38,7 +38,7 @@ class Policy:
         _CLASSES[cls.__name__] = cls
 
     def __init__(self, grid: ArrayLike, rng=None):
-        self.grid = _grid(grid)
+        self.grid = grid_of(grid)
         self._rng = _checks.generator(rng)
 
     def choose(self, context: float | None = None) -> float:
@@ -99,7 +99,8 @@ def from_state(saved) -> Policy:
     return policy
 
 
-def _grid(grid):
+def grid_of(grid):
+    """The values to choose from, as an array: real and increasing."""
     grid = np.array(_checks.finite("grid", _checks.real_array("grid", grid)))
     if grid.ndim != 1 or grid.size == 0 or grid.dtype.kind == "c":
         raise InvalidInput(f"`grid` must be a list of real numbers, got shape {grid.shape}, dtype {grid.dtype}.")
