@@ -17,7 +17,8 @@ from .. import _checks
 from .._errors import InvalidInput
 from .._loop import ended
 from .._result import Status
-from .._types import Callback, Seed
+from .._tasks import run_tasks
+from .._types import Callback, Executor, Seed
 from ._controls import Control
 from ._estimate import Estimate, estimate, slopes
 from ._sliced_clouds import Clouds, power_of
@@ -25,6 +26,9 @@ from ._sliced_plan import Plan
 from ._sliced_result import SlicedResult
 
 __all__ = ["sliced_wasserstein"]
+
+# What an executor is given of 4096 directions: so many tasks at most, of at least so many directions.
+_TASKS, _LEAST = 16, 16
 
 
 def sliced_wasserstein(
@@ -45,6 +49,7 @@ def sliced_wasserstein(
     grad: bool = False,
     callback: Callback | None = None,
     rng: Seed | None = None,
+    executor: Executor | None = None,
 ) -> SlicedResult:
     """Estimate the sliced Wasserstein distance SW_p of two clouds of points: (E_h W_p^p(h'X, h'Y))^(1/p).
 
@@ -84,6 +89,9 @@ def sliced_wasserstein(
     callback : callable, or object with ``on_chunk(n_projections, standard_error)``, optional
         Called after each round with the result so far; StopIteration ends the estimate.
     rng : None, int or numpy.random.Generator, optional
+    executor : concurrent.futures executor, optional
+        Where blocks of directions are projected, in threads, processes or elsewhere; on the CPU. ``grad`` is computed
+        here.
 
     Returns
     -------
@@ -94,11 +102,14 @@ def sliced_wasserstein(
     ------
     InvalidInput, UnsupportedType
         A ValueError and a TypeError: a shape, a value or a kind that cannot be worked with.
+    TaskError
+        If a task of the executor failed: names its directions.
 
     Notes
     -----
     One direction costs n d products and a sort. Blocks of directions are drawn from streams of their own: with one
-    seed, iid directions and whole orthogonal bases are nested in their number, and no answer depends on threads.
+    seed, iid directions and whole orthogonal bases are nested in their number, and no answer depends on threads or
+    on an executor, whose tasks carry the clouds, up to 16 times in 4096 directions.
     In one dimension, and for equal measures, the answer is exact. The moments of "gaussian" cost n d^2 products and
     its quadrature some eigenproblems of size d: in hundreds of dimensions, as much as some tens of directions.
 
@@ -123,15 +134,15 @@ def sliced_wasserstein(
     grad = _checks.flag("grad", grad)
     clouds = Clouds(X, Y, a, b, power_of(p), _checks.flag("normalize", normalize))
     plan = Plan(clouds, n_projections, rtol, atol, max_projections, directions, control, coefficient, rng)
-    run = _Run(clouds, plan, began)
+    run = _Run(clouds, plan, began, clouds.checked(executor))
     return run.exact(grad) if clouds.d == 1 or clouds.coincide() else run.to_the_end(grad, callback)
 
 
 class _Run:
     """Rounds of directions: their values and controls, and the result so far."""
 
-    def __init__(self, clouds, plan, began):
-        self.clouds, self.plan, self.began = clouds, plan, began
+    def __init__(self, clouds, plan, began, executor):
+        self.clouds, self.plan, self.began, self.executor = clouds, plan, began, executor
         self.values, self.columns = np.empty(0), np.empty((0, 0))
         self.directions = self.control = self.estimate = None
         self.errors, self.computed = [], 0
@@ -154,8 +165,10 @@ class _Run:
         """Values and controls along these directions; the ones known are kept."""
         plan, degree = self.plan, self.plan.degree(directions.number)
         keep = len(self.values) if self.directions is not None and directions.extends(self.directions) else 0
-        new = [self.clouds.powers(batch) for batch in directions.batches(keep)]
-        self.values = np.concatenate([self.values[:keep], *new])
+        new = [self.values[:keep]]
+        for batch in directions.batches(keep):
+            new.append(self.powers(batch, sum(map(len, new))))
+        self.values = np.concatenate(new)
         self.computed += directions.number - keep
         if self.control is None or degree != self.control.degree:
             self.control = Control(plan.control, self.clouds.moments, degree)
@@ -170,6 +183,19 @@ class _Run:
         self.directions = directions
         self.estimate = estimate(self.values, self.columns, plan.rule, directions.size)
         self.errors.append(self.error_of_distance(self.power()))
+
+    def powers(self, directions, first):
+        """W_p^p along some directions, the first of which has this number."""
+        if self.executor is None:
+            return self.clouds.powers(directions)
+        number, count = len(directions), min(_TASKS, -(-len(directions) // _LEAST))
+        ends = [number * t // count for t in range(count + 1)]
+        names = [f"directions {first + lo} to {first + hi - 1}" for lo, hi in zip(ends, ends[1:])]
+        tasks = [(self.clouds, directions[lo:hi]) for lo, hi in zip(ends, ends[1:])]
+        return np.concatenate(run_tasks(self.executor, _along, tasks, names, self._shown))
+
+    def _shown(self, task, powers):
+        return powers * self.clouds.unit**self.clouds.p
 
     def bounds(self):
         """Of the power."""
@@ -278,6 +304,11 @@ class _Run:
                 gradient += part / len(points) if weights is None else part * weights[:, None]
         result.grad_X, result.grad_Y = map(clouds.leave, gradients)
         result.seconds = time.perf_counter() - self.began
+
+
+def _along(task):
+    clouds, directions = task
+    return clouds.powers(directions)
 
 
 def _coefficient(control, coefficients):

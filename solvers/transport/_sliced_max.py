@@ -7,6 +7,7 @@ smooth in pieces, and has maxima at their edges, where gradients lead nowhere: t
 Everything starts from several directions; what is found is a local maximum, and the distance never exceeds the largest.
 """
 
+import copy
 import math
 import time
 from typing import Any
@@ -17,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Result, Status
-from .._types import Seed
+from .._tasks import run_tasks
+from .._types import Executor, Seed
 from ._directions import root_of
 from ._sliced_clouds import Clouds, power_of
 
@@ -93,6 +95,7 @@ def max_sliced_wasserstein(
     tol: float = 1e-7,
     normalize: bool = False,
     rng: Seed | None = None,
+    executor: Executor | None = None,
 ) -> MaxSlicedResult:
     """Maximise the Wasserstein distance of projections over all directions: max over |h| = 1 of W_p(h'X, h'Y).
 
@@ -114,6 +117,8 @@ def max_sliced_wasserstein(
     normalize : bool, default False
         Divide a and b by their totals.
     rng : None, int or numpy.random.Generator, optional
+    executor : concurrent.futures executor, optional
+        Where each start ascends, in threads, processes or elsewhere; on the CPU. No bit depends on it.
 
     Returns
     -------
@@ -124,6 +129,8 @@ def max_sliced_wasserstein(
     ------
     InvalidInput, UnsupportedType
         A ValueError and a TypeError: a shape, a value or a kind that cannot be worked with.
+    TaskError
+        If a task of the executor failed: names its start.
 
     Notes
     -----
@@ -152,14 +159,14 @@ def max_sliced_wasserstein(
     tol = _checks.tolerance("tol", tol)
     if tol == 0.0:
         raise InvalidInput("`tol` must be > 0, got 0.0; rounding ends the ascent near 1e-15.")
-    rng = np.random.default_rng(root_of(rng))
+    rng, executor = np.random.default_rng(root_of(rng)), clouds.checked(executor)
     climb = _Climb(clouds, tol, maxiter, rng)
     if clouds.d == 1 or clouds.coincide():
         climb.begin(np.eye(1, clouds.d))
         climb.arrived[:] = True
     else:
         climb.begin(_starts(climb, n_starts, rng))
-        climb.to_the_end()
+        climb.to_the_end(executor)
     return climb.result(began)
 
 
@@ -195,19 +202,42 @@ class _Climb:
         self.arrived, self.steps = np.zeros(count, bool), np.zeros(count, int)
         self.gains = [[] for _ in range(count)]
 
-    def to_the_end(self):
-        """Steps of all that have not arrived; each draws from a stream of its own."""
+    def to_the_end(self, executor):
+        """All starts on their way, each with a stream of its own to draw from."""
         streams = self.rng.spawn(len(self.values))
-        for _ in range(self.maxiter):
-            for k in np.flatnonzero(~self.arrived):
-                before = self.values[k]
-                if self.radii[k] == 0.0:
-                    self.along_gradient(k)
-                else:
-                    self.at_random(k, streams[k])
-                gain = (self.values[k] - before) / (self.clouds.p * self.values[k]) if before else 0.0
-                self.steps[k] += 1
-                self.gains[k].append(gain)
+        if executor is None:
+            for k, stream in enumerate(streams):
+                self.ascend(k, stream)
+            return
+        tasks = [(self.only(k), stream) for k, stream in enumerate(streams)]
+        names = [f"start {k}" for k in range(len(tasks))]
+        for k, found in enumerate(run_tasks(executor, _ascended, tasks, names, _shown)):
+            self.take(k, found)
+
+    def only(self, k):
+        """That of one start, on arrays of its own."""
+        one = copy.copy(self)
+        for name in ("directions", "values", "angles", "radii", "arrived", "steps"):
+            setattr(one, name, getattr(self, name)[k : k + 1].copy())
+        one.gains, one.projected, one.rng = [[]], 0, None
+        return one
+
+    def take(self, k, found):
+        """Take over what a start has led to elsewhere."""
+        self.directions[k], self.values[k], self.arrived[k], self.steps[k], self.gains[k], projected, _ = found
+        self.projected += projected
+
+    def ascend(self, k, stream):
+        """Steps until it has arrived."""
+        while not self.arrived[k] and self.steps[k] < self.maxiter:
+            before = self.values[k]
+            if self.radii[k] == 0.0:
+                self.along_gradient(k)
+            else:
+                self.at_random(k, stream)
+            gain = (self.values[k] - before) / (self.clouds.p * self.values[k]) if before else 0.0
+            self.steps[k] += 1
+            self.gains[k].append(gain)
 
     def along_gradient(self, k):
         """The best of some angles on the great circle towards the gradient; none: an edge, or the top."""
@@ -284,6 +314,21 @@ class _Climb:
             backend=clouds.backend,
             method="max_sliced_wasserstein",
         )
+
+
+def _ascended(task):
+    """What one start led to, the projections that it took, and the seconds."""
+    (climb, stream), began = task, time.perf_counter()
+    climb.ascend(0, stream)
+    found = climb.directions[0], climb.values[0], climb.arrived[0], climb.steps[0], climb.gains[0]
+    return *found, climb.projected, time.perf_counter() - began
+
+
+def _shown(task, found):
+    climb, _ = task
+    climb = climb.only(0)
+    climb.take(0, found)
+    return climb.result(time.perf_counter() - found[-1])
 
 
 def _turned(h, tangents, angles):

@@ -159,6 +159,8 @@ def sliced_distances(X: Vector, Y: Vector) -> tuple[float, float]:
     assert_type(largest.direction, NDArray[Any])
     with ThreadPoolExecutor() as pool:
         D, S = transport.pairwise_sliced_wasserstein([X, Y], errors=True, executor=pool)
+        transport.sliced_wasserstein(X, Y, rtol=1e-2, executor=pool)
+        transport.max_sliced_wasserstein(X, Y, executor=pool)
     return sliced.confidence_interval(0.9)
 
 

@@ -1,4 +1,4 @@
-"""Batches of transport problems on executors: the bits of the call without one."""
+"""Batches of transport problems and sliced distances on executors: the bits of the call without one."""
 
 import multiprocessing
 import pickle
@@ -10,6 +10,7 @@ import pytest
 import solvers
 from solvers import InvalidInput, Status, TaskError, UnsupportedType, transport
 from solvers.transport import _batch
+from solvers.transport._sliced_clouds import Clouds
 
 ARRAYS = "value regularized_value dual_value mass residual iterations newton_steps threshold residuals plan".split()
 
@@ -81,8 +82,13 @@ def test_no_bit_of_a_problem_depends_on_the_others(rng, dtype):
 
 def test_processes_give_the_same_bits(rng, small_tasks):
     given = problems(rng) | dict(tol=1e-6, maxiter=1500)
+    (X, Y), options = clouds(rng), dict(rtol=3e-3, p=1.5, rng=1, max_projections=512)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         assert_same(transport.sinkhorn(**given, executor=pool), transport.sinkhorn(**given))
+        found = transport.sliced_wasserstein(X, Y, **options, executor=pool)
+        largest = transport.max_sliced_wasserstein(X, Y, maxiter=10, rng=1, executor=pool)
+    assert_same_sliced(found, transport.sliced_wasserstein(X, Y, **options))
+    assert largest.power == transport.max_sliced_wasserstein(X, Y, maxiter=10, rng=1).power
 
 
 def test_a_failed_block_is_named_and_the_others_are_batches(rng, small_tasks, monkeypatch):
@@ -125,3 +131,80 @@ def test_all_is_checked_before_a_task_is_sent(rng):
     # One problem, and none, are solved here.
     assert transport.sinkhorn(given["C"][0], eps=1.0, executor=Unused()).converged
     assert len(transport.sinkhorn(given["C"][:0], eps=1.0, executor=Unused())) == 0
+
+
+def clouds(rng, n=150, m=110, d=4):
+    return rng.random((n, d)), rng.random((m, d)) ** 2 + 0.1
+
+
+def assert_same_sliced(one, other):
+    for name in ("distance", "standard_error", "power", "residuals", "values", "n_matvec", "status", "coefficient"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert one.confidence_interval() == other.confidence_interval() and one.variance_ratio == other.variance_ratio
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(n_projections=5000),
+        dict(rtol=1e-3, atol=1e-5, max_projections=2048, control=None),
+        dict(p=1.5, rtol=2e-3, max_projections=2048, weights=True),
+        dict(p=1, n_projections=100, directions="sobol", float32=True),
+        dict(n_projections=300, control="harmonics", grad=True),
+        dict(n_projections=257, control="both", weights=True),
+    ],
+    ids=str,
+)
+def test_a_sliced_distance_on_threads_has_the_bits_of_one_call(rng, options):
+    options = dict(options)
+    X, Y = clouds(rng)
+    if options.pop("float32", False):
+        X, Y = X.astype(np.float32), Y.astype(np.float32)
+    if options.pop("weights", False):
+        options |= dict(a=rng.random(len(X)), b=rng.random(len(Y)), normalize=True)
+    serial = transport.sliced_wasserstein(X, Y, **options, rng=5)
+    seen = []
+    with ThreadPoolExecutor(3) as pool:
+        found = transport.sliced_wasserstein(X, Y, **options, rng=5, executor=pool, callback=seen.append)
+    assert_same_sliced(found, serial)
+    assert len(seen) == serial.iterations and (serial.iterations > 1) == ("rtol" in options)
+    if "grad" in options:
+        assert np.array_equal(found.grad_X, serial.grad_X) and np.array_equal(found.grad_Y, serial.grad_Y)
+
+
+def test_the_ascents_of_the_largest_sliced_distance_are_tasks(rng):
+    X, Y = clouds(rng)
+    run = lambda **more: transport.max_sliced_wasserstein(X, Y, n_starts=5, maxiter=40, rng=2, **more)
+    serial = run()
+    with ThreadPoolExecutor(3) as pool:
+        found = run(executor=pool)
+    for name in ("distance", "power", "direction", "distances", "n_reached", "iterations", "residuals", "n_matvec"):
+        assert np.array_equal(getattr(found, name), getattr(serial, name)), name
+    assert found.status is serial.status
+
+
+def test_a_failed_task_of_a_sliced_distance_is_named(rng, monkeypatch):
+    X, Y = clouds(rng)
+    powers, options = Clouds.powers, dict(n_projections=35, directions="iid", rng=0)
+    whole = transport.sliced_wasserstein(1e100 * X, 1e100 * Y, **options)
+
+    def fails(self, directions, *rest):
+        if len(directions) == 11:
+            raise MemoryError("no room")
+        return powers(self, directions, *rest)
+
+    monkeypatch.setattr(Clouds, "powers", fails)
+    words = "1 of 3 tasks failed: directions 0 to 10 .MemoryError"
+    with ThreadPoolExecutor(2) as pool, pytest.raises(TaskError, match=words) as caught:
+        transport.sliced_wasserstein(1e100 * X, 1e100 * Y, **options, executor=pool)
+    assert caught.value.results[0] is None and np.array_equal(caught.value.results[1], whole.values[11:23])
+
+
+def test_clouds_of_one_line_and_bad_executors(rng):
+    X, Y = clouds(rng, d=1)
+    with pytest.raises(UnsupportedType, match="^`executor` must be"):
+        transport.sliced_wasserstein(X, Y, executor=3)
+    with pytest.raises(UnsupportedType, match="^`executor` must be"):
+        transport.max_sliced_wasserstein(X, Y, executor="threads")
+    with ThreadPoolExecutor(1) as pool:
+        assert transport.sliced_wasserstein(X, Y, executor=pool).distance == transport.sliced_wasserstein(X, Y).distance
