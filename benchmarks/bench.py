@@ -5,10 +5,11 @@ import shlex
 import sys
 
 from . import _threads, gpu, machine, options, per_iteration, per_iteration_gpu, plot, report, startup
-from ._registry import UsageError, present
-from .run import run
+from ._registry import present
+from .area import View, show
+from .run import FALSE_SUCCESS, run
 
-__all__ = ["bench"]
+__all__ = ["bench", "notes", "summary", "view"]
 
 _EXPLAINED = (
     "rtol {settings.rtol:g}, at most {settings.maxiter} iterations, medians of {settings.repeats} solves or "
@@ -21,63 +22,89 @@ _EXPLAINED_GPU = (
 )
 
 
+# An aligned table of 119 columns, the same for every run.
+_COLUMNS = (
+    # heading, width (negative: aligned to the left), how a row fills it
+    ("problem", -18, lambda r: report.shorten(r.problem, 18)),
+    ("n", 7, lambda r: str(r.n)),
+    ("nnz", 8, lambda r: str(r.nnz)),
+    ("method", -14, lambda r: report.shorten(r.method, 14)),
+    ("precond", -7, lambda r: r.preconditioner),
+    ("iter", 5, lambda r: report.count(r.iterations)),
+    ("matvec", 6, lambda r: report.count(r.matvecs)),
+    ("setup s", 7, lambda r: report.seconds(r.setup_seconds)),
+    ("seconds", 7, lambda r: report.seconds(r.seconds)),
+    ("ratio", 6, lambda r: report.ratio(r.ratio)),
+    ("residual", 8, lambda r: report.scientific(r.residual)),
+    ("status", -15, lambda r: r.status if r.status in ("converged", "skipped") else f"! {r.status}"),
+)
+# On the GPU in the place of the products, which CuPy does not let us count.
+_VERSUS_CPU = ("vs cpu", 6, lambda r: report.ratio(r.ratio_cpu))
+
+
+def view(rtol, gpu=False):
+    """How the rows are shown; ``gpu``: with the ratio to our CPU."""
+    columns = tuple(_VERSUS_CPU if gpu and column[0] == "matvec" else column for column in _COLUMNS)
+    return View(columns, lambda rows, path: plot.draw(rows, path, rtol), summary, notes)
+
+
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    threads = args.threads or [1]
-    options.check_outputs(args)
+    if args.per_iteration and args.worker:
+        return _worker(args.threads[0], argv)
+    threads = options.one_thread(args)
     if args.startup:
         return _startup(args, argv)
-    if args.per_iteration and args.backend == "gpu":
-        return _per_iteration_gpu(args, argv)
     if args.per_iteration:
-        return _worker(threads[0], argv) if args.worker else _per_iteration(args, argv)
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
+        return (_per_iteration_gpu if args.backend == "gpu" else _per_iteration)(args, argv)
     settings = options.settings(args)
-    with _threads.pinned(threads[0], argv) as said:
+    with _threads.pinned(threads, argv) as said:
         return _run(settings, args, argv, said)
 
 
 def _run(settings, args, argv, threads):
-    """Print rows as they finish; an interrupt keeps and writes those that did."""
+    """The table of a run, with a bar for whoever watches."""
     on_gpu = settings.backend == "gpu"
-    table = report.Table(on_gpu)
-    print(f"{machine.one_line()}\nthreads: {threads}")
-    if on_gpu:
-        print(gpu.one_line())
     explained = _EXPLAINED.format(settings=settings, peer="CuPy" if on_gpu else "SciPy")
-    print(report.wrap(explained + _EXPLAINED_GPU * on_gpu))
-    print(table.heading(), flush=True)
-    rows, code = [], 0
-    try:
-        with _Progress(args) as progress:
-            for row in run(settings, progress.expect):
-                rows.append(row)
-                progress.write(table.line(row))
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
-    except UsageError as error:
-        print(f"solvers: {error}", file=sys.stderr)
-        code = 2
-    _finish(rows, table, settings, args, argv, threads)
-    return code
+    opening, about = [f"threads: {threads}"], {"settings": {"rtol": settings.rtol, "maxiter": settings.maxiter}}
+    if on_gpu:
+        opening, about = [*opening, gpu.one_line()], about | {"gpu": gpu.describe()}
+    opening.append(explained + _EXPLAINED_GPU * on_gpu)
+    with _Progress(args) as progress:
+        return show(
+            view(settings.rtol, on_gpu), [run(settings, progress.expect)], args, argv,
+            threads=threads, opening=opening, about=lambda: about, say=progress.write,
+        )  # fmt: skip
 
 
-def _finish(rows, table, settings, args, argv, threads):
-    print(report.summary(rows))
-    if table.notes():
-        print(table.notes())
-    about = _about(argv, threads, settings.backend == "gpu")
-    about["settings"] = {"rtol": settings.rtol, "maxiter": settings.maxiter}
-    if args.json:
-        report.write_json(args.json, rows, **about)
-    if args.csv:
-        report.write_csv(args.csv, rows)
-    if args.plot and rows:
-        plot.draw(rows, args.plot, settings.rtol)
-    for path in filter(None, (args.json, args.csv, args.plot and rows and args.plot)):
-        print(f"written: {path}")
+def summary(rows):
+    """One line that counts what happened, the losses included."""
+    ran = [r for r in rows if r.status != "skipped"]
+    ours = [r for r in ran if r.library == "solvers" and r.ratio is not None]
+    parts = [f"{len(ran)} solves", f"{sum(r.status == 'converged' for r in ran)} converged"]
+    false = sum(r.status == FALSE_SUCCESS for r in ran)
+    parts += [f"{false} false success{'es' if false > 1 else ''}"] if false else []
+    if ours:
+        slower = sum(r.ratio < 1 for r in ours)
+        parts.append(f"ours: {len(ours) - slower} at least as fast as the baseline, {slower} slower")
+    return ["; ".join(parts) + "."]
+
+
+def notes(rows):
+    """What rows say beyond their status, and where, each reason once."""
+    found = {}
+    for row in rows:
+        if row.message:
+            alone = row.preconditioner in ("-", "none") or row.status == "skipped"
+            place = row.problem if alone else f"{row.problem} + {row.preconditioner}"
+            found.setdefault(f"{row.method}: {row.message}", []).append(place)
+    return [f"{message} ({_some(places)})" for message, places in found.items()]
+
+
+def _some(places, most=4):
+    places = list(dict.fromkeys(places))
+    more = len(places) - most
+    return ", ".join(places[:most]) + (f", and {more} more" if more > 0 else "")
 
 
 def _about(argv, threads, on_gpu=False):
@@ -122,17 +149,8 @@ def _per_iteration(args, argv):
     print(machine.one_line())
     print("Microseconds per iteration of cg and scipy:cg: marginal, then of whole solves.")
     print("With 16 right-hand sides: milliseconds of one call, and (theirs) of ours one by one.")
-    print(per_iteration.heading(), flush=True)
-    rows, code = [], 0
-    try:
-        for row in per_iteration.in_children(threads):
-            rows.append(row)
-            print(per_iteration.line(row), flush=True)
-    except KeyboardInterrupt:
-        code = 130
-    if args.json:
-        report.write_json(args.json, rows, **_about(argv, threads))
-    return code
+    rows = per_iteration.in_children(threads)
+    return _print_all(rows, per_iteration, args, _about(argv, threads))[1]
 
 
 def _per_iteration_gpu(args, argv):
@@ -142,19 +160,24 @@ def _per_iteration_gpu(args, argv):
         pass  # refused here, before any work, where there is none
     print(f"{machine.one_line()}\n{gpu.one_line()}")
     print(report.wrap(per_iteration_gpu.EXPLAINED))
-    print(per_iteration_gpu.heading(), flush=True)
-    rows, code = [], 0
-    try:
-        for row in per_iteration_gpu.measure_all(args.quick):
-            rows.append(row)
-            print(per_iteration_gpu.line(row), flush=True)
-    except KeyboardInterrupt:
-        code = 130
+    about = _about(argv, solvers.get_threads(), on_gpu=True)
+    rows, code = _print_all(per_iteration_gpu.measure_all(args.quick), per_iteration_gpu, args, about)
     print(per_iteration_gpu.notes(rows))
-    if args.json:
-        report.write_json(args.json, rows, **_about(argv, solvers.get_threads(), on_gpu=True))
-        print(f"written: {args.json}")
     return code
+
+
+def _print_all(found, table, args, about):
+    """Rows as they come, and those that came, in a file; an interrupt keeps them."""
+    print(table.heading(), flush=True)
+    rows = []
+    with report.rows_kept() as outcome:
+        for row in found:
+            rows.append(row)
+            print(table.line(row), flush=True)
+    if args.json:
+        report.write_json(args.json, rows, **about)
+        print(f"written: {args.json}")
+    return rows, outcome.code
 
 
 def _worker(threads, argv):

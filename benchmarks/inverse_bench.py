@@ -1,22 +1,18 @@
 """``solvers bench inverse``: reconstruction, posteriors, sparse and low-rank signals, against the truth and rivals."""
 
-from . import _threads, machine, options, report, tomography_speed
-from ._registry import UsageError
+from . import _threads, machine, options, picture, report, tomography_speed
+from .area import View, show
 from .inverse_methods import select
 from .inverse_problems import INVERSES
 from .inverse_rivals import INVERTERS
 from .inverse_run import NOT_RUN, run_problem, warm_up
-from .report import align, heading_of, line_of, ratio, seconds
+from .report import align, count, ratio, seconds
 
-__all__ = ["bench", "heading", "line", "summary"]
+__all__ = ["VIEW", "bench", "summary"]
 
 _QUICK = ("ct-2", "mri", "mixtures", "bimodal", "kronecker-25", "kronecker-e-step", "outliers")
 # A difference that is rounding.
 _NOTHING = 1e-9
-_REFUSED = (
-    "size matrix rhs preconditioners rtol dtype baseline csv plot steps cap sweeps startup per_iteration clouds images "
-    "model"
-)
 
 EXPLAINED = (
     "seconds: of the processor, for all cases of a problem. ratio: the seconds of the problem's baseline over these. "
@@ -29,21 +25,18 @@ EXPLAINED = (
 _COLUMNS = (
     # heading, width (negative: aligned to the left), how a row fills it
     ("problem", -16, lambda r: r.problem),
+    ("n", 7, lambda r: str(r.n)),
     ("method", -19, lambda r: r.method),
-    ("iter", 5, lambda r: _count(r.iterations)),
-    ("products", 8, lambda r: _count(r.products)),
-    ("calls", 5, lambda r: _count(r.calls)),
+    ("iter", 5, lambda r: count(r.iterations)),
+    ("products", 8, lambda r: count(r.products)),
+    ("calls", 5, lambda r: count(r.calls)),
     ("seconds", 7, lambda r: seconds(r.seconds)),
     ("ratio", 6, lambda r: ratio(r.ratio) if r.ratio is None or r.ratio < 1000 else f"{r.ratio:.0f}"),
     ("quality", 8, lambda r: _quality(r.quality)),
     ("", -6, lambda r: r.unit if r.quality is not None else ""),
     ("to best", 7, lambda r: _to_best(r)),
-    ("status", -22, lambda r: f"! {r.status}" if r.quality is None else report.shorten(r.remark or r.status, 22)),
+    ("status", -21, lambda r: f"! {r.status}" if r.quality is None else report.shorten(r.remark or r.status, 21)),
 )
-
-
-def _count(value):
-    return "" if value is None else str(value)
 
 
 def _quality(value):
@@ -56,53 +49,36 @@ def _to_best(row):
     return f"{row.to_best:+.2f}" if row.unit == "dB" else f"{row.to_best:.3f}"
 
 
-def heading():
-    """The line of headings and the rule below it."""
-    return heading_of(_COLUMNS)
-
-
-def line(row):
-    """One row of the table."""
-    return line_of(_COLUMNS, row)
-
-
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    threads = options.one_cpu_thread(args, "inverse", _REFUSED.split())
-    if args.projectors and (args.problems or args.methods or args.json or args.quick):
-        raise UsageError("--projectors measures products alone; problems, methods, --quick and --json go without it.")
+    threads = options.one_thread(args)
     entries = INVERSES.select(args.problems or (",".join(_QUICK) if args.quick else "*"))
     methods = select(args.methods)
     whole = args.problems is args.methods is None and not args.quick
     with _threads.pinned(threads, argv) as said:
         if args.projectors:
             print(f"{machine.one_line()}\nthreads: {said}")
-            _projectors()
+            found = _projectors()
+            if args.json:
+                report.write_so_far(args, argv, said, found, True)
+                print(f"written: {args.json}")
             return 0
         return _run(entries, methods, args, argv, said, whole)
 
 
 def _run(entries, methods, args, argv, threads, whole):
-    """Print the rows of each problem as it finishes; an interrupt keeps those that did."""
-    print(f"{machine.one_line()}\nthreads: {threads}\n{report.wrap(EXPLAINED)}")
-    print(heading(), flush=True)
-    rows, more = [], {}
-    with report.rows_kept() as outcome:
+    """The table of the problems, and of tomography's products where everything is run."""
+    more = {}
+
+    def groups():
         warm_up(entries, methods)
         for entry in entries:
-            for row in run_problem(entry.make(), methods, 1 if args.quick else args.repeats):
-                rows.append(row)
-                print(line(row), flush=True)
-            report.write_so_far(args, argv, threads, rows, False)
+            yield run_problem(entry.make(), methods, args.repeats)
         if whole:
             more["projectors"] = _projectors()
-        report.write_so_far(args, argv, threads, rows, True, **more)
-    print(report.wrap(summary(rows)))
-    for message in dict.fromkeys(f"  {row.method}: {row.message}" for row in rows if row.message):
-        print(report.wrap(message, "    "))
-    if args.json and rows:
-        print(f"written: {args.json}")
-    return outcome.code
+
+    opening = [f"threads: {threads}", EXPLAINED]
+    return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: more)
 
 
 def _projectors():
@@ -122,7 +98,12 @@ def summary(rows):
     absent = sum(row.status == NOT_RUN for row in rows)
     parts = [f"{len(rows)} rows", f"{absent} not run", f"{len(rows) - len(done) - absent} failed"]
     parts += [f"ours is not the best on {problem}: {names}" for problem, names in _beaten(done)]
-    return "; ".join(parts) + "."
+    return ["; ".join(parts) + "."]
+
+
+def notes(rows):
+    """What rows have to say beyond their status, each sentence once."""
+    return list(dict.fromkeys(f"{row.method}: {row.message}" for row in rows if row.message))
 
 
 def _beaten(rows):
@@ -135,3 +116,33 @@ def _beaten(rows):
         better = [row.method for row in rivals if ours and sign * row.quality < min(ours) - _NOTHING]
         if better:
             yield problem, ", ".join(better)
+
+
+# ---- the picture -----------------------------------------------------------------------------------
+
+
+def _draw(rows, path):
+    shown = [row for row in rows if row.status != NOT_RUN]
+    picture.draw([_mark(row, shown) for row in shown], _SIDES, path)
+
+
+_SIDES = picture.Sides(
+    "error", "error beside the least of the problem (from dB: the ratio of the errors)",
+    "speed relative to the baseline", "times as fast as the method of the problem at 1.00x",
+)  # fmt: skip
+
+
+def _mark(row, rows):
+    here = [_as_error(each) for each in rows if each.problem == row.problem and each.quality is not None]
+    # What is told the truth is not beaten by rounding.
+    least, error = max(min(here, default=1.0), 1e-16), None if row.quality is None else _as_error(row)
+    kind = "told the truth" if row.method.startswith("best") else "ours" if INVERTERS[row.method].ours else "other"
+    value = None if error is None else max(error / least, 1.0)
+    return picture.Mark(f"{row.problem}, n = {row.n:,}", row.method, value, row.ratio, kind, "" if here else row.status)
+
+
+def _as_error(row):
+    return 10 ** (-row.quality / 20) if row.unit == "dB" else row.quality
+
+
+VIEW = View(_COLUMNS, _draw, summary, notes)

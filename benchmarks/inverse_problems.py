@@ -47,6 +47,16 @@ class InverseProblem:
     data: dict = field(default_factory=dict)
 
     @property
+    def n(self):
+        """The number of unknowns, of one case where there are several."""
+        if self.A is not None:
+            return int(self.A.shape[1])
+        if "M" in self.data:
+            return int(self.data["M"].size)
+        case = self.cases[0]
+        return int((case.image if hasattr(case, "image") else case.x).size)
+
+    @property
     def noise_norm(self):
         """The norm of the noise of one data set."""
         return self.noise_level * math.sqrt(math.prod(self.A.data_shape))

@@ -18,13 +18,14 @@ _QUICK, _MOST = 1.0, 5
 
 @dataclass
 class InverseRow:
-    """One method on one problem.
+    """One method on one problem with ``n`` unknowns.
 
     ``ratio``: the baseline's seconds over this one's; ``to_best``: the quality over that of the method that is told the
     truth, in dB the difference.
     """
 
     problem: str
+    n: int
     method: str
     status: str = NOT_RUN
     iterations: int | None = None
@@ -52,14 +53,14 @@ def warm_up(entries, methods):
         seen.add(problem.kind)
         for method in methods:
             if problem.kind in method.kinds and present(method.package):
-                _measure(InverseRow(problem.name, method.name), problem, method, 1)
+                _measure(InverseRow(problem.name, problem.n, method.name), problem, method, 1)
 
 
 def run_problem(problem, methods, repeats=3):
     """The rows of all methods made for the problem's kind, in their order."""
     rows, made_for_it = [], [method for method in methods if problem.kind in method.kinds]
     for method in made_for_it:
-        rows.append(row := InverseRow(problem.name, method.name, unit=problem.unit))
+        rows.append(row := InverseRow(problem.name, problem.n, method.name, unit=problem.unit))
         if not present(method.package):
             row.message = f"needs {method.package}, which is not installed"
             continue

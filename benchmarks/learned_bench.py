@@ -1,13 +1,14 @@
 """``solvers bench learned``: learned preconditioners and their rivals on grids, with what their fit costs."""
 
-from . import _threads, learned_methods, machine, options, report
-from ._registry import UsageError, present
+from . import _threads, learned_methods, options, picture, report
+from ._registry import present
+from .area import View, show
 from .learned import LEARNED, SEED
 from .learned_methods import BASELINE, DEEP, LEARNED_MG
 from .learned_run import CAP, CONVERGED, FIRST_SEED, NOT_RUN, TEXTBOOK, run_problem, run_seeds, warm_up
-from .report import heading_of, line_of, ratio, seconds
+from .report import ratio, seconds
 
-__all__ = ["bench", "heading", "line", "summary"]
+__all__ = ["SEEDS_VIEW", "VIEW", "bench", "summary"]
 
 # CPU seconds after which a solve is stopped, and those of the training of dcdm's network.
 _CAP, _QUICK_CAP = 4.0, 1.0
@@ -18,11 +19,11 @@ _SEED_SIZES, _FEW = {2: (256, 1024), 3: (64, 128)}, 3
 _RTOL = 1e-6
 
 EXPLAINED = (
-    "Conjugate gradients to {rtol:g}, white noise on the right, CPU seconds of one thread, medians; total: set-up and "
-    f"one solve. fit s: of the fit, for {LEARNED_MG} the evaluations on record times the seconds of one here. "
+    "Conjugate gradients to {rtol:g}, white noise on the right, CPU seconds of one thread, medians; seconds: set-up "
+    f"and one solve. fit s: of the fit, for {LEARNED_MG} the evaluations on record times the seconds of one here. "
     "repaid: the solves after which fit and solves have cost less than the best rival without a fit, of one matrix for "
     "coarse-space, with a set-up for each of the others; never: it is not faster. residual: the true one, relative. "
-    f"ratio: the total of {BASELINE} over this; > or <: that or this was stopped after {{cap:g}} s."
+    f"ratio: the seconds of {BASELINE} over these; > or <: those or these were stopped after {{cap:g}} s."
 )
 
 _COLUMNS = (
@@ -30,13 +31,13 @@ _COLUMNS = (
     ("problem", -15, lambda r: r.problem),
     ("n", 7, lambda r: str(r.n)),
     ("method", -14, lambda r: r.method),
-    ("iter", 5, lambda r: "" if r.iterations is None else str(r.iterations)),
+    ("iter", 5, lambda r: report.count(r.iterations)),
     ("set-up", 7, lambda r: seconds(r.setup_seconds)),
     ("solve", 7, lambda r: seconds(r.seconds)),
-    ("total", 7, lambda r: seconds(r.total)),
+    ("seconds", 7, lambda r: seconds(r.total)),
     ("fit s", 6, lambda r: seconds(r.fit_seconds)),
     ("repaid", 6, lambda r: "never" if r.never else "" if r.repaid is None else str(r.repaid)),
-    ("residual", 8, lambda r: "" if r.residual is None else f"{r.residual:.1e}"),
+    ("residual", 8, lambda r: report.scientific(r.residual)),
     ("ratio", 7, lambda r: _bound(r) + ratio(r.ratio)),
     ("status", -10, lambda r: r.status if r.status in (CONVERGED, CAP) else f"! {r.status}"),
 )
@@ -67,23 +68,10 @@ def _bound(row):
     return "" if not row.at_least else "<" if row.status == CAP else ">"
 
 
-def heading():
-    """The line of headings and the rule below it."""
-    return heading_of(_COLUMNS)
-
-
-def line(row):
-    """One row of the table."""
-    return line_of(_COLUMNS, row)
-
-
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    refused = "matrix rhs preconditioners dtype baseline csv plot steps sweeps".split()
-    threads = options.one_cpu_thread(args, "learned", refused)
+    threads = options.one_thread(args)
     tasks, methods = _tasks(args), learned_methods.select(args.methods)
-    if args.seeds > 1 and (args.quick or args.methods or args.model):
-        raise UsageError("--seeds excludes --quick, --methods and --model: it compares multigrid's parameters.")
     base = learned_methods.LEARNERS[BASELINE]
     if present(base.package) and base not in methods:
         methods = [base, *methods]
@@ -104,48 +92,36 @@ def _tasks(args):
 
 
 def _run(tasks, methods, args, argv, threads):
-    """Print a problem as it finishes; an interrupt keeps those that did."""
+    """The table of the problems."""
     cap, rtol = args.cap or (_QUICK_CAP if args.quick else _CAP), args.rtol or _RTOL
-    repeats = 1 if args.quick else args.repeats
-    print(f"{machine.one_line()}\nthreads: {threads}; problems of seed {SEED}")
-    print(report.wrap(EXPLAINED.format(rtol=rtol, cap=cap)))
-    print(heading(), flush=True)
-    rows = []
-    about = {"settings": {"rtol": rtol, "cap_seconds": cap, "repeats": repeats, "seed": SEED, "baseline": BASELINE}}
-    about["settings"]["training_seconds"] = None if args.model else learned_methods.deep_model.budget
-    with report.rows_kept() as outcome:
+    deep_model = learned_methods.deep_model
+    settings = {"rtol": rtol, "cap_seconds": cap, "repeats": args.repeats, "seed": SEED, "baseline": BASELINE}
+    settings["training_seconds"] = None if args.model else deep_model.budget
+
+    def groups():
         warm_up(methods, [entry for entry, _ in tasks], rtol)
         for entry, size in tasks:
-            rows += (own := run_problem(entry.make(size), methods, rtol, cap, repeats))
-            print("\n".join(line(row) for row in own), flush=True)
-            about["dcdm_losses"] = learned_methods.deep_model.losses
-            report.write_so_far(args, argv, threads, rows, (entry, size) == tasks[-1], **about)
-    for sentence in summary(rows):
-        print(report.wrap(sentence, "  "))
-    for sentence in _notes(rows):
-        print(report.wrap(f"  {sentence}", "    "))
-    if args.json and rows:
-        print(f"written: {args.json}")
-    return outcome.code
+            yield run_problem(entry.make(size), methods, rtol, cap, args.repeats)
+
+    opening = [f"threads: {threads}; problems of seed {SEED}", EXPLAINED.format(rtol=rtol, cap=cap)]
+    about = lambda: {"settings": settings, "dcdm_losses": deep_model.losses}
+    return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=about)
 
 
 def _seeds(tasks, methods, args, argv, threads):
     """The table of unseen seeds."""
-    rtol, rows = args.rtol or _RTOL, []
-    print(f"{machine.one_line()}\nthreads: {threads}")
-    print(report.wrap(SEEDS_EXPLAINED.format(rtol=rtol)))
-    print(heading_of(_SEED_COLUMNS), flush=True)
-    for entry, size in tasks:
-        few = args.size is None and size == _SEED_SIZES[entry.dim][-1]
-        rows.append(run_seeds(entry, size, min(args.seeds, _FEW) if few else args.seeds, rtol))
-        print(line_of(_SEED_COLUMNS, rows[-1]), flush=True)
-        report.write_so_far(args, argv, threads, rows, (entry, size) == tasks[-1], settings={"rtol": rtol})
-    if args.json:
-        print(f"written: {args.json}")
-    return 0
+    rtol = args.rtol or _RTOL
+
+    def groups():
+        for entry, size in tasks:
+            few = args.size is None and size == _SEED_SIZES[entry.dim][-1]
+            yield [run_seeds(entry, size, min(args.seeds, _FEW) if few else args.seeds, rtol)]
+
+    opening, about = [f"threads: {threads}", SEEDS_EXPLAINED.format(rtol=rtol)], {"settings": {"rtol": rtol}}
+    return show(SEEDS_VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: about)
 
 
-def _notes(rows):
+def notes(rows):
     """What rows have to say beyond their status, each sentence once."""
     places = {}
     for row in rows:
@@ -180,7 +156,7 @@ def _gains(systems):
             parts.append(f"{name} {ratio(min(ratios))} to {ratio(max(ratios))}{lost}")
     more = sum(_fewest_textbook(own) < own[LEARNED_MG].iterations for own in systems)
     textbook = f"; a textbook setting takes fewer iterations on {more} of {len(systems)}" if more else ""
-    return f"Total seconds over those of {LEARNED_MG}: {', '.join(parts)}{textbook}."
+    return f"Seconds over those of {LEARNED_MG}: {', '.join(parts)}{textbook}."
 
 
 def _is_rival(row):
@@ -199,3 +175,26 @@ def _deep(own):
     where, least = f"{deep.problem} {deep.grid[0]}", "more than " * (deep.status == CAP)
     compared = f"{least}{ratio(deep.total / cg.total)} times its seconds"
     return f"{DEEP} on {where}: {deep.iterations} iterations to cg's {cg.iterations}, {deep.status}, {compared}."
+
+
+# ---- the picture -----------------------------------------------------------------------------------
+
+
+_SIDES = picture.Sides(
+    "iterations", "iterations of conjugate gradients, logarithmic", "speed relative to the baseline",
+    f"times as fast as {BASELINE}, set-up and one solve",
+)  # fmt: skip
+
+
+def _draw(rows, path):
+    picture.draw([_mark(row) for row in rows if row.status != NOT_RUN], _SIDES, path)
+
+
+def _mark(row):
+    kind = "ours" if ":" not in row.method else "other"
+    remark, group = "" if row.status == CONVERGED else row.status, f"{row.problem}, n = {row.n:,}"
+    return picture.Mark(group, row.method, row.iterations, row.ratio, kind, remark, _bound(row))
+
+
+VIEW = View(_COLUMNS, _draw, summary, notes)
+SEEDS_VIEW = View(_SEED_COLUMNS, _draw)

@@ -9,7 +9,7 @@ from .plan import Settings, problem_loader
 from .preconditioners import PRECONDITIONERS
 from .problems import PROBLEMS
 
-__all__ = ["check_outputs", "check_writable", "one_cpu_thread", "refuse", "settings"]
+__all__ = ["check_outputs", "check_writable", "one_thread", "settings"]
 
 _DEFAULT = "poisson2d,poisson3d,anisotropic,jump,elasticity,convection_diffusion2d"
 # Problem and size of --quick: real matrices first, then enough points that an iteration costs something.
@@ -49,23 +49,10 @@ def check_writable(paths):
             raise UsageError(f"{path} cannot be written: {folder} must be a folder that you can write to.")
 
 
-def refuse(args, area, names):
-    """Refuse options that mean nothing in an area: passed over in silence they would mislead."""
-    for name in names:
-        if getattr(args, name) not in (None, False):
-            raise UsageError(f"--{name.replace('_', '-')} does not apply to {area}.")
-
-
-def one_cpu_thread(args, area, refused):
-    """The checks of an area that is measured on one number of CPU threads, and that number."""
+def one_thread(args):
+    """The checks of an area that is measured with one number of threads, and that number."""
     check_outputs(args)
-    refuse(args, area, refused)
-    if args.backend == "gpu":
-        raise UsageError(f"--backend gpu does not apply to {area}: it is measured on the CPU.")
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
-    return threads[0]
+    return (args.threads or [1])[0]
 
 
 def settings(args):

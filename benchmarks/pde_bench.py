@@ -1,14 +1,15 @@
 """``solvers bench pde``: our Gaussian processes and their rivals at one error, judged by the exact solutions."""
 
-from . import _threads, machine, options, pde_methods, report
+from . import _threads, options, pde_methods, picture, report
 from ._registry import present
+from .area import View, show
 from .pde_methods import BASELINE, TOL
 from .pde_problems import PDES
 from .pde_rivals import PDE_METHODS
 from .pde_run import POINTS, REACHED, SHORT, TARGET, WRONG, run_problem, warm_up
-from .report import heading_of, line_of, ratio, seconds
+from .report import ratio, scientific, seconds
 
-__all__ = ["bench", "heading", "line", "summary"]
+__all__ = ["VIEW", "bench", "summary"]
 
 _CAP, _QUICK_CAP = 5.0, 0.5
 _QUICK = ("sin100", "sinsin100-2d", "advection", "elliptic-chen")
@@ -27,15 +28,16 @@ _COLUMNS = (
     # heading, width (negative: aligned to the left), how a row fills it
     ("problem", -14, lambda r: r.problem),
     ("method", -15, lambda r: r.method),
-    ("n", 11, lambda r: _size(r.n)),
+    ("n", 9, lambda r: _size(r.n)),
+    ("iter", 4, lambda r: report.count(r.iterations or None)),
     ("n/wave", 6, lambda r: "" if r.per_wave is None else f"{r.per_wave:.3g}"),
     ("seconds", 7, lambda r: seconds(r.seconds)),
-    ("error", 7, lambda r: _scientific(r.error)),
-    ("estimate", 8, lambda r: _scientific(r.estimate)),
-    ("least", 7, lambda r: _scientific(r.best_error)),
+    ("error", 7, lambda r: scientific(r.error)),
+    ("estimate", 8, lambda r: scientific(r.estimate)),
+    ("least", 7, lambda r: scientific(r.best_error)),
     ("ratio", 6, lambda r: ratio(r.ratio)),
-    ("status", -12, lambda r: r.status if r.status in (REACHED, SHORT) else f"! {r.status}"),
-    ("published", -15, lambda r: _published(r.published)),
+    ("status", -11, lambda r: r.status if r.status in (REACHED, SHORT) else f"! {r.status}"),
+    ("published", -14, lambda r: _published(r.published)),
 )
 
 
@@ -45,10 +47,6 @@ def _size(n):
     return f"{n[0]}^{len(n)}" if len(n) > 1 and len(set(n)) == 1 else "x".join(map(str, n))
 
 
-def _scientific(value):
-    return "" if value is None else f"{value:.1e}"
-
-
 def _published(found):
     if not found:
         return ""
@@ -56,20 +54,9 @@ def _published(found):
     return f"{best['error']:.1e} {best['seconds']:.0f} s"
 
 
-def heading():
-    """The line of headings and the rule below it."""
-    return heading_of(_COLUMNS)
-
-
-def line(row):
-    """One row of the table."""
-    return line_of(_COLUMNS, row)
-
-
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps sweeps".split()
-    threads = options.one_cpu_thread(args, "pde", refused)
+    threads = options.one_thread(args)
     problems, methods = _problems(args), pde_methods.select(args.methods)
     base = PDE_METHODS[BASELINE]
     methods = methods if base in methods else [*methods, base]
@@ -84,34 +71,20 @@ def _problems(args):
 
 
 def _run(problems, methods, args, argv, threads):
-    """Print a problem as it finishes; an interrupt keeps those that did."""
+    """The table of the problems."""
     cap = args.cap or (_QUICK_CAP if args.quick else _CAP)
-    repeats = 1 if args.quick else args.repeats
-    print(f"{machine.one_line()}\nthreads: {threads}; at most {cap:g} s to search one row's levels")
-    print(report.wrap(EXPLAINED))
-    absent = [name for name, entry in PDE_METHODS.items() if not present(entry.package)]
-    if absent:
-        print(f"skipped, not installed: {', '.join(absent)}")
-    print(heading(), flush=True)
-    rows = []
-    with report.rows_kept() as outcome:
+
+    def groups():
         warm_up(methods, problems)
         for problem in problems:
-            rows += (own := run_problem(problem, methods, cap, repeats))
-            print("\n".join(line(row) for row in own), flush=True)
-            _write(args, argv, threads, rows, cap, repeats, complete=problem is problems[-1])
-    print(report.wrap(summary(rows)))
-    for row in rows:
-        if row.message:
-            print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
-    if args.json and rows:
-        print(f"written: {args.json}")
-    return outcome.code
+            yield run_problem(problem, methods, cap, args.repeats)
 
-
-def _write(args, argv, threads, rows, cap, repeats, complete):
-    settings = {"target": TARGET, "tol": TOL, "cap_seconds": cap, "repeats": repeats, "points": POINTS}
-    report.write_so_far(args, argv, threads, rows, complete, settings=settings)
+    settings = {"target": TARGET, "tol": TOL, "cap_seconds": cap, "repeats": args.repeats, "points": POINTS}
+    opening = [f"threads: {threads}; at most {cap:g} s to search one row's levels", EXPLAINED]
+    absent = [name for name, entry in PDE_METHODS.items() if not present(entry.package)]
+    opening += [f"skipped, not installed: {', '.join(absent)}"] if absent else []
+    about = {"settings": settings}
+    return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: about)
 
 
 def summary(rows):
@@ -134,10 +107,36 @@ def summary(rows):
     if gains:
         errors, times = (min(column) for column in zip(*gains))
         parts.append(f"against the published: at least {errors:.2g} times less error in {times:.2g} times less time")
-    return "; ".join(parts) + "."
+    return ["; ".join(parts) + "."]
+
+
+def notes(rows):
+    """What rows have to say beyond their status."""
+    return [f"{row.method} on {row.problem}: {row.message}" for row in rows if row.message]
 
 
 def _fastest(problem, rows):
     """Who needs the fewest seconds of those that reach the target, ours with given sizes aside."""
     found = [row for row in rows if row.problem == problem and row.reached and row.method != "gp-n"]
     return min(found, key=lambda row: row.seconds).method if found else "gp"
+
+
+# ---- the picture -----------------------------------------------------------------------------------
+
+_SIDES = picture.Sides(
+    "error", "relative L2 error at uniform points", "speed relative to the baseline",
+    f"times as fast as {BASELINE}, both at {TARGET:g}", TARGET, "the target",
+)  # fmt: skip
+
+
+def _draw(rows, path):
+    picture.draw([_mark(row) for row in rows], _SIDES, path)
+
+
+def _mark(row):
+    kind = "ours" if row.method in ("gp", "gp-n") else "other"
+    remark = "" if row.status == REACHED else row.status
+    return picture.Mark(row.problem, f"{row.method}  {_size(row.n)}", row.error, row.ratio, kind, remark)
+
+
+VIEW = View(_COLUMNS, _draw, summary, notes)

@@ -27,7 +27,8 @@ _STEP = 1.03
 class Answer:
     """``at(axes)``: the solution on the grid of d coordinate arrays; ``n``: unknowns or nodes of each axis.
 
-    ``claim``: what the method says of itself, "converged" or the name of a failure, or "" if it tests nothing.
+    ``claim``: what the method says of itself, "converged" or the name of a failure, or "" if it tests nothing;
+    ``iterations``: steps of Newton's method, or of a Krylov method, where there are any.
     """
 
     n: tuple
@@ -35,6 +36,7 @@ class Answer:
     claim: str = ""
     estimate: float | None = None
     message: str = ""
+    iterations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,14 @@ def _ours(problem, n, tol):
 
     sol = pde.solve_gp(problem.op, problem.f, problem.box, problem.bc(), nonlinear=problem.nonlinear, n=n, tol=tol)
     claim, message = ("converged", "") if sol.converged else (str(sol.status), sol.message)
-    return Answer(sol.u.shape, sol.predict, claim, sol.error_estimate, message)
+    return Answer(sol.u.shape, sol.predict, claim, sol.error_estimate, message, int(sol.iterations))
 
 
 def _given(problem, scale):
     """Ours at given sizes: what it then says about a tolerance that is not meant is left out."""
     sizes = tuple(math.ceil(scale * (2 * waves + 10)) for waves in problem.waves)
     answer = _ours(problem, sizes, _LOOSE)
-    return Answer(sizes, answer.at, "", answer.estimate)
+    return Answer(sizes, answer.at, "", answer.estimate, iterations=answer.iterations)
 
 
 PDE_METHODS.add(

@@ -50,6 +50,7 @@ class PDERow:
     best_n: tuple | None = None
     ratio: float | None = None
     message: str = ""
+    iterations: int | None = None
     published: list = field(default_factory=list)
 
     @property
@@ -178,6 +179,7 @@ def _row(problem, name, trial, trials, message):
         best_error=best.error,
         best_n=tuple(best.answer.n),
         message=answer.message or message,
+        iterations=answer.iterations,
         published=[asdict(each) for each in problem.published] if name == "gp" else [],
     )
 

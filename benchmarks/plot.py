@@ -6,13 +6,11 @@ curves lie on each other: ours is a broad band, and the others are thin lines on
 
 import numpy as np
 
-from ._registry import need
+from .picture import COLOURS, dress, figure, ratio_axis, save
 from .report import shorten
 
 __all__ = ["draw"]
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ((0, (4, 2)), (0, (1, 1.5)), "-", (0, (6, 1.5, 1, 1.5)), (0, (2, 1)))
 # Above this ratio of iteration counts a linear axis would squeeze the fast methods into its edge.
 _SPREAD = 12
@@ -20,19 +18,14 @@ _SPREAD = 12
 
 def draw(rows, path, rtol):
     """Draw the rows that recorded a curve or a ratio into ``path``."""
-    need("matplotlib", "--plot")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rated = _rated(rows)
-    figure = Figure(figsize=(13, max(5.4, 1.6 + 0.19 * len(rated))), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    made = figure(13, max(5.4, 1.6 + 0.19 * len(rated)))
+    left, right = made.subplots(1, 2, width_ratios=(1.1, 1))
     names = _distinct(row.preconditioner for row in rows)
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     _curves(left, _of_first_problem(rows), colours, rtol)
     _bars(right, rated, colours)
-    figure.savefig(path, dpi=150)
+    save(made, path)
 
 
 def _distinct(names):
@@ -66,7 +59,7 @@ def _curves(ax, rows, colours, rtol):
         label = f"{_label(row)} ({row.iterations}{failed})"
         ax.semilogy(norms, color=colours[row.preconditioner], label=label, solid_capstyle="round", **style)
     ax.axhline(rtol, color="0.4", linewidth=1, linestyle=":")
-    _dress(ax, f"{rows[0].problem}, n = {rows[0].n:,}" if rows else "no curve was recorded")
+    dress(ax, f"{rows[0].problem}, n = {rows[0].n:,}" if rows else "no curve was recorded")
     ax.set(xlabel="iteration", ylabel="residual norm / norm of b (dotted: the tolerance)")
     _iteration_axis(ax, [row.iterations for row in rows if row.iterations])
     if rows:
@@ -112,32 +105,14 @@ def _bars(ax, rows, colours):
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     ax.axvline(1, color="0.2", linewidth=1)
-    _dress(ax, "speed relative to the baseline")
+    dress(ax, "speed relative to the baseline")
     baselines = ", ".join(_distinct(row.baseline for row in rows))
     ax.set_xlabel(f"times as fast, with the same preconditioner, as\n{baselines}" if rows else "nothing to compare")
     ax.grid(visible=False, axis="y")
     if rows:
-        _nice_ratios(ax, np.array([row.ratio for row in rows]))
+        ratio_axis(ax, np.array([row.ratio for row in rows]))
 
 
 def _new_group(rows, i):
     """The half-empty line before a problem, which makes a group of its bars."""
     return i > 0 and (rows[i].problem, rows[i].n) != (rows[i - 1].problem, rows[i - 1].n)
-
-
-def _nice_ratios(ax, ratios):
-    """Ticks at round ratios, and room on the right for the longest label."""
-    low, high = 0.93 * min(0.9, ratios.min()), max(1.5, ratios.max())
-    ax.set_xlim(low, high * (high / low) ** 0.5)
-    steps = (1, 1.5, 2, 3, 5, 7) if high < 8 else (1, 2, 5)
-    ticks = [step * 10.0**k for k in range(-4, 4) for step in steps]
-    ticks = [t for t in ticks if low <= t <= 1.2 * high]
-    ax.set_xticks(ticks, [f"{t:g}x" for t in ticks])
-    ax.minorticks_off()
-
-
-def _dress(ax, title):
-    ax.set_title(title, loc="left", fontweight="bold", fontsize=11)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)

@@ -10,73 +10,27 @@ from dataclasses import fields
 from types import SimpleNamespace
 
 from . import machine
-from .run import FALSE_SUCCESS, Row
+from ._registry import UsageError
+from .run import Row
 
 __all__ = [
-    "Table",
+    "align",
+    "count",
     "heading_of",
     "line_of",
     "read_json",
+    "ratio",
     "rows_kept",
-    "summary",
+    "scientific",
+    "seconds",
+    "shorten",
+    "wrap",
     "write_csv",
     "write_json",
     "write_so_far",
 ]
 
 _WIDTH = 119
-
-
-class Table:
-    """An aligned table of 119 columns, the same for every run; ``gpu``: with the ratio to our CPU."""
-
-    _columns = (
-        # heading, width (negative: aligned to the left), how a row fills it
-        ("problem", -18, lambda r: shorten(r.problem, 18)),
-        ("n", 7, lambda r: str(r.n)),
-        ("nnz", 8, lambda r: str(r.nnz)),
-        ("method", -14, lambda r: shorten(r.method, 14)),
-        ("precond", -7, lambda r: r.preconditioner),
-        ("iter", 5, lambda r: _count(r.iterations)),
-        ("matvec", 6, lambda r: _count(r.matvecs)),
-        ("setup s", 7, lambda r: seconds(r.setup_seconds)),
-        ("seconds", 7, lambda r: seconds(r.seconds)),
-        ("ratio", 6, lambda r: ratio(r.ratio)),
-        ("residual", 8, lambda r: "" if r.residual is None else f"{r.residual:.1e}"),
-        ("status", -15, lambda r: _status(r.status)),
-    )
-
-    def __init__(self, gpu=False):
-        self._notes = {}
-        if gpu:  # in the place of the products, which CuPy does not let us count
-            self._columns = tuple(_VERSUS_CPU if column[0] == "matvec" else column for column in self._columns)
-
-    def heading(self):
-        """The line of headings and the rule below it."""
-        line = " ".join(align(name, width) for name, width, _ in self._columns)
-        return f"{line}\n{'-' * len(line)}"
-
-    def line(self, row):
-        """One row; what it has to say beyond its status is kept for the notes."""
-        if row.message:
-            alone = row.preconditioner in ("-", "none") or row.status == "skipped"
-            place = row.problem if alone else f"{row.problem} + {row.preconditioner}"
-            self._notes.setdefault(f"{row.method}: {row.message}", []).append(place)
-        return " ".join(align(fill(row), width) for _, width, fill in self._columns).rstrip()
-
-    def notes(self):
-        """What went wrong where, each reason once."""
-        said = [f"{message} ({_some(places)})" for message, places in self._notes.items()]
-        return "\n".join(wrap(f"  {text}", "    ") for text in said)
-
-
-_VERSUS_CPU = ("vs cpu", 6, lambda r: ratio(r.ratio_cpu))
-
-
-def _some(places, most=4):
-    places = list(dict.fromkeys(places))
-    more = len(places) - most
-    return ", ".join(places[:most]) + (f", and {more} more" if more > 0 else "")
 
 
 def wrap(text, indent=""):
@@ -118,13 +72,14 @@ def ratio(value):
     return "" if value is None else f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _count(value):
+def count(value):
+    """A number of things, or nothing where none were counted."""
     return "" if value is None else str(value)
 
 
-def _status(text):
-    """Failures stand out in a column of ``converged``."""
-    return text if text in ("converged", "skipped") else f"! {text}"
+def scientific(value):
+    """An error, with two digits."""
+    return "" if value is None else f"{value:.1e}"
 
 
 def write_json(path, rows, **about):
@@ -147,13 +102,16 @@ def write_so_far(args, argv, threads, rows, complete, **about):
 
 @contextmanager
 def rows_kept():
-    """Run what prints and writes its rows as they come; Ctrl-C ends it with what is there, and its exit code."""
+    """Run what prints its rows as they come; Ctrl-C, or what cannot be made, ends it with those, and an exit code."""
     outcome = SimpleNamespace(code=0)
     try:
         yield outcome
     except KeyboardInterrupt:
         print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
         outcome.code = 130
+    except UsageError as error:
+        print(f"solvers: {error}", file=sys.stderr)
+        outcome.code = 2
 
 
 def _json(row):
@@ -169,29 +127,20 @@ def _no_nan(value):
 
 
 def read_json(path):
-    """Return what :func:`write_json` wrote, its rows as Row objects again."""
+    """Return what :func:`write_json` wrote for linear systems, its rows as Row objects again."""
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     return content | {"rows": [Row(**row) for row in content["rows"]]}
 
 
 def write_csv(path, rows):
-    """Write the rows without their residual curves."""
-    names = [f.name for f in fields(Row) if f.name != "residuals"]
+    """Write the rows without what does not fit a cell: curves, and figures of others."""
+    plain = [row.to_dict() for row in rows]
+    names = [f.name for f in fields(rows[0]) if not any(isinstance(p.get(f.name), _NO_CELL) for p in plain)]
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(row.to_dict() for row in rows)
+        writer.writerows(plain)
 
 
-def summary(rows):
-    """One line that counts what happened, the losses included."""
-    ran = [r for r in rows if r.status != "skipped"]
-    ours = [r for r in ran if r.library == "solvers" and r.ratio is not None]
-    parts = [f"{len(ran)} solves", f"{sum(r.status == 'converged' for r in ran)} converged"]
-    false = sum(r.status == FALSE_SUCCESS for r in ran)
-    parts += [f"{false} false success{'es' if false > 1 else ''}"] if false else []
-    if ours:
-        slower = sum(r.ratio < 1 for r in ours)
-        parts.append(f"ours: {len(ours) - slower} at least as fast as the baseline, {slower} slower")
-    return "; ".join(parts) + "."
+_NO_CELL = (list, tuple, dict)

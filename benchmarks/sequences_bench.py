@@ -1,11 +1,11 @@
 """``solvers bench sequences``: policies that tune omega over a sequence of systems, and their rivals."""
 
-import shlex
 import sys
 
-from . import _threads, machine, options, report, sequences_report
-from ._registry import UsageError, need, present
-from .sequences import SEQUENCES
+from . import _threads, options, sequences_report
+from ._registry import need, present
+from .area import show
+from .sequences import CAP, GRID, RTOL, SEQUENCES
 from .sequences_rivals import RIVALS
 from .sequences_run import run_sequence
 
@@ -16,15 +16,9 @@ _QUICK = ("poisson-high", "heat-25")
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    options.check_outputs(args)
-    options.refuse(args, "sequences", ("size", "matrix", "rhs", "preconditioners", "rtol", "dtype", "baseline", "csv"))
-    if args.backend == "gpu":
-        raise UsageError("--backend gpu does not apply to sequences: the policies are measured on the CPU.")
+    threads = options.one_thread(args)
     chosen, rivals = _sequences(args), _rivals(args)
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
-    with _threads.pinned(threads[0], argv) as said:
+    with _threads.pinned(threads, argv) as said:
         return _run(chosen, rivals, args, argv, said)
 
 
@@ -45,48 +39,25 @@ def _rivals(args):
 
 
 def _run(chosen, rivals, args, argv, threads):
-    """Print a sequence as it finishes; an interrupt keeps and writes those that did."""
-    print(f"{machine.one_line()}\nthreads: {threads}")
-    print(report.wrap(sequences_report.EXPLAINED))
-    print(sequences_report.heading(), flush=True)
-    rows, totals, code = [], [], 0
-    try:
-        for sequence in chosen:
-            own, table = _one(sequence, rivals, args)
-            rows, totals = rows + own, totals + table
-            print("\n".join(sequences_report.lines(own)), flush=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
-    _finish(rows, totals, args, argv, threads)
-    return code
+    """The table of the sequences."""
+    totals = []
+    groups = (_one(sequence, rivals, args, totals) for sequence in chosen)
+    settings = {"rtol": RTOL, "maxiter": CAP, "grid": GRID.round(12).tolist()}
+    about = lambda: {"settings": settings, "totals_of_the_grid": totals}
+    opening = [f"threads: {threads}", sequences_report.EXPLAINED]
+    return show(sequences_report.VIEW, groups, args, argv, threads=threads, opening=opening, about=about)
 
 
-def _one(sequence, rivals, args):
+def _one(sequence, rivals, args, totals):
     own = [each for each in rivals if sequence.solver in each.solvers]
     steps = args.steps or (sequence.quick_steps if args.quick else sequence.steps)
-    rows, totals = [], []
+    rows = []
     with _Progress(args, sequence.name, args.seeds * steps) as tick:
         for seed in range(args.seeds):
             found, table = run_sequence(sequence, own, steps, seed, tick)
             rows += found
             totals.append({"sequence": sequence.name, "seed": seed, "iterations": table})
-    return rows, totals
-
-
-def _finish(rows, totals, args, argv, threads):
-    if sequences_report.notes(rows):
-        print(report.wrap(sequences_report.notes(rows)))
-    if args.json:
-        from .sequences import CAP, GRID, RTOL
-
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
-        about["settings"] = {"rtol": RTOL, "maxiter": CAP, "grid": GRID.round(12).tolist()}
-        report.write_json(args.json, rows, totals_of_the_grid=totals, **about)
-    if args.plot and rows:
-        sequences_report.draw(rows, args.plot)
-    for path in filter(None, (args.json, args.plot and rows and args.plot)):
-        print(f"written: {path}")
+    return rows
 
 
 class _Progress:

@@ -4,60 +4,55 @@ import statistics
 
 import numpy as np
 
-from ._registry import need
-from .report import align, ratio, seconds
+from . import picture
+from .area import View
+from .report import ratio, scientific, seconds
 from .sequences import SEQUENCES
 from .sequences_rivals import HINDSIGHT, RIVALS
 
-__all__ = ["EXPLAINED", "draw", "heading", "lines", "notes"]
+__all__ = ["EXPLAINED", "VIEW", "draw"]
 
 EXPLAINED = (
-    "Means over the seeds. young: iterations / those with Young's formula for each instance. fixed: / those with the "
+    "Means over the seeds. ratio: iterations / those with Young's formula for each instance. fixed: / those with the "
     "best single omega of the grid, and regret: iterations beyond them, on the same instances (negative: fewer). "
     "policy us: microseconds of choosing and learning in a step. seconds: all solves, the policy's own time included. "
-    "|sum p - 1|: the largest of all rounds."
+    "residual: the largest true one of all steps, relative."
 )
 
 _COLUMNS = (
     # heading, width (negative: aligned to the left), how the rows of one contender with all seeds fill it
-    ("sequence", -12, lambda rows: rows[0].sequence),
+    ("problem", -12, lambda rows: rows[0].sequence),
+    ("n", 6, lambda rows: str(rows[0].n)),
     ("steps", 5, lambda rows: str(rows[0].steps)),
-    ("contender", -20, lambda rows: _label(rows)),
-    ("iterations", 10, lambda rows: f"{_mean(rows, 'iterations'):.0f}"),
+    ("method", -20, lambda rows: _label(rows)),
+    ("iter", 8, lambda rows: f"{_mean(rows, 'iterations'):.0f}"),
     ("+-", 6, lambda rows: _error(rows)),
-    ("young", 6, lambda rows: ratio(_mean(rows, "young"))),
+    ("ratio", 6, lambda rows: ratio(_mean(rows, "young"))),
     ("fixed", 6, lambda rows: ratio(_mean(rows, "fixed"))),
-    ("regret", 9, lambda rows: _whole(_mean(rows, "regret"))),
+    ("regret", 8, lambda rows: _whole(_mean(rows, "regret"))),
     ("policy us", 9, lambda rows: _one_digit(_mean(rows, "overhead_mean"))),
-    ("seconds", 8, lambda rows: seconds(_mean(rows, "seconds"))),
-    ("failed", 6, lambda rows: f"{sum(row.failures for row in rows)}"),
-    ("|sum p - 1|", 11, lambda rows: _scientific(_largest(rows))),
+    ("seconds", 7, lambda rows: seconds(_mean(rows, "seconds"))),
+    ("residual", 8, lambda rows: scientific(max(row.residual for row in rows))),
+    ("failed", 6, lambda rows: str(sum(row.failures for row in rows))),
 )
 
 
-def heading():
-    """The line of headings and the rule below it."""
-    line = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{line}\n{'-' * len(line)}"
+def fold(rows):
+    """The rows of each contender, with all its seeds, which are one line of the table."""
+    return list(_by_contender(rows).values())
 
 
-def lines(rows):
-    """A line for each contender, with the means over its seeds."""
-    for each in _by_contender(rows).values():
-        yield " ".join(align(fill(each), width) for _, width, fill in _COLUMNS).rstrip()
-
-
-def notes(rows):
+def summary(rows):
     """What the probabilities summed to, over everything that was run."""
     normalised = [row for row in rows if row.deviation is not None and "released" not in row.contender]
     if not normalised:
-        return ""
+        return []
     worst = max(normalised, key=lambda row: row.deviation)
     rounds = sum(row.steps for row in normalised)
-    return (
+    return [
         f"The probabilities sum to 1 within {worst.deviation:.1e} in each of {rounds} rounds "
         f"({worst.contender} on {worst.sequence} is the furthest); those of the released code are not meant to."
-    )
+    ]
 
 
 def _by_contender(rows):
@@ -84,11 +79,6 @@ def _error(rows):
     return f"{statistics.stdev(row.iterations for row in rows) / len(rows) ** 0.5:.0f}"
 
 
-def _largest(rows):
-    values = [row.deviation for row in rows if row.deviation is not None]
-    return max(values, default=None)
-
-
 def _whole(value):
     return "" if value is None else f"{value:.0f}"
 
@@ -97,36 +87,27 @@ def _one_digit(value):
     return "" if value is None else f"{value:.1f}"
 
 
-def _scientific(value):
-    return "" if value is None else f"{value:.1e}"
-
-
 # ---- the picture -----------------------------------------------------------------------------------
 
 # Whose omegas are drawn, hindsight below the others.
 _SHOWN = ("best-each", "chebyshev-blind", "chebyshev")
 # Their curves are the zero line, or lie on that of Young's formula.
 _AS_OTHERS = ("best-fixed", "lanczos", "lanczos-each", "pyamg:sor")
-_COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#999999", "#009E73", "#000000", "#F0E442")
+_COLOURS = (*picture.COLOURS, "#999999", "#000000", "#F0E442")
 
 
 def draw(rows, path):
     """Regret over the steps on the left, chosen omegas over the context on the right; a line of panels a sequence."""
-    need("matplotlib", "--plot")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     names = list(dict.fromkeys(row.sequence for row in rows))
     contenders = [n for n in dict.fromkeys(r.contender for r in rows if r.regret_curve) if n not in _AS_OTHERS]
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(contenders)}
-    figure = Figure(figsize=(13, 4.6 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(names), 2, squeeze=False, width_ratios=(1, 1))
+    made = picture.figure(13, 4.6 * len(names))
+    panels = made.subplots(len(names), 2, squeeze=False, width_ratios=(1, 1))
     for (left, right), name in zip(panels, names):
         own = [row for row in rows if row.sequence == name]
         _regrets(left, own, colours)
         _omegas(right, own, colours)
-    figure.savefig(path, dpi=130)
+    picture.save(made, path)
 
 
 def _regrets(ax, rows, colours):
@@ -140,7 +121,7 @@ def _regrets(ax, rows, colours):
     ax.axhline(0, color="0.4", lw=1, ls=":")
     ax.set(xlabel="step", ylabel="iterations beyond the best single omega")
     ax.legend(fontsize=8, frameon=False)
-    _dress(ax, f"{rows[0].sequence}, n = {rows[0].n:,}: regret")
+    picture.dress(ax, f"{rows[0].sequence}, n = {rows[0].n:,}: regret")
 
 
 def _omegas(ax, rows, colours):
@@ -157,15 +138,11 @@ def _omegas(ax, rows, colours):
             ax.plot(x, y, ".", ms=3, color=colour, label=f"{row.contender}, second half")
     ax.set(xlabel=f"context of the instance ({SEQUENCES[rows[0].sequence].solver})", ylabel="omega")
     ax.legend(fontsize=8, frameon=False)
-    _dress(ax, "what was chosen")
+    picture.dress(ax, "what was chosen")
 
 
 def _learns(name):
     return name not in HINDSIGHT and RIVALS[name].learns
 
 
-def _dress(ax, title):
-    ax.set_title(title, loc="left", fontweight="bold", fontsize=11)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)
+VIEW = View(_COLUMNS, draw, summary, fold=fold)

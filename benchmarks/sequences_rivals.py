@@ -198,6 +198,7 @@ class _Plain:
 
 @dataclass
 class _Counted:
+    x: np.ndarray
     iterations: int
     converged: bool
 
@@ -216,7 +217,7 @@ class _Swept:
         while not (converged := np.linalg.norm(b - A @ x) <= limit) and k < CAP:
             sor(A, x, b, omega)
             k += 1
-        return _Counted(k, bool(converged)), omega
+        return _Counted(x, k, bool(converged)), omega
 
 
 @rival(

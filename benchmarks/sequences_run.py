@@ -27,9 +27,9 @@ class SequenceRow:
     """One contender on one sequence with one seed.
 
     ``seconds`` are those of all its solves, the policy's own time included; ``failures`` are solves that did not
-    converge; ``young`` and ``fixed`` are iterations over those with Young's formula and those with the best single
-    omega of the grid, which ``regret`` is against; ``deviation`` is the largest ``|sum(probabilities) - 1|`` of all
-    rounds.
+    converge; ``residual`` is the largest true one of all steps, relative; ``young`` and ``fixed`` are iterations over
+    those with Young's formula and those with the best single omega of the grid, which ``regret`` is against;
+    ``deviation`` is the largest ``|sum(probabilities) - 1|`` of all rounds.
     """
 
     sequence: str
@@ -40,6 +40,7 @@ class SequenceRow:
     iterations: int
     seconds: float
     failures: int
+    residual: float
     young: float | None = None
     fixed: float | None = None
     regret: float | None = None
@@ -66,6 +67,7 @@ class _Record:
         self.seconds = np.zeros(steps)
         self.omegas = np.full(steps, math.nan)
         self.failed = np.zeros(steps, dtype=bool)
+        self.residuals = np.zeros(steps)
 
     def add(self, t, solve, instance):
         start = time.perf_counter()
@@ -74,6 +76,7 @@ class _Record:
         self.iterations[t], self.failed[t] = result.iterations, not result.converged
         self.costs[t] = result.iterations if result.converged else CAP
         self.omegas[t] = omega
+        self.residuals[t] = np.linalg.norm(instance.b - instance.A @ result.x) / np.linalg.norm(instance.b)
 
 
 def run_sequence(sequence, rivals, steps, seed, tick=lambda: None):
@@ -145,6 +148,7 @@ def _row(sequence, steps, seed, name, record):
         iterations=int(record.iterations.sum()),
         seconds=float(record.seconds.sum()),
         failures=int(record.failed.sum()),
+        residual=float(record.residuals.max()),
         omega=omega,
     )
 

@@ -29,7 +29,8 @@ _REFERENCE, _LEAST_REFERENCE = 8e7, 4000
 class SlicedRow:
     """One method on one problem.
 
-    ``ratio``: the variance of plain Monte Carlo over the mean squared error of ``repeats`` estimates of SW_2^2;
+    ``error``: of the distance, relative, the root of the mean square of ``repeats`` estimates;
+    ``ratio``: the variance of plain Monte Carlo over the mean squared error of SW_2^2;
     ``at_least``: the reference is no better than that. ``seconds`` of CPU for one estimate; ``to_rtol``: for a standard
     error of RTOL times the distance, ``measured`` where the method itself stops there. ``megabytes``: peak that NumPy
     allocates in one estimate.
@@ -42,6 +43,7 @@ class SlicedRow:
     method: str
     projections: int
     repeats: int
+    error: float | None = None
     ratio: float | None = None
     at_least: bool = False
     seconds: float | None = None
@@ -102,6 +104,7 @@ def _row(problem, method, truth, quick):
     squared = max(float(squared), error**2, (1e-15 * power) ** 2)
     row.ratio = variance / PROJECTIONS / squared
     # The error of the distance is that of its square over twice the distance.
+    row.error = float(squared**0.5 / (2 * power)) if power > 0 else None
     wanted = 2 * RTOL * power
     row.to_rtol = row.seconds * max(1.0, squared / wanted**2)
     if method.name == DEFAULT:

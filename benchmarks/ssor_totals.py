@@ -4,27 +4,26 @@ Every contender starts from a CSR matrix that it has not seen, and ours has forg
 the estimate of omega, PyAMG's hierarchy are in the seconds. A sample takes all contenders in turn.
 """
 
-import shlex
 import statistics
-import sys
 import time
 from dataclasses import asdict, dataclass
 
-from . import _threads, machine, options, report
-from ._registry import UsageError, need
+from . import _threads, options, picture
+from ._registry import need
+from .area import View, show
 from .problems import PROBLEMS, make_problem
-from .report import align, ratio, seconds
+from .report import ratio, seconds
 from .run import true_residual
 
-__all__ = ["CASES", "Total", "bench", "measure"]
+__all__ = ["CASES", "VIEW", "Total", "bench", "measure"]
 
 CASES = (("poisson2d", 300), ("poisson3d", 45), ("poisson2d", 1000), ("poisson3d", 100))
-_QUICK = (("poisson2d", 60), ("poisson3d", 15))
+_QUICK = (("poisson2d", 150), ("poisson3d", 25))
 _RTOL, _CAP = 1e-8, 20_000
 _EXPLAINED = (
     "Seconds of whole solves to rtol {rtol:g}, set-up included, medians of {repeats}. ssor_cg tuned: the omega of a "
-    "grid with the fewest iterations; finding it is not timed. cg, sa, rs: seconds of scipy:cg "
-    "alone, with PyAMG's smoothed aggregation, with its classical multigrid / seconds; above 1 is faster."
+    "grid with the fewest iterations; finding it is not timed. ratio, sa, rs: seconds of scipy:cg alone, with PyAMG's "
+    "smoothed aggregation, with its classical multigrid / seconds; above 1 is faster."
 )
 
 
@@ -135,58 +134,41 @@ def _scipy(A, b, hierarchy):
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    refused = "problems methods preconditioners size matrix rhs rtol dtype baseline csv plot steps".split()
-    options.check_outputs(args)
-    options.refuse(args, "ssor", refused)
+    threads = options.one_thread(args)
     need("pyamg", "bench ssor")
-    threads = args.threads or [1]
-    if len(threads) > 1:
-        raise UsageError("--threads takes one number here; a list is for --per-iteration.")
-    with _threads.pinned(threads[0], argv) as said:
-        return _run(_QUICK if args.quick else CASES, args, argv, said)
-
-
-def _run(cases, args, argv, threads):
-    """Print the rows of a problem as it finishes; an interrupt keeps those that did."""
-    print(f"{machine.one_line()}\nthreads: {threads}")
-    print(report.wrap(_EXPLAINED.format(rtol=_RTOL, repeats=args.repeats)))
-    print(heading(), flush=True)
-    rows, code = [], 0
-    try:
-        for case in cases:
-            for row in measure(case, args.repeats):
-                rows.append(row)
-                print(line(row), flush=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the rows above are all that finished", file=sys.stderr)
-        code = 130
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
-        report.write_json(args.json, rows, **about)
-        print(f"written: {args.json}")
-    return code
+    groups = (measure(case, args.repeats) for case in (_QUICK if args.quick else CASES))
+    with _threads.pinned(threads, argv) as said:
+        opening = [f"threads: {said}", _EXPLAINED.format(rtol=_RTOL, repeats=args.repeats)]
+        about = {"settings": {"rtol": _RTOL, "maxiter": _CAP, "repeats": args.repeats}}
+        return show(VIEW, groups, args, argv, threads=said, opening=opening, about=lambda: about)
 
 
 _COLUMNS = (
     ("problem", -10, lambda r: r.problem),
     ("n", 8, lambda r: str(r.n)),
-    ("contender", -14, lambda r: r.contender),
+    ("method", -14, lambda r: r.contender),
     ("omega", 6, lambda r: "" if r.omega is None else f"{r.omega:.4f}"),
     ("iter", 5, lambda r: str(r.iterations)),
     ("seconds", 8, lambda r: seconds(r.seconds)),
     ("fastest", 8, lambda r: seconds(r.fastest)),
-    *((name, 6, lambda r, name=name: ratio(r.vs[name])) for name in _BASELINES),
+    *(("ratio" if name == "cg" else name, 6, lambda r, name=name: ratio(r.vs[name])) for name in _BASELINES),
     ("residual", 8, lambda r: f"{r.residual:.1e}"),
     ("status", -13, lambda r: "converged" if r.converged else "! not so"),
 )
+_SIDES = picture.Sides(
+    "iterations", "iterations, logarithmic", "speed relative to the baseline",
+    "whole solves, set-up included: times as fast as scipy:cg",
+)  # fmt: skip
 
 
-def heading():
-    """Headings and the rule below them."""
-    text = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{text}\n{'-' * len(text)}"
+def _draw(rows, path):
+    picture.draw([_mark(row) for row in rows], _SIDES, path)
 
 
-def line(row):
-    """One row of the table."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS).rstrip()
+def _mark(row):
+    kind = "other" if ":" in row.contender else "told the truth" if row.contender.endswith("tuned") else "ours"
+    remark = "" if row.converged else "not converged"
+    return picture.Mark(f"{row.problem}, n = {row.n:,}", row.contender, row.iterations, row.vs["cg"], kind, remark)
+
+
+VIEW = View(_COLUMNS, _draw)

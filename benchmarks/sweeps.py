@@ -7,7 +7,6 @@ run on one thread whatever is asked.
 
 import functools
 import json
-import shlex
 import statistics
 import subprocess
 import sys
@@ -16,13 +15,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from . import _threads, machine, options, report
+from . import _threads, options, picture
 from ._registry import UsageError, need
+from .area import View, show
 from .problems import PROBLEMS, make_problem
-from .report import align, ratio
+from .report import ratio
+from .run import true_residual
 from .startup import child_environment
 
-__all__ = ["CASES", "Sweeps", "bench", "heading", "line", "measure"]
+__all__ = ["CASES", "VIEW", "Sweeps", "bench", "measure"]
 
 # Problem and size: n = 90,000 and 91,125.
 CASES = (("poisson2d", 300), ("poisson3d", 45))
@@ -31,24 +32,26 @@ _OMEGA = 1.9
 # Sweeps of the two runs, whose difference is free of what a call costs.
 _FEW, _MANY = 2, 22
 _EXPLAINED = (
-    "Microseconds of a sweep over the matrix, the difference of runs with {few} and {many} sweeps, medians. ratio: "
-    "PyAMG's sweep, on one thread and without a residual / ours, which has its norm; above 1 is faster. omega {omega}."
+    "us/sweep: microseconds of a sweep over the matrix, the difference of runs with {few} and {many} sweeps, median. "
+    "ratio: PyAMG's sweep, on one thread and without a residual / this one, ours with its norm; above 1 is faster. "
+    "residual: the true one after {many} sweeps, relative; in natural order it is that of PyAMG's. omega {omega}."
 )
+_THEIRS = "pyamg:sor"
 
 
 @dataclass
 class Sweeps:
-    """One problem with one number of threads; microseconds per sweep."""
+    """One way to sweep over one problem with one number of threads; ``ratio``: PyAMG's microseconds over these."""
 
     problem: str
     n: int
     nnz: int
     threads: int
-    natural: float
-    colored: float
-    pyamg: float
-    ratio_natural: float
-    ratio_colored: float
+    method: str
+    iterations: int
+    microseconds: float
+    ratio: float
+    residual: float
     samples: int
 
     def to_dict(self):
@@ -56,7 +59,7 @@ class Sweeps:
 
 
 def measure(case, threads, budget=3.0):
-    """Measure one case for about ``budget`` seconds."""
+    """The rows of one case, measured for about ``budget`` seconds."""
     from pyamg.relaxation.relaxation import sor as theirs
 
     problem = make_problem(PROBLEMS[case[0]], case[1])
@@ -70,10 +73,14 @@ def measure(case, threads, budget=3.0):
         1e6 * statistics.median(m - f for f, m in zip(few, many)) / (_MANY - _FEW)
         for few, many in zip(times[::2], times[1::2])
     ]
-    natural, colored, pyamg = spent
-    return Sweeps(
-        problem.name, problem.n, problem.nnz, threads, *spent, pyamg / natural, pyamg / colored, samples=len(times[0])
-    )
+    answers = [_ours(A, b, ordering, _MANY).x for ordering in _ORDERINGS]
+    answers.append(np.zeros_like(b))
+    theirs(A, answers[-1], b, _OMEGA, iterations=_MANY)
+    about = problem.name, problem.n, problem.nnz, threads
+    return [
+        Sweeps(*about, name, _MANY, each, spent[-1] / each, true_residual(A, x, b, 0.0)[0], len(times[0]))
+        for name, each, x in zip((*(f"sor {ordering}" for ordering in _ORDERINGS), _THEIRS), spent, answers)
+    ]
 
 
 _ORDERINGS = ("natural", "colored")
@@ -101,34 +108,21 @@ def _in_turn(runs, budget, least=5, most=200):
 
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    refused = "problems methods preconditioners size matrix rhs rtol dtype baseline csv plot steps".split()
     options.check_outputs(args)
-    options.refuse(args, "sweeps", refused)
     need("pyamg", "bench sweeps")
     if args.worker:
         return _worker(args.threads[0], argv, _QUICK if args.quick else CASES)
-    print(machine.one_line())
-    print(report.wrap(_EXPLAINED.format(few=_FEW, many=_MANY, omega=_OMEGA)))
-    print(heading(), flush=True)
-    rows, code, threads = [], 0, args.threads or [1, 2]
-    try:
-        for row in _in_children(threads, args.quick):
-            rows.append(row)
-            print(line(row), flush=True)
-    except KeyboardInterrupt:
-        code = 130
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
-        report.write_json(args.json, rows, **about)
-        print(f"written: {args.json}")
-    return code
+    threads = args.threads or [1, 2]
+    opening = [_EXPLAINED.format(few=_FEW, many=_MANY, omega=_OMEGA)]
+    groups = _in_children(threads, args.quick)
+    return show(VIEW, groups, args, argv, threads=threads, opening=opening)
 
 
 def _worker(threads, argv, cases):
     """One number of threads, a line of JSON a case: what the command above reads from its children."""
     with _threads.pinned(threads, argv):
         for case in cases:
-            print(json.dumps(measure(case, threads).to_dict()), flush=True)
+            print(json.dumps([row.to_dict() for row in measure(case, threads)]), flush=True)
     return 0
 
 
@@ -140,7 +134,7 @@ def _in_children(threads, quick):
             command + ["--quick"] * quick, env=child_environment(**variables), stdout=subprocess.PIPE, text=True
         ) as child:
             for text in child.stdout:
-                yield Sweeps(**json.loads(text))
+                yield [Sweeps(**row) for row in json.loads(text)]
         if child.returncode:
             raise UsageError(f"The measurement with {n} threads ended with exit code {child.returncode}.")
 
@@ -150,21 +144,27 @@ _COLUMNS = (
     ("n", 7, lambda r: str(r.n)),
     ("nnz", 8, lambda r: str(r.nnz)),
     ("threads", 7, lambda r: str(r.threads)),
-    ("natural us", 10, lambda r: f"{r.natural:.1f}"),
-    ("colored us", 10, lambda r: f"{r.colored:.1f}"),
-    ("pyamg us", 9, lambda r: f"{r.pyamg:.1f}"),
-    ("natural", 8, lambda r: ratio(r.ratio_natural)),
-    ("colored", 8, lambda r: ratio(r.ratio_colored)),
+    ("method", -12, lambda r: r.method),
+    ("iter", 4, lambda r: str(r.iterations)),
+    ("us/sweep", 10, lambda r: f"{r.microseconds:.1f}"),
+    ("ratio", 6, lambda r: ratio(r.ratio)),
+    ("residual", 8, lambda r: f"{r.residual:.1e}"),
     ("samples", 7, lambda r: str(r.samples)),
 )
+_SIDES = picture.Sides(
+    "microseconds", "microseconds of a sweep, logarithmic", "speed relative to the baseline",
+    "times as fast as PyAMG's sweep on one thread",
+)  # fmt: skip
 
 
-def heading():
-    """Headings; the two last but one are the ratios."""
-    text = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{text}\n{'-' * len(text)}"
+def _draw(rows, path):
+    picture.draw([_mark(row) for row in rows], _SIDES, path)
 
 
-def line(row):
-    """One row of the table."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS)
+def _mark(row):
+    plural = "s" if row.threads > 1 else ""
+    group = f"{row.problem}, n = {row.n:,}, {row.threads} thread{plural}"
+    return picture.Mark(group, row.method, row.microseconds, row.ratio, "other" if row.method == _THEIRS else "ours")
+
+
+VIEW = View(_COLUMNS, _draw)

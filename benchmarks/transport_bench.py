@@ -1,26 +1,24 @@
 """``solvers bench transport``: entropic plans, ours and rivals', judged by their recomputed marginals and cost."""
 
-import json
-import shlex
-
-from . import _threads, machine, options, report, transport, transport_methods, transport_sweeps
+from . import _threads, machine, options, picture, report, transport, transport_methods, transport_sweeps
 from ._registry import UsageError
-from .report import heading_of, line_of, ratio, seconds
+from .area import View, show
+from .report import count, ratio, scientific, seconds
 from .transport import TRANSPORTS
 from .transport_methods import BASELINE, CAP, POT_TOL, TOL
 from .transport_rivals import TRANSPORTERS
 from .transport_run import INACCURATE, WRONG, run_problem, warm_up
 
-__all__ = ["bench", "heading", "line", "summary"]
+__all__ = ["VIEW", "bench", "summary"]
 
 # All that is registered takes under six minutes with the first; a stopped baseline leaves a bound as its ratio.
 _CAP, _QUICK_CAP = 1.0, 0.5
 _QUICK = ("images-l2-1e-2", "images-l2-1e-3")
 
 EXPLAINED = (
-    "seconds: CPU time, the dense plan included. error: the L1 error of both marginals of the plan, recomputed, as is "
-    f"its cost (value). ratio: the seconds of {BASELINE} over these; >: it was stopped before its end. "
-    f"Status {WRONG}: returned without a failure, but marginals or cost are off by more than 1e-3; {INACCURATE}: "
+    "iter: sweeps. seconds: CPU time, the dense plan included. error: the L1 error of both marginals of the plan, "
+    f"recomputed, as is its cost (value). ratio: the seconds of {BASELINE} over these; >: it was stopped before its "
+    f"end. Status {WRONG}: returned without a failure, but marginals or cost are off by more than 1e-3; {INACCURATE}: "
     f"returned so, but above ten times the tolerance of {TOL:g}; {CAP}: stopped by this benchmark after its seconds. "
     f"POT tests one marginal in L2, here for {POT_TOL:g}."
 )
@@ -31,32 +29,19 @@ _COLUMNS = (
     ("n", 5, lambda r: str(r.n)),
     ("eps", 7, lambda r: f"{r.eps:.2g}"),
     ("method", -23, lambda r: r.method),
-    ("sweeps", 7, lambda r: "" if r.sweeps is None else str(r.sweeps)),
+    ("iter", 7, lambda r: count(r.sweeps)),
     ("Newton", 6, lambda r: str(r.newton_steps or "")),
     ("seconds", 7, lambda r: seconds(r.seconds)),
-    ("error", 7, lambda r: "" if r.marginal_error is None else f"{r.marginal_error:.1e}"),
+    ("error", 7, lambda r: scientific(r.marginal_error)),
     ("value", 10, lambda r: "" if r.value is None else f"{r.value:.7g}"),
     ("ratio", 7, lambda r: (">" if r.at_least else "") + ratio(r.ratio)),
     ("status", -12, lambda r: r.status if r.status in ("converged", CAP) else f"! {r.status}"),
 )
 
 
-def heading():
-    """The line of headings and the rule below it."""
-    return heading_of(_COLUMNS)
-
-
-def line(row):
-    """One row of the table."""
-    return line_of(_COLUMNS, row)
-
-
 def bench(args, argv):
     """Carry out the command; return its exit code."""
-    refused = "size matrix rhs preconditioners rtol dtype baseline csv plot steps".split()
-    threads = options.one_cpu_thread(args, "transport", refused)
-    if args.images and (args.problems or args.quick or args.sweeps):
-        raise UsageError("--images excludes --problems, --quick and --sweeps.")
+    threads = options.one_thread(args)
     if args.sweeps:
         with _threads.pinned(threads, argv) as said:
             return _sweeps(args, argv, said)
@@ -74,10 +59,7 @@ def _sweeps(args, argv, threads):
     for n in sizes:
         rows.append({"n": n, "seconds": transport_sweeps.measure(n)})
         print(transport_sweeps.line(**rows[-1]), flush=True)
-    if args.json:
-        about = {"command": "solvers " + shlex.join(argv), "machine": machine.describe(threads)}
-        with open(args.json, "w") as file:
-            json.dump(about | {"rows": rows}, file, indent=1)
+    report.write_so_far(args, argv, threads, rows, True)
     return 0
 
 
@@ -92,31 +74,17 @@ def _problems(args):
 
 
 def _run(problems, methods, args, argv, threads):
-    """Print a problem as it finishes; an interrupt keeps those that did."""
+    """The table of the problems."""
     cap = args.cap or (_QUICK_CAP if args.quick else _CAP)
-    repeats = 1 if args.quick else args.repeats
-    print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}; at most {cap:g} s a row")
-    print(report.wrap(EXPLAINED))
-    print(heading(), flush=True)
-    rows = []
-    with report.rows_kept() as outcome:
+
+    def groups():
         warm_up(methods)
         for entry in problems:
-            rows += (own := run_problem(entry.make(), methods, cap, repeats))
-            print("\n".join(line(row) for row in own), flush=True)
-            _write(args, argv, threads, rows, cap, repeats, complete=entry is problems[-1])
-    print(report.wrap(summary(rows)))
-    for row in rows:
-        if row.message and row.status != CAP:
-            print(report.wrap(f"  {row.method} on {row.problem}: {row.message}", "    "))
-    if args.json and rows:
-        print(f"written: {args.json}")
-    return outcome.code
+            yield run_problem(entry.make(), methods, cap, args.repeats)
 
-
-def _write(args, argv, threads, rows, cap, repeats, complete):
-    settings = {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": repeats}
-    report.write_so_far(args, argv, threads, rows, complete, settings=settings)
+    about = {"settings": {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": args.repeats}}
+    opening = [f"POT {machine.versions()['POT']}; threads: {threads}; at most {cap:g} s a row", EXPLAINED]
+    return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: about)
 
 
 def summary(rows):
@@ -129,4 +97,31 @@ def summary(rows):
     if ours:
         parts.append(f"ours: {len(ours) - slower - open_} at least as fast as {BASELINE}, {slower} slower")
         parts += [f"{open_} undecided, since it was stopped"] if open_ else []
-    return "; ".join(parts) + "."
+    return ["; ".join(parts) + "."]
+
+
+def notes(rows):
+    """What rows have to say beyond their status."""
+    return [f"{row.method} on {row.problem}: {row.message}" for row in rows if row.message and row.status != CAP]
+
+
+# ---- the picture -----------------------------------------------------------------------------------
+
+_SIDES = picture.Sides(
+    "error", "L1 error of both marginals of the plan", "speed relative to the baseline",
+    f"times as fast as {BASELINE}", TOL, "the tolerance",
+)  # fmt: skip
+
+
+def _draw(rows, path):
+    picture.draw([_mark(row) for row in rows], _SIDES, path)
+
+
+def _mark(row):
+    kind = "other" if ":" in row.method else "ours"
+    remark, bound = "" if row.status == "converged" else row.status, ">" * row.at_least
+    group = f"{row.problem}, n = {row.n}"
+    return picture.Mark(group, row.method, row.marginal_error, row.ratio, kind, remark, bound)
+
+
+VIEW = View(_COLUMNS, _draw, summary, notes)

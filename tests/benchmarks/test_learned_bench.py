@@ -9,7 +9,7 @@ from solvers.benchmarks import cli, learned_methods, learned_run
 from solvers.benchmarks._registry import UsageError, present
 from solvers.benchmarks.families import FAMILIES
 from solvers.benchmarks.learned import LEARNED
-from solvers.benchmarks.learned_bench import heading, line, summary
+from solvers.benchmarks.learned_bench import VIEW, summary
 from solvers.benchmarks.learned_methods import LEARNERS, Answer, Learner
 from solvers.benchmarks.learned_run import LearnedRow, run_problem
 from solvers.benchmarks.pretrain import TRAINING
@@ -87,8 +87,8 @@ def test_what_a_method_says_is_checked_and_what_it_raises_is_its_row():
     rows = run_problem(problem, [liar, broken, LEARNERS["cg"]], 1e-6, 10.0, 1)
     assert [row.status for row in rows] == ["WRONG", "failed", "converged"] and rows[0].residual == pytest.approx(1.0)
     assert rows[1].message == "ZeroDivisionError: division by zero" and rows[1].seconds is None
-    assert len({len(text) for text in heading().split("\n")}) == 1
-    assert line(rows[0]).endswith("! WRONG") and line(rows[1]).endswith("! failed")
+    assert len({len(text) for text in VIEW.heading().split("\n")}) == 1
+    assert VIEW.line(rows[0]).endswith("! WRONG") and VIEW.line(rows[1]).endswith("! failed")
 
 
 def row(method, setup, solve, **more):
@@ -115,9 +115,9 @@ def test_a_fit_is_repaid_by_what_it_saves():
 def test_a_ratio_is_a_bound_where_one_of_both_was_stopped():
     rows = compared(row("pyamg:sa", 1.0, 1.0), row("cg", 0.0, 8.0, status="stopped"), row("ic", 0.0, 1.0))
     assert [(each.ratio, each.at_least) for each in rows] == [(1.0, False), (0.25, True), (2.0, False)]
-    assert "<0.25" in line(rows[1]) and ">" not in line(rows[2])
+    assert "<0.25" in VIEW.line(rows[1]) and ">" not in VIEW.line(rows[2])
     rows = compared(row("pyamg:sa", 1.0, 1.0, status="stopped"), row("ic", 0.0, 1.0), row("cg", 0, 2, status="stopped"))
-    assert (rows[1].ratio, rows[1].at_least) == (2.0, True) and ">2.00" in line(rows[1]) and rows[2].ratio is None
+    assert (rows[1].ratio, rows[1].at_least) == (2.0, True) and ">2.00" in VIEW.line(rows[1]) and rows[2].ratio is None
 
 
 def test_the_summary_counts_losses():

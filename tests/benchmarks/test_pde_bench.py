@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from solvers.benchmarks import cli, pde_chebyshev, pde_methods
-from solvers.benchmarks.pde_bench import heading, line, summary
+from solvers.benchmarks.pde_bench import VIEW, summary
 from solvers.benchmarks.pde_methods import Answer, Solver, ladder
 from solvers.benchmarks.pde_problems import PDE, PDES, unit_load
 from solvers.benchmarks.pde_rivals import PDE_METHODS
@@ -161,8 +161,8 @@ def test_a_liar_is_called_wrong():
     assert (
         row.status == WRONG
         and row.error == pytest.approx(0.1)
-        and "! WRONG" in line(row)
-        and "1 WRONG" in summary([row])
+        and "! WRONG" in VIEW.line(row)
+        and "1 WRONG" in summary([row])[0]
     )
 
 
@@ -180,7 +180,7 @@ def test_an_exception_ends_only_its_own_row():
 
     rows = run_problem(easy(), [fake(cost=fail), PDE_METHODS["integration"]], 1.0, 1)
     assert rows[0].status == "failed" and "none left" in rows[0].message and rows[0].seconds is None
-    assert rows[1].status == REACHED and line(rows[0])
+    assert rows[1].status == REACHED and VIEW.line(rows[0])
 
 
 def test_only_errors_that_match_are_compared():
@@ -204,7 +204,7 @@ def test_a_search_ends_when_its_seconds_are_spent():
 
 def test_losses_are_in_the_summary():
     rows = run_problem(easy(), [PDE_METHODS[name] for name in ("gp", "chebyshev", "integration")], 1.0, 1)
-    said = summary(rows)
+    said = summary(rows)[0]
     assert "gp reaches it on 1 of 1 problems" in said and "some rival is on 1 (easy)" in said
 
 
@@ -219,7 +219,7 @@ def test_the_command_prints_and_writes_its_rows(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(PDES, "easy", easy())
     target = tmp_path / "out.json"
     code, out, _ = run(capsys, "bench", "pde", "--problems=easy", "--methods=gp,numerov", f"--json={target}")
-    assert code == 0 and heading() in out and "easy" in out and "threads: 1" in out
+    assert code == 0 and VIEW.heading() in out and "easy" in out and "threads: 1" in out
     content = json.loads(target.read_text())
     assert [row["method"] for row in content["rows"]] == ["gp", "numerov", "chebyshev"]
     assert content["command"].startswith("solvers bench pde --problems=easy") and content["complete"]

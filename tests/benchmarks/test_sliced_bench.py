@@ -7,7 +7,7 @@ import pytest
 from solvers.benchmarks import cli, sliced_bench, sliced_run
 from solvers.benchmarks._registry import UsageError, present
 from solvers.benchmarks.sliced import SLICED, SlicedEntry, SlicedProblem, gaussians, shapes
-from solvers.benchmarks.sliced_bench import heading, line, summary
+from solvers.benchmarks.sliced_bench import VIEW, summary
 from solvers.benchmarks.sliced_files import read
 from solvers.benchmarks.sliced_methods import SLICERS, Slicer, gaussian, orthogonal, spiral
 from solvers.benchmarks.sliced_run import SlicedRow, memory, pairwise, run_problem
@@ -156,29 +156,29 @@ def test_a_biased_method_is_charged_its_bias(few):
     right = Slicer("right", "the reference itself", lambda problem, L, seed: exact)
     wrong, perfect, plain = rows_of(tiny(), off, right, "mc")
     assert wrong.ratio < 1e3 * plain.ratio and perfect.ratio > wrong.ratio and perfect.at_least
-    assert ">" in line(perfect) and ">" not in line(wrong)
+    assert ">" in VIEW.line(perfect) and ">" not in VIEW.line(wrong)
     assert wrong.to_rtol / wrong.seconds == pytest.approx((0.1 / 2e-3) ** 2, rel=0.1)
 
 
 def test_ours_is_measured_until_it_stops(few):
     row, other = rows_of(tiny(), "auto", "gaussian")
-    assert row.measured and row.to_rtol > 0 and not other.measured and "=" in line(row)
+    assert row.measured and row.to_rtol > 0 and not other.measured and "=" in VIEW.line(row)
 
 
 def test_what_cannot_be_run_says_why_and_ends_only_its_row(few):
     rows = rows_of(tiny(d=10), "harmonics", "spiral", "mc")
     assert [r.method for r in rows] == ["harmonics", "mc"]  # spirals are for d = 3
     assert "n_projections" in rows[0].status and rows[0].ratio is None and rows[1].status == "done"
-    assert "! not run" in line(rows[0]) and "1 not run" in summary(rows)
+    assert "! not run" in VIEW.line(rows[0]) and "1 not run" in summary(rows)[0]
 
 
 def test_the_summary_names_what_is_worse():
     def row(method, ratio):
         return SlicedRow("p", 3, 9, 9, method, 100, 12, ratio)
 
-    said = summary([row("auto", 5.0), row("lower", 0.5), row("mc", 0.9), row("pot-main:spiral", 9.0)])
+    said = summary([row("auto", 5.0), row("lower", 0.5), row("mc", 0.9), row("pot-main:spiral", 9.0)])[0]
     assert "1 less accurate than plain Monte Carlo (lower on p 0.50)" in said and "pot-main:spiral on p" in said
-    assert "auto, which" not in summary([row("auto", 5.0), row("pot-main:spiral", 3.0)])
+    assert "auto, which" not in summary([row("auto", 5.0), row("pot-main:spiral", 3.0)])[0]
 
 
 def test_all_pairs_agree_with_pot():
@@ -194,7 +194,7 @@ def test_all_pairs_agree_with_pot():
 def test_the_command_prints_and_writes_its_rows(capsys, few, tmp_path):
     target = tmp_path / "out.json"
     code, out, _ = run(capsys, "bench", "sliced", "--problems=tiny", "--methods=auto,mc,lower", f"--json={target}")
-    assert code == 0 and heading() in out and "tiny" in out and "all pairs" not in out
+    assert code == 0 and VIEW.heading() in out and "tiny" in out and "all pairs" not in out
     content = json.loads(target.read_text())
     assert [row["method"] for row in content["rows"]] == ["auto", "mc", "lower"] and content["complete"]
     assert content["settings"] == {"projections": 100, "rtol": 1e-3, "baseline": "mc"}

@@ -18,7 +18,7 @@ from solvers.benchmarks.transport import (
     select,
 )
 from solvers.benchmarks.transport import available as available_problems
-from solvers.benchmarks.transport_bench import heading, line, summary
+from solvers.benchmarks.transport_bench import VIEW, summary
 from solvers.benchmarks.transport_methods import CAP, TRANSPORTERS, Contestant, Outcome, available
 from solvers.benchmarks.transport_run import INACCURATE, WRONG, run_problem
 
@@ -91,7 +91,7 @@ def test_wrong_marginals_are_called_wrong_whatever_the_method_says():
     liar = fake(lambda problem, cap: Outcome(1.1 * np.outer(problem.a, problem.b), "converged", 1))
     row = run_problem(tiny(), [liar], 1.0, 1)[0]
     assert row.status == WRONG and row.marginal_error == pytest.approx(0.2) and row.ratio is None
-    assert "! WRONG" in line(row) and "1 WRONG" in summary([row])
+    assert "! WRONG" in VIEW.line(row) and "1 WRONG" in summary([row])[0]
 
 
 @pytest.mark.parametrize("claim", ["stagnated", CAP])
@@ -122,7 +122,7 @@ def test_an_exception_ends_only_its_own_row():
 
     rows = run_problem(tiny(), [fake(fail), TRANSPORTERS["log"]], 5.0, 2)
     assert rows[0].status == "failed" and "none left" in rows[0].message and rows[0].seconds is None
-    assert rows[1].status == "converged" and line(rows[0])
+    assert rows[1].status == "converged" and VIEW.line(rows[0])
 
 
 def test_only_right_plans_are_compared():
@@ -143,7 +143,8 @@ def test_a_rival_that_breaks_down_in_its_first_sweep_is_wrong():
 def test_a_ratio_to_a_baseline_that_was_stopped_may_be_undecided():
     row = run_problem(tiny(), methods("log"), 5.0, 1, baseline="log")[0]
     row.ratio, row.at_least = 0.5, True
-    assert "0 at least as fast" in summary([row]) and "1 undecided" in summary([row]) and ">0.50" in line(row)
+    said = summary([row])[0]
+    assert "0 at least as fast" in said and "1 undecided" in said and ">0.50" in VIEW.line(row)
 
 
 @pytest.mark.parametrize("name", ["log", "sor", "pot:sinkhorn", "pot:sinkhorn_log"])
@@ -166,7 +167,7 @@ def test_the_command_prints_and_writes_its_rows(capsys, lap_9, tmp_path):
     target = tmp_path / "out.json"
     arguments = ["bench", "transport", "--problems=lap-9", "--methods=auto,sor", f"--json={target}"]
     code, out, _ = run(capsys, *arguments)
-    assert code == 0 and heading() in out and "lap-9" in out
+    assert code == 0 and VIEW.heading() in out and "lap-9" in out
     content = json.loads(target.read_text())
     assert [row["method"] for row in content["rows"]] == ["auto", "sor", "pot:sinkhorn"]
     assert content["command"].startswith("solvers bench transport --problems=lap-9")
