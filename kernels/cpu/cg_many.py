@@ -1,8 +1,9 @@
 """Chunks of conjugate-gradient iterations for many right-hand sides: the matrix is read once for all of them.
 
 Rows hold the k columns side by side, k a multiple of ``LANES``, so that one entry of the matrix meets
-whole registers. The vector updates run over the flat memory of ``_STRIP // k`` rows at a time, against
-step lengths repeated as often: loops of k alone are too short to vectorise well.
+whole registers. The vector updates run over the flat memory of ``_STRIP`` rows at a time, against step lengths repeated
+as often: loops of k alone are too short to vectorise well. As many rows whatever k is: the sums of a column are then
+taken in one order, and no bit of it depends on the columns beside it.
 """
 
 from functools import partial
@@ -21,7 +22,8 @@ __all__ = ["LANES", "cg_chunk_many"]
 
 # Columns come in multiples of this: shorter inner loops fall out of the vectorised part (measured).
 LANES = 16
-_STRIP = 2048
+# Rows: for 32 columns in double precision 8 KB of each vector.
+_STRIP = 32
 _RUNNING, _NONFINITE, _INDEFINITE, _REACHED = 0, 1, 2, 4
 
 
@@ -55,21 +57,20 @@ def _cg_chunk_many(
 ):
     n, k = X.shape
     begin, end = share[member], share[member + 1]
-    strip = max(1, _STRIP // k)
     x, r, p, q = X.reshape(-1), R.reshape(-1), P.reshape(-1), Q.reshape(-1)
     state, rho, sign = states.copy(), scalars[0].copy(), scalars[1].copy()
     count, norm = np.zeros(k, np.int64), np.empty(k)
-    sums, work_sums = np.empty((5, k)), np.empty((3, strip * k))
-    alpha = np.empty(strip * k, X.real.dtype)
-    beta = np.empty(strip * k, X.real.dtype)
+    sums, work_sums = np.empty((5, k)), np.empty((3, _STRIP * k))
+    alpha = np.empty(_STRIP * k, X.real.dtype)
+    beta = np.empty(_STRIP * k, X.real.dtype)
     for step in range(steps):
         for block in range(begin, end):
             lo = block * BLOCK
             hi = min(lo + BLOCK, n)
             _apply_many(A, k, p, q, lo, hi)
             work_sums[:] = 0
-            for at in range(lo, hi, strip):
-                u, v = at * k, min(at + strip, hi) * k
+            for at in range(lo, hi, _STRIP):
+                u, v = at * k, min(at + _STRIP, hi) * k
                 _add_forms(p[u:v], q[u:v], work_sums)
             _fold(work_sums, parts[:3, block])
         if barrier(flags, team):
@@ -81,8 +82,8 @@ def _cg_chunk_many(
             lo = block * BLOCK
             hi = min(lo + BLOCK, n)
             work_sums[:] = 0
-            for at in range(lo, hi, strip):
-                u, v = at * k, min(at + strip, hi) * k
+            for at in range(lo, hi, _STRIP):
+                u, v = at * k, min(at + _STRIP, hi) * k
                 _update_residual(d, at, k, alpha, q[u:v], r[u:v], work_sums)
             _fold(work_sums[:2], parts[3:, block])
         if barrier(flags, team):
@@ -97,8 +98,8 @@ def _cg_chunk_many(
         for block in range(begin, end):
             lo = block * BLOCK
             hi = min(lo + BLOCK, n)
-            for at in range(lo, hi, strip):
-                u, v = at * k, min(at + strip, hi) * k
+            for at in range(lo, hi, _STRIP):
+                u, v = at * k, min(at + _STRIP, hi) * k
                 _update_iterate(d, at, k, alpha, beta, r[u:v], x[u:v], p[u:v])
         if member == 0:
             norms[step] = norm

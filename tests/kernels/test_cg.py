@@ -310,6 +310,17 @@ def test_chunks_of_any_length_give_the_same_bits_for_many_columns(cpu, matrices,
     assert parts.X.tobytes() == whole.X.tobytes() and parts.P.tobytes() == whole.P.tobytes()
 
 
+@pytest.mark.parametrize("preconditioned", [False, True])
+def test_no_bit_of_a_column_depends_on_the_columns_beside_it(cpu, matrices, draw, rng, dtype, preconditioned):
+    m = hermitian("csr", 700, dtype, matrices, cpu)
+    B = draw((m.n, 3 * cpu.LANES), dtype) * np.float32(10) ** rng.integers(-3, 3, 3 * cpu.LANES).astype(np.float32)
+    d = rng.uniform(0.5, 1.5, m.n).astype(np.finfo(dtype).dtype) if preconditioned else None
+    whole, some = start_many(cpu, B, d), start_many(cpu, B[:, 20:25], d)
+    norms, own = (advance_many(cpu, m.operand, s, 10) for s in (whole, some))
+    assert [each.tolist() for each in norms[20:25]] == [each.tolist() for each in own[:5]]
+    assert whole.X[:, 20:25].tobytes() == some.X[:, :5].tobytes()
+
+
 def test_threads_do_not_change_a_bit_of_many_columns(cpu, matrices, draw, threads):
     m = hermitian("csr", 60_000, "float64", matrices, cpu)
     B, answers = draw((m.n, 8), "float64"), []
