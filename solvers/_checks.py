@@ -109,7 +109,9 @@ def generator(rng):
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {rng!r}.") from None
+        raise InvalidInput(
+            f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {brief(rng)}."
+        ) from None
 
 
 def real_array(name, value):

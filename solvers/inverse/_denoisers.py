@@ -78,10 +78,11 @@ def tv(
 
 
 def _by_variation(x, sigma, *, weight, power, image_shape, tol, maxiter):
+    x, sigma = _checks.real_array("x", x), _checks.number("sigma", sigma, 0)
     images = _shaped(x, image_shape)
     if images.ndim > 4:
         raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
-    return _proximal(images, weight * float(sigma) ** power, tol, maxiter).reshape(x.shape)
+    return _proximal(images, weight * sigma**power, tol, maxiter).reshape(x.shape)
 
 
 def _proximal(images, weight, tol, maxiter):
@@ -177,7 +178,8 @@ def nlm(
 
 
 def _by_patches(x, sigma, *, image_shape, **patches):
-    images, sigma = _shaped(x, image_shape), float(sigma)
+    x, sigma = _checks.real_array("x", x), _checks.number("sigma", sigma, 0)
+    images = _shaped(x, image_shape)
     if images.ndim not in (3, 4):
         raise InvalidInput(
             f"`denoiser` must get images of two or three axes, got a stack of shape {images.shape}; pass `image_shape`."

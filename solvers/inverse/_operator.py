@@ -245,15 +245,21 @@ class _OfMatrix:
         self._H = A.conj().T.tocsr() if hasattr(A, "tocsr") else A.conj().T
 
     def matvec(self, x):
-        return self._A @ x
+        return _silently(self._A, x)
 
     def rmatvec(self, y):
-        return self._H @ y
+        return _silently(self._H, y)
 
     matmat, rmatmat = matvec, rmatvec
 
     def __repr__(self):
         return f"<{self.shape[0]}x{self.shape[1]} {type(self._A).__name__} of dtype {self.dtype}>"
+
+
+def _silently(A, x):
+    """A @ x, where a NaN of an infinite entry is for the solver to tell, by a status."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return A @ x
 
 
 def as_imaging_operator(A, name="A"):

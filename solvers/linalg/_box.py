@@ -177,9 +177,10 @@ def _pairs(sides, axes):
     """(low, high) for each axis."""
     each = [sides] * axes if isinstance(sides, str) else sides
     if not isinstance(each, tuple | list) or len(each) != axes:
-        raise InvalidInput(f"`sides` must be a word, or {axes} words or pairs, one an axis, got {sides!r}.")
+        got = _checks.brief(sides)
+        raise InvalidInput(f"`sides` must be a word, or {axes} words or pairs, one an axis, got {got}.")
     if not all(isinstance(pair, str | tuple | list) for pair in each):
-        raise InvalidInput(f"`sides` must be words or pairs of words, got {sides!r}.")
+        raise InvalidInput(f"`sides` must be words or pairs of words, got {_checks.brief(sides)}.")
     pairs = tuple((pair, pair) if isinstance(pair, str) else tuple(pair) for pair in each)
     for pair in pairs:
         for side in pair:

@@ -12,8 +12,10 @@ from .._arrays import enter, kinds
 from .._errors import InvalidInput
 from .._loop import Observers
 from .._place import at
+from .._result import Status
 from . import _choice
 from ._cg import cg
+from ._direct import Failed
 from ._grid_operator import grid_shape
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, PreparedOperator, analyse, is_matrix, source
@@ -110,6 +112,8 @@ class Case:
     @cached_property
     def host(self):
         """A canonical CSR array on the host, in double precision."""
+        if not self.explicit:
+            raise Failed(Status.BREAKDOWN, "it needs the entries of `A`, got an operator")
         A = sparse_of(without_duplicates(self.matrix))
         A = scipy.sparse.csr_array(A, dtype=np.result_type(A.dtype, np.float64))
         if not A.has_canonical_format:
@@ -120,7 +124,7 @@ class Case:
     @cached_property
     def dense(self):
         """A dense array on the host in double precision, for dense methods; None for a sparse matrix."""
-        if self.matrix.dense is None or not isinstance(self.matrix.dense, np.ndarray):
+        if not self.explicit or not isinstance(self.matrix.dense, np.ndarray):
             return None
         A = self.matrix.dense
         if self.n > _SPARSE_ROWS and np.count_nonzero(A) < _SPARSE_SHARE * A.size:

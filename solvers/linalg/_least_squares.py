@@ -1,8 +1,10 @@
 """The way through of lsqr and lsmr: validate, iterate, recompute, and say SciPy's tuple."""
 
+import copy
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -55,18 +57,21 @@ class Demands:
         defaults = {"atol": 1e-6, "btol": 1e-6, "conlim": 1e8}
         given = [(name, getattr(self, name)) for name in defaults]
         read = [_checks.tolerance(name, defaults[name] if value is None else value) for name, value in given]
-        flags = bool(self.show), bool(self.calc_var)
+        flags = _checks.flag("show", self.show), _checks.flag("calc_var", self.calc_var)
         return Demands(abs(damp), *read, maxiter, self.name_of_maxiter, self.times_n, *flags)
 
 
-def least_squares(name, method, A, b, x0, demands):
+def least_squares(name, method, A, b, x0, demands, executor):
     """Everything between a user's call and SciPy's tuple; ``method`` is LSQR or LSMR."""
+    check_away(executor, show=demands.show)
     backend, leave = _backend.pick(A=source(A), b=b, x0=x0), leaving(b)
     A, b, x0 = enter("A", A), enter("b", b), enter("x0", x0)
     with at(backend, b):
         A, b = Rectangular(A, backend), _checks.real_array("b", b)
         problem = _Problem(A, b, x0, demands.check(A.shape), backend)
-        result = problem.solve(name, method, leave)
+        result_of = partial(problem.result, name, leave)
+        found = problem.solve(method) if executor is None else _away(executor, method, problem, result_of)
+        result = result_of(*found)
     return ended(problem.observer, result)
 
 
@@ -107,7 +112,19 @@ class _Problem:
             self.bnorm = norms(self.B)
         return scale
 
-    def solve(self, name, method, leave):
+    def part(self, rows):
+        """The problem of some right-hand sides."""
+        part = copy.copy(self)
+        part.A = copy.copy(self.A)
+        for each in ("B", "X0", "bnorm", "scale", "_trivial", "_anorm", "_acond"):
+            setattr(part, each, getattr(self, each)[rows].copy())
+        return part
+
+    def __getstate__(self):
+        return only_on_cpu(self.backend, self.__dict__)
+
+    def solve(self, method):
+        """SciPy's values, of both functions together, and the fields of a result; one row each."""
         began, A, demands = time.perf_counter(), self.A, self.demands
         with np.errstate(all="ignore"):  # what is not finite ends its row
             X, process = self._begun()
@@ -126,10 +143,6 @@ class _Problem:
             anorm, bnorm = self._anorm / A.factor, self.bnorm / self.scale
             var = steps.var * A.factor**2 if demands.calc_var else abs(X) * 0
         istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
-        if name == "lsqr":
-            values = [X, istop, taken, r1, r2, anorm, self._acond, gradient, size, var]
-        else:
-            values = [X, istop, taken, r2, gradient, anorm, self._acond, size]
         fields = dict(
             status=tuple(statuses),
             iterations=taken,
@@ -139,7 +152,7 @@ class _Problem:
             n_matvec=A.n_matvec,
             seconds=time.perf_counter() - began,
         )
-        return self._result(leave, values, fields | {"backend": self.backend, "method": name})
+        return [X, istop, taken, r1, r2, anorm, self._acond, gradient, size, var], fields
 
     def _begun(self):
         """The start and the first columns of the process, with A in a scale where squares of its norm are in range."""
@@ -230,7 +243,12 @@ class _Problem:
             return Status.NOT_ADJOINT
         return Status.MAXITER if code == _LIMIT else Status.STAGNATED
 
-    def _result(self, leave, values, fields):
+    def result(self, name, leave, values, fields):
+        """What the caller of that function gets, as the arrays that b is of."""
+        X, istop, taken, r1, r2, anorm, acond, gradient, size, var = values
+        if name == "lsmr":
+            values = [X, istop, taken, r2, gradient, anorm, acond, size]
+        fields = fields | {"backend": self.backend, "method": name}
         if self._many:
             values = [leave(value.T) if np.ndim(value) == 2 else value for value in values]
         else:
@@ -238,6 +256,31 @@ class _Problem:
             fields["status"], fields["residuals"] = fields["status"][0], fields["residuals"][:, 0]
             fields |= {name: fields[name][0].item() for name in ("iterations", "residual", "threshold")}
         return LeastSquaresResult(values, **fields)
+
+
+def _away(executor, method, problem, result_of):
+    """What ``problem.solve`` returns, from workers where no bit depends on who is solved beside whom."""
+    if problem.A.together or len(problem.B) < 2:
+        return problem.solve(method)
+    began, blocks = time.perf_counter(), cut(len(problem.B))
+    tasks = [(method, problem.part(block)) for block in blocks]
+    answers = solved_blocks(executor, _solve_part, tasks, blocks, lambda _, answer: result_of(*answer))
+    values = [np.concatenate(each) for each in zip(*(values for values, _ in answers))]
+    found = [fields for _, fields in answers]
+    fields = {name: np.concatenate([each[name] for each in found]) for name in ("iterations", "residual", "threshold")}
+    steps = max(len(each["residuals"]) for each in found)
+    longer = [np.pad(each["residuals"], [(0, steps - len(each["residuals"])), (0, 0)], "edge") for each in found]
+    return values, fields | {
+        "status": tuple(status for each in found for status in each["status"]),
+        "residuals": np.concatenate(longer, axis=1),
+        "n_matvec": sum(each["n_matvec"] for each in found),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _solve_part(task):
+    method, problem = task
+    return problem.solve(method)
 
 
 _LIMIT = 7

@@ -28,6 +28,8 @@ class Rectangular:
         One of float32, float64, complex64, complex128.
     n_matvec : int
         Products so far, those with the adjoint included, one a row.
+    together : bool
+        Whether the bits of a product depend on how many rows there are, as those of BLAS do.
     factor : float
         What A is multiplied by, 1 unless it is set: a power of two, so that squares of its norm stay in range.
     """
@@ -36,6 +38,7 @@ class Rectangular:
         A = entries(A) if backend == "gpu" else A
         A = A if backend == "cpu" else sent("A", A)
         self.n_matvec, self.factor = 0, 1.0
+        self.together = backend == "gpu" or isinstance(A, np.ndarray)
         if is_matrix(A):
             if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
                 raise UnsupportedType("`A` must have no masked entries; fill them with A.filled(...).")
@@ -64,6 +67,8 @@ class Rectangular:
         return self._rows(self._adjoint, Y, self.shape[1])
 
     def _rows(self, product, X, size):
+        if not len(X):
+            return module_of(X).zeros((0, size), X.dtype)
         self.n_matvec += len(X)
         columns = product(X[0] if len(X) == 1 else X.T)
         if kinds[type(columns)] != kinds[type(X)]:
@@ -85,20 +90,19 @@ class Rectangular:
 
 def _by_rows(A, name):
     """The product with each column by the user's own code."""
-    apply = getattr(A, f"_{name}" if is_plain(A, name) else name)
+    return partial(_one_by_one, getattr(A, f"_{name}" if is_plain(A, name) else name), name)
 
-    def product(X):
-        try:
-            if X.ndim == 1:
-                return apply(X)
-            return module_of(X).stack([apply(x).reshape(-1) for x in module_of(X).ascontiguousarray(X.T)]).T
-        except NotImplementedError:
-            raise UnsupportedType(
-                f"`A` must have a {name} for least squares, got an operator without; pass LinearOperator(shape, matvec="
-                "..., rmatvec=...)."
-            ) from None
 
-    return product
+def _one_by_one(apply, name, X):
+    try:
+        if X.ndim == 1:
+            return apply(X)
+        return module_of(X).stack([apply(x).reshape(-1) for x in module_of(X).ascontiguousarray(X.T)]).T
+    except NotImplementedError:
+        raise UnsupportedType(
+            f"`A` must have a {name} for least squares, got an operator without; pass LinearOperator(shape, matvec="
+            "..., rmatvec=...)."
+        ) from None
 
 
 def _declared(A):

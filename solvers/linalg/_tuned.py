@@ -147,7 +147,8 @@ class Tuned:
         costs : array_like, shape (T, d), optional
             The cost of every value of the grid on every system, for the exact regret. Without it they are
             estimated: by what the policy has learned ("chebyshev"), else by the mean cost of each value over the
-            systems on which it was drawn, each weighed by one over its probability.
+            systems on which it was drawn, each weighed by one over its probability; NaN while none was drawn often
+            enough.
         """
         charged = self.costs
         if costs is not None:

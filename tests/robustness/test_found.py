@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
 
 from solvers import InvalidInput, UnsupportedType, inverse, linalg, pde, transport
 
@@ -28,6 +29,8 @@ def unsorted():
         (lambda: pde.advection([1.0] * 4), InvalidInput, "`b` must have 1, 2 or 3 entries"),
         (lambda: inverse.Inpainting([1, [2, 3]]), UnsupportedType, "`mask` must be an array"),
         (lambda: inverse.Downsampling(sparse.eye_array(3), 2), UnsupportedType, "`image_shape` must be"),
+        (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
+        (lambda: linalg.box_poisson((2, 2), sides=np.ones((2, 3))), InvalidInput, "`sides` must be"),
         (lambda: transport.pairwise_sliced_wasserstein(10**400), InvalidInput, "`clouds` must be"),
     ],
 )
@@ -77,3 +80,41 @@ def test_a_preconditioner_beyond_single_precision_ends_as_a_status_without_a_war
 def test_what_tunes_and_preconditions_refuses_in_one_sentence(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def eye(v):
+    return v
+
+
+@pytest.mark.parametrize("method", ["direct", "learned", "amg", "ic", "ssor", "jacobi", "ilu"])
+@pytest.mark.parametrize("A", [eye, LinearOperator((3, 3), matvec=eye, dtype=float)], ids=["function", "operator"])
+def test_a_method_that_needs_entries_refuses_an_operator(method, A):
+    with pytest.raises(InvalidInput, match="`method` must be one that `A` permits"):
+        linalg.solve(A, np.ones(3), method=method)
+
+
+def test_no_right_hand_side_at_all_for_an_operator():
+    A = LinearOperator((3, 2), matvec=lambda v: np.ones(3), rmatvec=lambda v: np.ones(2), dtype=float)
+    for solve in (linalg.lsqr, linalg.lsmr):
+        assert solve(A, np.ones((3, 0))).x.shape == (2, 0)
+
+
+@pytest.mark.parametrize("option", ["show", "calc_var"])
+def test_flags_of_least_squares_are_flags(option):
+    with pytest.raises(UnsupportedType, match=f"`{option}` must be True or False"):
+        linalg.lsqr(np.eye(2), np.ones(2), **{option: np.ones(2)})
+
+
+def test_infinite_entries_are_a_status_without_a_warning():
+    A = np.eye(3)
+    A[0, 0] = np.inf
+    prior = inverse.Gaussian(np.zeros(3), 1.0)
+    result = inverse.sample(A, np.ones(3), prior=prior, method="gaussian", noise_level=0.1, rng=0)
+    assert not result.converged and np.isfinite(result.x).all()
+
+
+def test_a_denoiser_refuses_what_is_no_image():
+    with pytest.raises(UnsupportedType, match="`x` must hold numbers"):
+        inverse.tv()(np.array([["a", "b"]]), 0.1)
+    with pytest.raises(UnsupportedType, match="`sigma` must be a real number"):
+        inverse.tv()(np.ones((1, 4)), None)
