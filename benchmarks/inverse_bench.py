@@ -25,7 +25,7 @@ EXPLAINED = (
 _COLUMNS = (
     # heading, width (negative: aligned to the left), how a row fills it
     ("problem", -16, lambda r: r.problem),
-    ("n", 7, lambda r: str(r.n)),
+    ("n", 7, lambda r: count(r.n)),
     ("method", -19, lambda r: r.method),
     ("iter", 5, lambda r: count(r.iterations)),
     ("products", 8, lambda r: count(r.products)),
@@ -138,7 +138,8 @@ def _mark(row, rows):
     least, error = max(min(here, default=1.0), 1e-16), None if row.quality is None else _as_error(row)
     kind = "told the truth" if row.method.startswith("best") else "ours" if INVERTERS[row.method].ours else "other"
     value = None if error is None else max(error / least, 1.0)
-    return picture.Mark(f"{row.problem}, n = {row.n:,}", row.method, value, row.ratio, kind, "" if here else row.status)
+    group = row.problem if row.n is None else f"{row.problem}, n = {row.n:,}"
+    return picture.Mark(group, row.method, value, row.ratio, kind, "" if here else row.status)
 
 
 def _as_error(row):

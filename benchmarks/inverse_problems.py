@@ -48,13 +48,13 @@ class InverseProblem:
 
     @property
     def n(self):
-        """The number of unknowns, of one case where there are several."""
+        """The number of unknowns, of one case where there are several; None where it is not known."""
         if self.A is not None:
             return int(self.A.shape[1])
         if "M" in self.data:
             return int(self.data["M"].size)
-        case = self.cases[0]
-        return int((case.image if hasattr(case, "image") else case.x).size)
+        unknown = next((case.image if hasattr(case, "image") else case.x for case in self.cases), None)
+        return None if unknown is None else int(unknown.size)
 
     @property
     def noise_norm(self):

@@ -25,7 +25,7 @@ class InverseRow:
     """
 
     problem: str
-    n: int
+    n: int | None
     method: str
     status: str = NOT_RUN
     iterations: int | None = None

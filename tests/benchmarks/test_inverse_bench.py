@@ -164,14 +164,16 @@ def test_what_fails_or_is_absent_is_a_row_and_a_line_below_it(capsys, monkeypatc
 
 
 def test_the_summary_names_who_beats_us():
-    found = [InverseRow("p", name, "done", quality=q, unit="error") for name, q in (("fbp", 2.0), ("scipy:lsqr", 1.0))]
+    qualities = {"fbp": 2.0, "scipy:lsqr": 1.0}
+    found = [InverseRow("p", 9, name, "done", quality=q, unit="error") for name, q in qualities.items()]
     assert "not the best on p: scipy:lsqr" in summary(found)[0] and "scipy" not in summary(found[::-1][1:])[0]
-    decibels = [InverseRow("p", row.method, "done", quality=-row.quality, unit="dB") for row in found]
+    decibels = [InverseRow("p", 9, row.method, "done", quality=-row.quality, unit="dB") for row in found]
     assert "not the best on p: scipy:lsqr" in summary(decibels)[0]
 
 
 def test_the_columns_are_aligned():
-    row = InverseRow("kronecker-e-step", "hybrid+discrepancy", "told the truth", 1500, 1000001, 50, 1e-4, 12345.6, 1e-9)
+    about = "kronecker-e-step", 3375, "hybrid+discrepancy", "told the truth"
+    row = InverseRow(*about, 1500, 1000001, 50, 1e-4, 12345.6, 1e-9)
     assert len(VIEW.heading().splitlines()[0]) <= 119 and len(VIEW.line(row)) <= 119
     assert "12346" in VIEW.line(row) and "1.0e-09" in VIEW.line(row)
 
@@ -210,7 +212,7 @@ def test_projectors_are_timed_with_and_without_rivals(capsys, monkeypatch):
         (["--rtol=1e-3"], "--rtol does not apply to inverse"),
         (["--per-iteration"], "--per-iteration does not apply"),
         (["--backend=gpu"], "measured on the CPU"),
-        (["--projectors", "--quick"], "--projectors measures products alone"),
+        (["--projectors", "--quick"], "--quick does not apply to inverse --projectors"),
     ],
     ids=str,
 )

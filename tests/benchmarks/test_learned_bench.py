@@ -181,7 +181,7 @@ def test_the_fit_of_shipped_parameters_is_counted_in_evaluations(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--seeds", "2", "--quick"], "--seeds excludes --quick"),
+        (["--seeds", "2", "--quick"], "--quick does not apply to learned --seeds"),
         (["--backend", "gpu"], "measured on the CPU"),
         (["--dtype", "float32"], "--dtype does not apply to learned"),
         (["--methods", "dcdm"], "pip install 'adaptive-solvers[deep]'"),

@@ -255,7 +255,7 @@ def test_what_is_not_installed_is_skipped_in_plain_sight(capsys, monkeypatch):
         (["--methods=chebishev"], "chebyshev"),
         (["--problems="], "empty"),
         (["--size=5"], "--size does not apply to pde"),
-        (["--plot=x.png"], "--plot does not apply to pde"),
+        (["--maxiter=9"], "--maxiter does not apply to pde"),
         (["--cap=0"], "> 0"),
         (["--threads=1,2"], "one number"),
         (["--backend=gpu"], "CPU"),

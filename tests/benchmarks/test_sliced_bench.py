@@ -174,7 +174,7 @@ def test_what_cannot_be_run_says_why_and_ends_only_its_row(few):
 
 def test_the_summary_names_what_is_worse():
     def row(method, ratio):
-        return SlicedRow("p", 3, 9, 9, method, 100, 12, ratio)
+        return SlicedRow("p", 3, 9, 9, method, 100, 12, ratio=ratio)
 
     said = summary([row("auto", 5.0), row("lower", 0.5), row("mc", 0.9), row("pot-main:spiral", 9.0)])[0]
     assert "1 less accurate than plain Monte Carlo (lower on p 0.50)" in said and "pot-main:spiral on p" in said
@@ -235,7 +235,7 @@ def test_clouds_of_the_users_are_compared(capsys, few, tmp_path):
         (["--problems=gaus-3-500"], "gauss-3-500"),
         (["--methods=gausian"], "gaussian"),
         (["--clouds=a.off"], "two files"),
-        (["--clouds=a.off,b.off", "--problems=torus-chair"], "exclude"),
+        (["--clouds=a.off,b.off", "--problems=torus-chair"], "--problems does not go"),
         (["--clouds=a.stl,b.stl"], "must end in"),
         (["--size=5"], "--size does not apply to sliced"),
         (["--threads=1,2"], "one number"),

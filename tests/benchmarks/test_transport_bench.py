@@ -271,7 +271,7 @@ def test_an_image_file_becomes_weights(capsys, monkeypatch, tmp_path):
     [
         (("--images", "one.png"), "two files"),
         (("--images", "no.png,none.png"), "cannot be read"),
-        (("--images", "a.png,b.png", "--quick"), "excludes"),
+        (("--images", "a.png,b.png", "--quick"), "do not go with them"),
     ],
 )
 def test_images_that_cannot_be_used_are_named(capsys, arguments, words):
