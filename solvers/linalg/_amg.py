@@ -134,7 +134,7 @@ class AMGPreconditioner(Preconditioner):
         return M
 
     def __getstate__(self):
-        return {**self.__dict__, "_elsewhere": {}}
+        return {**super().__getstate__(), "_elsewhere": {}}
 
     def __repr__(self):
         n, levels = self.shape[0], len(self.sizes)

@@ -206,7 +206,7 @@ class GridOperator(Operator):
         return self._elsewhere[key]
 
     def __getstate__(self):
-        return {**self.__dict__, "_elsewhere": {}}
+        return {**super().__getstate__(), "_elsewhere": {}}
 
     def _adjoint(self):
         return self
