@@ -5,8 +5,9 @@
 ``solvers test-gpu`` prints the same.
 """
 
-from ._contract import CLAUSES, DTYPES, FORMS, Method, as_form, check_method, test_matrix
+from ._contract import CLAUSES, Method, check_method
 from ._parity import Case, Target, gpu_parity_cases, run_gpu_parity
+from ._systems import DTYPES, FORMS, as_form, test_matrix
 
 __all__ = [
     "CLAUSES",

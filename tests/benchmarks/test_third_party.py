@@ -18,22 +18,24 @@ from solvers import testing
 from solvers.benchmarks.problems import problem
 
 
-def descent(A, b, x0=None, *, rtol=1e-5, maxiter=None, callback=None):
+def descent(A, b, x0=None, *, rtol=1e-5, maxiter=2000, callback=None):
     \"\"\"Steepest descent, of another package.\"\"\"
-    x = np.zeros(b.shape, np.result_type(A.dtype, b.dtype)) if x0 is None else np.array(x0)
-    for k in range(2000 if maxiter is None else maxiter):
+    b = b.ravel()
+    x = np.zeros_like(b) if x0 is None or not b.any() else x0.copy()
+    for k in range(maxiter + 1):
         r = b - A @ x
         if not np.isfinite(r).all():
-            return np.zeros_like(x), -1
+            return np.zeros_like(b), -1
         if np.linalg.norm(r) <= rtol * np.linalg.norm(b):
             return x, 0
-        x += (np.vdot(r, r) / np.vdot(r, A @ r)) * r
-        if callback is not None:
-            callback(x.copy())
-    return x, 0 if np.linalg.norm(b - A @ x) <= rtol * np.linalg.norm(b) else k + 1
+        if k < maxiter:
+            x += (np.vdot(r, r) / np.vdot(r, A @ r)) * r
+            if callback is not None:
+                callback(x.copy())
+    return x, maxiter
 
 
-DESCENT = testing.Method(descent, definite=True, hermitian=True)
+DESCENT = testing.Method(descent, definite=True, hermitian=True, atol=False, results=False)
 
 
 @problem("theirs-ring", "linalg", "a ring of springs", size=50, spd=True)
@@ -109,12 +111,13 @@ def test_a_package_with_entry_points_is_listed_and_measured_by_the_program(tmp_p
     environment = startup.child_environment()
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tmp_path), environment.get("PYTHONPATH")]))
 
-    def program(*arguments):
-        command = [sys.executable, "-W", "error", "-m", "solvers", *arguments]
+    def program(*arguments, start=("-m", "solvers")):
+        command = [sys.executable, "-W", "error", *start, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
         return done.stdout
 
+    program("from solvers.testing import check_method; import their_package as t; check_method(t.DESCENT)", start=["-c"])
     listed = program("list")
     assert "  theirs-descent                      Steepest descent, of another package [their-package 0.3]" in listed
     assert "  theirs-ring                         a ring of springs [their-package 0.3]" in listed

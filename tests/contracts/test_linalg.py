@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 
 from solvers import linalg, testing
 
@@ -39,7 +40,7 @@ METHODS = [
     testing.Method(dcdm_with_a_window, definite=True, hermitian=True),
     testing.Method(linalg.minres, hermitian=True, atol=False),
     testing.Method(linalg.bicgstab),
-    testing.Method(linalg.gmres),
+    testing.Method(linalg.gmres, restarted=True),
     *(testing.Method(solve, definite=True, hermitian=True, forms=("dense", "csr")) for solve in SWEEPS),
 ]
 CASES = [(method, form) for method in METHODS for form in method.forms]
@@ -90,3 +91,84 @@ def test_the_checker_asks_for_the_forms_that_a_method_takes():
 
     testing.check_method(testing.Method(entries_only, hermitian=True, forms=("dense",)), dtypes=["float64"])
     assert seen == {np.ndarray}
+
+
+def pair(A, b, x0=None, **options):
+    return tuple(linalg.cg(A, b, x0, **options))
+
+
+PAIR = testing.Method(pair, definite=True, hermitian=True, results=False)
+
+
+def test_a_plain_pair_is_held_to_what_it_can_show():
+    testing.check_method(PAIR, dtypes=["float32", "complex128"])
+
+
+def faulty(change):
+    """The pair of cg after ``change(A, b, x0, options, x, info)``."""
+
+    def solver(A, b, x0=None, **options):
+        return change(A, b, x0, options, *linalg.cg(A, b, x0, **options))
+
+    return testing.Method(solver, definite=True, hermitian=True, results=False)
+
+
+def with_result(change):
+    def solver(A, b, x0=None, **options):
+        return change(linalg.cg(A, b, x0, **options))
+
+    return testing.Method(solver, definite=True, hermitian=True)
+
+
+def first_column(result):
+    return result if result.x.ndim == 1 else linalg.cg(np.eye(12), result.x[:, 0])
+
+
+def unpicklable(result):
+    result.hook = lambda: None
+    return result
+
+
+SCIPYS = testing.Method(scipy.sparse.linalg.cg, definite=True, hermitian=True, results=False)
+FAULTS = {
+    "converged_means_a_small_true_residual": faulty(lambda A, b, x0, options, x, info: (1.01 * x, info)),
+    "an_absolute_tolerance_counts": faulty(lambda A, b, x0, options, x, info: (x, int(options.get("atol", 0) > 0))),
+    "dtype_and_shape_are_those_of_the_system": faulty(lambda A, b, x0, options, x, info: (x + 0j, info)),
+    "nothing_of_the_callers_is_changed_or_aliased": faulty(lambda A, b, x0, options, x, info: (b, info)),
+    "zero_right_hand_side_gives_a_fresh_zero": faulty(lambda A, b, x0, options, x, info: (x + 1e-9, info)),
+    "the_last_permitted_iteration_counts": SCIPYS,
+    "a_tolerance_out_of_reach_is_stagnation": faulty(lambda A, b, x0, options, x, info: (x, 0)),
+    "a_nan_in_the_matrix_is_nonfinite": faulty(lambda A, b, x0, options, x, info: (x, abs(info))),
+    "an_exact_start_takes_no_iteration": faulty(lambda A, b, x0, options, x, info: linalg.cg(A, b, rtol=1e-3)),
+    "infinite_tolerance_is_met_at_once": faulty(lambda A, b, x0, o, x, info: (x, int(o.get("rtol") == np.inf))),
+    "many_right_hand_sides_are_solved_each": with_result(first_column),
+    "callbacks_get_copies_and_may_stop": SCIPYS,
+    "a_result_travels": with_result(unpicklable),
+}
+
+
+def test_there_is_a_fault_for_every_clause():
+    assert list(FAULTS) == [clause.__name__ for clause in testing.CLAUSES]
+
+
+@pytest.mark.parametrize("clause", testing.CLAUSES, ids=lambda clause: clause.__name__)
+def test_each_clause_finds_its_fault_and_the_message_names_it(clause):
+    with pytest.raises(AssertionError) as caught:
+        testing.check_method(FAULTS[clause.__name__], ["float64"], ["csr"], clauses=[clause])
+    said, _, seen = str(caught.value).partition(" Seen: ")
+    place = f"{FAULTS[clause.__name__].name} breaks `{clause.__name__}` (float64, csr): "
+    assert said == place + clause.__doc__ and seen.partition("\n")[0].strip()
+
+
+@pytest.mark.parametrize(
+    "solver, seen",
+    [
+        (lambda A, b: linalg.cg(A, b), "Seen: TypeError: "),
+        (pair, "it returned a tuple without x, info, converged, status: return a linalg.LinearResult, or say testing."),
+    ],
+    ids=["without options", "without a result"],
+)
+def test_a_method_of_another_form_is_told_what_it_lacks(solver, seen):
+    with pytest.raises(AssertionError) as caught:
+        testing.check_method(testing.Method(solver, definite=True), dtypes=["float64"])
+    assert seen in str(caught.value)
