@@ -117,7 +117,7 @@ class Result:
         ``"cpu"`` or ``"gpu"``.
     method : str
         The name of the function that made it.
-    choice : str or None
+    choice : str, tuple of str, or None
         Which of its ways a function with several took, that is its ``method`` with "auto" decided; None from others.
     """
 
@@ -134,13 +134,13 @@ class Result:
         seconds: float,
         backend: str,
         method: str,
-        choice: str | None = None,
+        choice: "str | Any" = None,
     ) -> None:
         self.status = status
-        self.iterations = iterations
+        self.iterations = _number(iterations)
         self.residuals = residuals
-        self.residual = residual
-        self.threshold = threshold
+        self.residual = _number(residual)
+        self.threshold = _number(threshold)
         self.n_matvec = n_matvec
         self.seconds = seconds
         self.backend = backend
@@ -225,6 +225,11 @@ class Result:
             f"Result({self.status} {verb} {_iterations(self.iterations)}, residual {self.residual:.1e}, "
             f"{products}, {place})"
         )
+
+
+def _number(value):
+    """Python's number for NumPy's scalar; arrays stay."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _iterations(count):

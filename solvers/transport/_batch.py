@@ -17,7 +17,7 @@ from .._tasks import run_tasks
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
-from ._result import TransportResult, sentence
+from ._result import TransportResult, chosen, sentence
 
 __all__ = ["TransportBatch", "solve_batch"]
 
@@ -43,6 +43,8 @@ class TransportBatch(Result):
         The L1 error of both marginals relative to the mass, recomputed; also ``marginal_error``.
     iterations, newton_steps : ndarray of int, shape (B,)
         Sweeps and Newton steps.
+    choice : tuple of str, length B
+        As in ``TransportResult``.
     potentials : (ndarray of shape (B, n), ndarray of shape (B, m))
     plan : ndarray, shape (B, n, m)
         Made when it is first asked for.
@@ -142,6 +144,7 @@ class TransportBatch(Result):
             seconds=self.seconds / len(self),
             backend=self.backend,
             method=self.method,
+            choice=self.choice[k],
         )
 
 
@@ -157,7 +160,7 @@ def solve_batch(problems, method, steps, patience, tol, maxiter, callback, execu
         statuses, marginals, _ = solve(problems)
     else:
         statuses, marginals = _solved_elsewhere(executor, solve, problems, limits)
-    return ended(callback, _result(problems, statuses, marginals, limits, time.perf_counter() - began))
+    return ended(callback, _result(problems, statuses, marginals, limits, method, time.perf_counter() - began))
 
 
 def _can_be_told(callback, executor):
@@ -205,7 +208,7 @@ def _solved_elsewhere(executor, solve, problems, limits):
     blocks = [slice(first, min(first + size, len(problems))) for first in range(0, len(problems), size)]
     tasks = [(solve, problems.part(rows)) for rows in blocks]
     names = [f"problem {r.start}" if r.stop == r.start + 1 else f"problems {r.start} to {r.stop - 1}" for r in blocks]
-    answers = run_tasks(executor, _block, tasks, names, partial(_shown, limits=limits))
+    answers = run_tasks(executor, _block, tasks, names, partial(_shown, limits=limits, method=solve.keywords["method"]))
     for rows, (state, _) in zip(blocks, answers):
         problems.take_state(rows, state)
     statuses, sums, _ = zip(*(found for _, found in answers))
@@ -218,13 +221,13 @@ def _block(task):
     return problems.state(), found
 
 
-def _shown(task, answer, limits):
+def _shown(task, answer, limits, method):
     """What a user sees of a block where another one has failed."""
     _, problems = task
     state, (statuses, marginals, seconds) = answer
     problems = problems.part(slice(0, len(problems)))
     problems.take_state(slice(0, len(problems)), state)
-    return _result(problems, statuses, marginals, limits, seconds)
+    return _result(problems, statuses, marginals, limits, method, seconds)
 
 
 def _verified(problems, errors, limits, stopped):
@@ -275,7 +278,7 @@ def _make_finite(problems, statuses):
         statuses[k] = Status.NONFINITE if statuses[k] is Status.MAXITER else statuses[k]
 
 
-def _result(problems, statuses, marginals, limits, seconds):
+def _result(problems, statuses, marginals, limits, method, seconds):
     with np.errstate(all="ignore"):
         f, g = problems.potentials()
         objectives = problems.objectives(f, g, marginals)
@@ -293,4 +296,5 @@ def _result(problems, statuses, marginals, limits, seconds):
         seconds=seconds,
         backend="cpu",
         method="sinkhorn",
+        choice=tuple(chosen(method, steps) for steps in problems.newton_steps),
     )

@@ -5,12 +5,12 @@ agree, positive where they do not. Entropies of a and b cancel, so that the line
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import ConvergenceError
+from .._result import Result
+from .._types import Callback
 from ._costs import PointCloud
 from ._gradients import divergence_gradients
 from ._result import TransportResult
@@ -22,8 +22,7 @@ __all__ = ["SinkhornDivergence", "sinkhorn_divergence"]
 _LOST = 0.5
 
 
-@dataclass(frozen=True)
-class SinkhornDivergence:
+class SinkhornDivergence(Result):
     """A Sinkhorn divergence and the three transport problems it is made of.
 
     Attributes
@@ -33,18 +32,30 @@ class SinkhornDivergence:
     error : float
         A bound on what the marginal errors make of it; infinite where a plan misses half of its mass or more.
     xy, xx, yy : TransportResult
+    iterations, n_matvec, seconds
+        Of all three together; ``residual`` is the largest of their marginal errors, ``residuals`` are those of ``xy``.
     """
 
-    value: float
-    error: float
-    xy: TransportResult
-    xx: TransportResult
-    yy: TransportResult
+    _PARTS = ("xy", "xx", "yy")
 
-    @property
-    def converged(self) -> bool:
-        """True if all three problems were solved."""
-        return self.xy.converged and self.xx.converged and self.yy.converged
+    def __init__(
+        self, value: float, error: float, xy: TransportResult, xx: TransportResult, yy: TransportResult
+    ) -> None:
+        self.value, self.error = value, error
+        self.xy, self.xx, self.yy = xy, xx, yy
+        parts = xy, xx, yy
+        worst = next((part for part in parts if not part.converged), xy)
+        super().__init__(
+            status=worst.status,
+            iterations=sum(part.iterations for part in parts),
+            residuals=xy.residuals,
+            residual=max(part.residual for part in parts),
+            threshold=xy.threshold,
+            n_matvec=sum(part.n_matvec for part in parts),
+            seconds=sum(part.seconds for part in parts),
+            backend=xy.backend,
+            method="sinkhorn_divergence",
+        )
 
     @property
     def grad_points(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -61,25 +72,17 @@ class SinkhornDivergence:
 
     @property
     def _failed(self):
-        return next((name for name in ("xy", "xx", "yy") if not getattr(self, name).converged), None)
-
-    def check(self) -> Self:
-        """Return self if converged; raise ConvergenceError with the result that is not otherwise."""
-        if not self.converged:
-            raise ConvergenceError(self.message, getattr(self, self._failed))
-        return self
+        return next((name for name in self._PARTS if not getattr(self, name).converged), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, ready for ``json.dumps``; those of the three problems by their names."""
-        error = self.error if math.isfinite(self.error) else None  # JSON has no infinity
-        value = self.value if math.isfinite(self.value) else None
-        return dict(value=value, error=error, converged=self.converged, message=self.message) | {
-            name: getattr(self, name).to_dict() for name in ("xy", "xx", "yy")
-        }
+        return super().to_dict() | {name: getattr(self, name).to_dict() for name in self._PARTS}
+
+    _not_in_dict = frozenset(_PARTS)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the marginal errors of the three problems over the steps; returns the axes."""
-        for name in ("xy", "xx", "yy"):
+        for name in self._PARTS:
             ax = getattr(self, name).plot(ax)
             ax.lines[-2].set_label(name)  # the last is the tolerance
         ax.set_title(repr(self))
@@ -88,8 +91,10 @@ class SinkhornDivergence:
 
     def __repr__(self):
         state = "converged" if self.converged else "not converged"
-        sweeps = sum(r.iterations for r in (self.xy, self.xx, self.yy))
-        return f"SinkhornDivergence({self.value:.6g} +- {self.error:.1e}, {state} in {sweeps} sweeps)"
+        return (
+            f"SinkhornDivergence({self.value:.6g} +- {self.error:.1e}, {state} in {self.iterations} sweeps, "
+            f"{self.backend})"
+        )
 
 
 def sinkhorn_divergence(
@@ -103,6 +108,7 @@ def sinkhorn_divergence(
     tol: float = 1e-6,
     maxiter: int | None = None,
     normalize: bool = False,
+    callback: Callback | None = None,
 ) -> SinkhornDivergence:
     """Compare two clouds of points by the debiased entropic transport cost.
 
@@ -116,12 +122,13 @@ def sinkhorn_divergence(
         Regularisation, in the units of the cost.
     cost : {"sqeuclidean", "euclidean"} or float
         See ``PointCloud``.
-    tol, maxiter, normalize : as for ``sinkhorn``
+    tol, maxiter, normalize, callback : as for ``sinkhorn``
+        The callback is told of the three problems, one after the other; ``maxtime`` holds for each of them.
 
     Returns
     -------
     SinkhornDivergence
-        ``value``, ``error``, ``converged``, and the three results.
+        ``value``, ``error``, and the three results.
 
     Raises
     ------
@@ -144,7 +151,7 @@ def sinkhorn_divergence(
     >>> [round(transport.sinkhorn_divergence(X, X + shift, eps=0.1).value, 3) for shift in (0.0, 0.5)]
     [0.0, 0.5]
     """
-    options = dict(eps=eps, tol=tol, maxiter=maxiter, normalize=normalize)
+    options = dict(eps=eps, tol=tol, maxiter=maxiter, normalize=normalize, callback=callback)
     xy = sinkhorn(PointCloud(X, Y, cost), a, b, **options)
     xx = sinkhorn(PointCloud(X, X, cost), a, a, **options)
     yy = sinkhorn(PointCloud(Y, Y, cost), b, b, **options)

@@ -11,7 +11,7 @@ from .._plot import pyplot
 from .._result import Result, Status
 from ._gradients import point_gradients
 
-__all__ = ["TransportResult", "sentence"]
+__all__ = ["TransportResult", "chosen", "sentence"]
 
 # What to do in the words of transport, where those of a linear system would mislead.
 _REMEDY = {
@@ -37,6 +37,11 @@ def sentence(status, method):
     return _REMEDY.get(status, status.sentence).format(limits=limits)
 
 
+def chosen(method, newton_steps):
+    """What came of ``sinkhorn``'s method: Newton's, or the sweeps that it begins with."""
+    return "newton" if newton_steps else {"auto": "sor", "newton": "log"}.get(method, method)
+
+
 class TransportResult(Result):
     """The outcome of an entropic transport problem.
 
@@ -58,6 +63,8 @@ class TransportResult(Result):
     iterations : int
         Sweeps; ``n_matvec`` is the same number: a sweep is to transport what a product with A is to a linear system.
     newton_steps : int
+    choice : str or None
+        Of ``sinkhorn``: "newton" where Newton's method took steps, else its sweeps: "sor", "log" or "scaling".
     mass, eps : float
         The total of the weights (of the plan, where the weights may give), and the regularisation.
     """

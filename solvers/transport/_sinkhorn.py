@@ -25,7 +25,7 @@ from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
 from ._problem import PointCloud, Problem
 from ._relaxed_steps import relaxed_auto_steps, unbalanced_steps
-from ._result import TransportResult
+from ._result import TransportResult, chosen
 from ._unbalanced import RelaxedProblem, penalties
 
 __all__ = ["finish", "sinkhorn", "solve"]
@@ -155,17 +155,18 @@ def sinkhorn(
             raise InvalidInput(f"`method` must be 'auto' or 'log' where `marginal_penalty` is finite, got {method!r}.")
         problem = RelaxedProblem(C, a, b, eps, x0, normalize, prices)
         steps = unbalanced_steps if method == "log" else relaxed_auto_steps
-        return solve(steps, "sinkhorn", problem, tol, maxiter, callback)
+        return solve(steps, "sinkhorn", problem, tol, maxiter, callback, "log" if method == "auto" else method)
     if is_batch(C):
         most = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
         problems = Problems(C, a, b, eps, x0, normalize)
         return solve_batch(problems, method, _STEPS[method], _NEWTON_COSTS, tol, most, callback, executor)
     problem = Problem(C, a, b, eps, x0, normalize)
-    return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback)
+    method = "log" if method == "scaling" and isinstance(C, PointCloud) else method
+    return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback, method)
 
 
-def solve(steps, name, problem, tol, maxiter, callback):
-    """Drive a method on a checked problem, and make the result."""
+def solve(steps, name, problem, tol, maxiter, callback, method=None):
+    """Drive a method on a checked problem, and make the result; ``method`` is the user's, where there is one."""
     _checks.function("callback", callback)
     limits = Limits(
         _checks.tolerance("tol", tol),
@@ -177,10 +178,10 @@ def solve(steps, name, problem, tol, maxiter, callback):
         record = problem.infeasible() or named(run(guarded(steps), problem, limits), problem, limits.threshold)
         if record.status is not Status.CONVERGED:
             record.residual = problem.last_finite(record.residual)
-        return finish(name, problem, record, limits, callback)
+        return finish(name, problem, record, limits, callback, method)
 
 
-def finish(name, problem, record, limits, callback):
+def finish(name, problem, record, limits, callback, method=None):
     """The result of a record."""
     problem.own()
     result = TransportResult(
@@ -195,6 +196,7 @@ def finish(name, problem, record, limits, callback):
         seconds=record.seconds,
         backend=problem.backend,
         method=name,
+        choice=method and chosen(method, problem.newton_steps),
     )
     return ended(callback, result)
 
