@@ -78,7 +78,8 @@ def _remedy(error):
             "a process that dies at once could not import what it was sent: define functions in a module and guard the "
             "script by if __name__ == '__main__', or pass a ThreadPoolExecutor"
         )
-    if "pickle" in f"{type(error).__name__} {error}".lower():
+    words = f"{type(error).__name__} {error}".lower()
+    if "pickle" in words or "serialize" in words:
         return (
             "define functions in a module, not by lambda, so that they can go to other processes, or pass a "
             "ThreadPoolExecutor"

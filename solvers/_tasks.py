@@ -5,10 +5,17 @@ no bit depends on the executor. There is no engine of our own: all that is asked
 ``concurrent.futures``.
 """
 
+import os
+import pickle
+import uuid
+
 from . import _backend
 from ._errors import InvalidInput, TaskError, UnsupportedType
 
-__all__ = ["check_executor", "run_tasks"]
+__all__ = ["check_executor", "only_on_cpu", "run_tasks"]
+
+# Of this interpreter: one that is spawned, here or on another machine, has its own, and one that is forked another pid.
+_HERE = uuid.uuid4().hex
 
 
 def check_executor(executor):
@@ -45,15 +52,39 @@ def run_tasks(executor, function, tasks, names, shown=None):
     return answers
 
 
+def only_on_cpu(backend, state):
+    """The state of what a task takes along, for ``__getstate__``; on the GPU that must stay in this process."""
+    if backend == "gpu":
+        raise UnsupportedType(
+            "`executor` must run its tasks in threads where these are on a GPU, whose arrays are out of reach of other "
+            "processes; pass a ThreadPoolExecutor, or use solvers.backend('cpu')."
+        )
+    return state
+
+
 class _Away:
     """The function, in the hands of a worker."""
 
     def __init__(self, function, backend):
-        self.function, self.backend = function, backend
+        self.function, self.backend, self.home = function, backend, (_HERE, os.getpid())
 
     def __call__(self, task):
-        with _backend.backend(self.backend), _backend.threads.alone():
-            return self.function(task)
+        try:
+            with _backend.backend(self.backend), _backend.threads.alone():
+                return self.function(task)
+        except Exception as error:
+            if self.home == (_HERE, os.getpid()) or _travels(error):
+                raise
+            # An error that cannot be unpickled breaks the whole pool of the user's.
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+
+def _travels(error):
+    """Whether an exception arrives as it is."""
+    try:
+        return type(pickle.loads(pickle.dumps(error))) is type(error)
+    except Exception:
+        return False
 
 
 def _submitted(executor, function, tasks):
@@ -62,13 +93,11 @@ def _submitted(executor, function, tasks):
         for task in tasks:
             try:
                 futures.append(executor.submit(function, task))
-            except RuntimeError as error:  # shut down, or broken by an earlier task
-                if not futures:
+            except Exception as error:  # shut down, broken by an earlier task, or nothing that it can send
+                if not futures and type(error) is RuntimeError:
                     raise InvalidInput(f"`executor` must be open: {str(error).rstrip('.')}.") from error
                 futures.append(error)
-        return [
-            (future, True) if isinstance(future, Exception) else _outcome(_answer, future) for future in futures
-        ]
+        return [(future, True) if isinstance(future, Exception) else _outcome(_answer, future) for future in futures]
     except BaseException:
         for future in futures:
             if not isinstance(future, Exception):

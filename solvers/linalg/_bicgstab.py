@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._result import LinearResult
 from ._solve import solve
 
@@ -27,6 +27,7 @@ def bicgstab(
     maxiter: int | None = None,
     M: MatrixLike | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b for a general square A by the stabilised bi-conjugate gradient method.
 
@@ -35,7 +36,7 @@ def bicgstab(
     A : ndarray, sparse array, LinearOperator or callable, shape (n, n)
         Real or complex.
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, or "Mb", optional
         Starting guess; zero by default.
     rtol, atol : float, default 1e-5 and 0
@@ -46,6 +47,8 @@ def bicgstab(
         Approximation of the inverse of A.
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def bicgstab(
     >>> linalg.bicgstab(A, np.ones(3), rtol=1e-10).iterations
     3
     """
-    return solve(_steps, "bicgstab", A, b, x0, M, rtol, atol, maxiter, callback)
+    return solve(_steps, "bicgstab", A, b, x0, M, rtol, atol, maxiter, callback, executor=executor)
 
 
 def _steps(system, control):

@@ -5,12 +5,13 @@ matrix is named, the loop runs compiled in chunks of iterations, and b may have 
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
@@ -30,6 +31,7 @@ def cg(
     maxiter: int | None = None,
     M: MatrixLike | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A by conjugate gradients.
 
@@ -53,6 +55,10 @@ def cg(
         Called as ``callback(xk)`` after each iteration with a copy of the iterate, of shape (n,), column
         after column where b has several; raising StopIteration ends the solve. ``solvers.progress()`` reports
         without asking for the iterate.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, in at most 16 tasks: threads, processes, Dask's or MPI's; by default here.
+        No bit depends on it. A task takes A and M along, so that they must pickle where it goes to another process;
+        it runs on one thread there. One column is solved here. Not together with ``callback``.
 
     Returns
     -------
@@ -66,6 +72,8 @@ def cg(
         A ValueError: a shape, a value or a tolerance that cannot be worked with.
     UnsupportedType
         A TypeError: an argument of the wrong kind.
+    TaskError
+        If a task of the executor failed: names its columns, and has the results of the others.
 
     Notes
     -----
@@ -96,7 +104,8 @@ def cg(
     >>> linalg.cg(A, np.ones(3), rtol=1e-10).iterations
     3
     """
-    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, many=_many, hermitian=True, finds_null=True)
+    options = dict(many=_many, hermitian=True, finds_null=True, executor=executor)
+    return solve(_steps, "cg", A, b, x0, M, rtol, atol, maxiter, callback, **options)
 
 
 def _steps(system, control):
@@ -170,7 +179,7 @@ _FEWEST, _LEAST_ROWS, _MANY_ROWS = 6, 1000, 20_000
 
 
 def _many(systems, limits):
-    """All right-hand sides at once where that pays, or one by one on all threads; None where neither does.
+    """How all right-hand sides are solved at once where that pays, or one by one on all threads; None if neither does.
 
     A matrix stored by diagonals costs a column less than its own vectors do: as long as all of that stays
     in the cache, the columns are faster one by one (measured).
@@ -179,7 +188,7 @@ def _many(systems, limits):
     if not first.fused or (callback is not None and not hasattr(callback, "on_chunk")):
         return None
     if first.backend == "gpu":
-        return run_many(_steps, _FLAGS, first.operand, systems, limits)  # its launches are what one column costs
+        return partial(run_many, _steps, _FLAGS, first.operand)  # its launches are what one column costs
     stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
     in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
     long_rows = first.operand[-1].size >= 16 * first.n
@@ -188,7 +197,7 @@ def _many(systems, limits):
         operand = first.operand
         if stored_by_diagonals:
             operand = first.matrix.csr_operand(first.dtype, first.backend)
-        return run_many(_steps, _FLAGS, operand, systems, limits)
+        return partial(run_many, _steps, _FLAGS, operand)
     if len(systems) > 1 and first.n >= _LEAST_ROWS and callback is None:
-        return run_spread(_steps, systems, limits)
+        return partial(run_spread, _steps)
     return None

@@ -18,7 +18,7 @@ from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
 from .._scale import to_one
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._cg import steps_from
 from ._result import LinearResult
 from ._solve import solve
@@ -44,6 +44,7 @@ def dcdm(
     on_stall: str = "pcg",
     M: MatrixLike | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A along directions that a model proposes.
 
@@ -52,7 +53,7 @@ def dcdm(
     A : ndarray, sparse array, LinearOperator or callable, shape (n, n)
         Real symmetric or complex Hermitian, positive definite (a negative definite one is solved too).
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, or "Mb", optional
         Starting guess; zero by default. "Mb" starts from ``M @ b``.
     model : callable or None
@@ -73,6 +74,8 @@ def dcdm(
         Preconditioner of the fall-back: an approximation of the inverse of A, Hermitian positive definite.
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def dcdm(
         system.settings = _Settings(model, n_ortho, falls_back)
         told.append(system.settings)
 
-    options = dict(adjust=adjust, hermitian=True, finds_null=True)
+    options = dict(adjust=adjust, hermitian=True, finds_null=True, executor=executor)
     result = solve(_steps, "dcdm", A, b, x0, M, rtol, atol, maxiter, callback, **options)
     for name in ("restarts", "fell_back_at", "reason"):
         values = tuple(getattr(each, name) for each in told)
@@ -149,6 +152,15 @@ class _Settings:
         """Forget what happened."""
         self.taken = self.restarts = 0
         self.fell_back_at = self.reason = None
+
+    @property
+    def told(self):
+        """What the result says of it."""
+        return self.restarts, self.fell_back_at, self.reason
+
+    @told.setter
+    def told(self, values):
+        self.restarts, self.fell_back_at, self.reason = values
 
 
 def _steps(system, control):

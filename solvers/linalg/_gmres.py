@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
+from ._away import check_away
 from ._result import LinearResult
 from ._solve import solve
 
@@ -32,6 +33,7 @@ def gmres(
     M: MatrixLike | None = None,
     callback: Callback | None = None,
     callback_type: str | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b for a general square A by the restarted generalised minimal residual method.
 
@@ -40,7 +42,7 @@ def gmres(
     A : ndarray, sparse array, LinearOperator or callable, shape (n, n)
         Real or complex.
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, or "Mb", optional
         Starting guess; zero by default.
     rtol, atol : float, default 1e-5 and 0
@@ -56,6 +58,8 @@ def gmres(
     callback_type : {"x", "pr_norm", "legacy"}, optional
         "x": a copy of the iterate, once a cycle. "pr_norm": the norm of the preconditioned residual over
         that of b, once an iteration. "legacy", the default: as "pr_norm", and ``maxiter`` counts iterations.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def gmres(
     >>> linalg.gmres(A, np.ones(3), rtol=1e-10).iterations
     3
     """
+    check_away(executor, callback)
     _checks.function("callback", callback)
     if callback_type is not None:
         _checks.choice("callback_type", callback_type, ("x", "pr_norm", "legacy"))
@@ -109,7 +114,8 @@ def gmres(
         system.settings = _Settings(restart, callback_type == "legacy", per_step)
 
     observer = callback if callback_type == "x" or takes_chunks else None
-    return solve(_steps, "gmres", A, b, x0, M, rtol, atol, maxiter, observer, adjust=adjust, counts_own=True)
+    options = dict(adjust=adjust, counts_own=True, executor=executor)
+    return solve(_steps, "gmres", A, b, x0, M, rtol, atol, maxiter, observer, **options)
 
 
 class _Settings:

@@ -16,6 +16,8 @@ from .._place import at
 from .._progress import progress
 from .._result import Status
 from .._scale import reach_of, to_one
+from .._tasks import only_on_cpu, run_tasks
+from ._away import check_away, cut, names_of
 from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, numbers, taken_rows
 from ._operator import source
 from ._rectangular import Rectangular
@@ -264,7 +266,7 @@ def _away(executor, method, problem, result_of):
         return problem.solve(method)
     began, blocks = time.perf_counter(), cut(len(problem.B))
     tasks = [(method, problem.part(block)) for block in blocks]
-    answers = solved_blocks(executor, _solve_part, tasks, blocks, lambda _, answer: result_of(*answer))
+    answers = run_tasks(executor, _solve_part, tasks, names_of(blocks), lambda _, answer: result_of(*answer))
     values = [np.concatenate(each) for each in zip(*(values for values, _ in answers))]
     found = [fields for _, fields in answers]
     fields = {name: np.concatenate([each[name] for each in found]) for name in ("iterations", "residual", "threshold")}

@@ -7,7 +7,7 @@ than LSQR. What differs from SciPy's is what differs in ``_lsqr``.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._types import MatrixLike
+from .._types import Executor, MatrixLike
 from ._golub_kahan import (
     Bidiagonalisation,
     columns,
@@ -35,6 +35,8 @@ def lsmr(
     maxiter: int | None = None,
     show: bool = False,
     x0: ArrayLike | None = None,
+    *,
+    executor: Executor | None = None,
 ) -> LeastSquaresResult:
     """Minimise norm(b - A x)^2 + damp^2 norm(x - x0)^2 by LSMR.
 
@@ -56,6 +58,9 @@ def lsmr(
         Report the progress on standard error.
     x0 : array_like, shape (n,) or (n, k), optional
         Starting guess, and what ``damp`` pulls towards; zero by default.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``show``; see ``cg``. Those of a dense A are solved together, here:
+        one product of BLAS serves all of them.
 
     Returns
     -------
@@ -91,7 +96,8 @@ def lsmr(
     >>> linalg.lsmr(A, np.array([1.0, 0.0, -1.0])).x.round(12).tolist()
     [1.0, -1.0]
     """
-    return least_squares("lsmr", LSMR, A, b, x0, Demands(damp, atol, btol, conlim, maxiter, "maxiter", None, show))
+    demands = Demands(damp, atol, btol, conlim, maxiter, "maxiter", None, show)
+    return least_squares("lsmr", LSMR, A, b, x0, demands, executor)
 
 
 class LSMR:

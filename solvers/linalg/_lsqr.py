@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import module_of
-from .._types import MatrixLike
+from .._types import Executor, MatrixLike
 from ._golub_kahan import (
     Bidiagonalisation,
     columns,
@@ -37,6 +37,8 @@ def lsqr(
     show: bool = False,
     calc_var: bool = False,
     x0: ArrayLike | None = None,
+    *,
+    executor: Executor | None = None,
 ) -> LeastSquaresResult:
     """Minimise norm(b - A x)^2 + damp^2 norm(x - x0)^2 by LSQR.
 
@@ -60,6 +62,9 @@ def lsqr(
         Estimate the diagonal of ``(A^H A + damp^2 I)^-1`` (from below).
     x0 : array_like, shape (n,) or (n, k), optional
         Starting guess, and what ``damp`` pulls towards; zero by default.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``show``; see ``cg``. Those of a dense A are solved together, here:
+        one product of BLAS serves all of them.
 
     Returns
     -------
@@ -98,7 +103,7 @@ def lsqr(
     (2, 2, 0.005774)
     """
     demands = Demands(damp, atol, btol, conlim, iter_lim, "iter_lim", 2, show, calc_var)
-    return least_squares("lsqr", LSQR, A, b, x0, demands)
+    return least_squares("lsqr", LSQR, A, b, x0, demands, executor)
 
 
 class LSQR:

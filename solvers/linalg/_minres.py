@@ -15,7 +15,8 @@ from .._errors import InvalidInput
 from .._loop import Observers
 from .._progress import progress
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
+from ._away import check_away
 from ._result import LinearResult
 from ._solve import solve
 
@@ -34,6 +35,7 @@ def minres(
     callback: Callback | None = None,
     show: bool = False,
     check: bool = False,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve (A - shift I) x = b for a Hermitian A, definite or not, by the minimal residual method.
 
@@ -42,7 +44,7 @@ def minres(
     A : ndarray, sparse array, LinearOperator or callable, shape (n, n)
         Real symmetric or complex Hermitian; it may be indefinite or singular.
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, or "Mb", optional
         Starting guess; zero by default.
     rtol : float, default 1e-5
@@ -59,6 +61,8 @@ def minres(
         Report the progress, as ``callback=solvers.progress()`` does.
     check : bool, default False
         Refuse a matrix or a preconditioner that is not Hermitian.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def minres(
     shift = _checks.number("shift", shift)
     if not math.isfinite(shift):
         raise InvalidInput(f"`shift` must be finite, got {shift}.")
+    check_away(executor, callback, show)
     observers = callback
     if _checks.flag("show", show):
         observers = progress() if callback is None else Observers((progress(), _checks.function("callback", callback)))
@@ -103,7 +108,7 @@ def minres(
         if prepare is not None:
             prepare(system)
 
-    options = dict(default_maxiter=5, adjust=with_shift, hermitian=True, finds_null=True)
+    options = dict(default_maxiter=5, adjust=with_shift, hermitian=True, finds_null=True, executor=executor)
     return solve(_steps, "minres", A, b, x0, M, rtol, 0.0, maxiter, observers, **options)
 
 

@@ -1,5 +1,7 @@
 """A matrix of any shape or an operator with an adjoint, applied to stacks of vectors."""
 
+from functools import partial
+
 import numpy as np
 
 from .. import _checks

@@ -147,7 +147,11 @@ def _from_function(A, b, leave):
 
 def _bridge(name, function, leave):
     """A user's function gets the kind of array that b is, and gives that kind."""
-    return lambda v: enter(name, function(leave(v)))
+    return partial(_crossed, name, function, leave)
+
+
+def _crossed(name, function, leave, v):
+    return enter(name, function(leave(v)))
 
 
 def check_right_hand_sides(b, n):

@@ -7,24 +7,20 @@ from functools import partial
 import numpy as np
 
 from .. import _checks
-from .._loop import Observers, ended, run
+from .._loop import Observers, ended
 from .._place import at
 from .._result import Status
+from ._away import Job, check_away, records_from
 from ._null_space import NullSpace
 from ._result import LinearResult
 from ._setup import linear_system
-from ._singular import once_more, run_or_project
-from ._system import trivial
 
 __all__ = ["solve"]
-
-# Failures behind which a matrix that is not Hermitian may be.
-_SUSPECT = Status.INDEFINITE, Status.STAGNATED, Status.STALLED, Status.BREAKDOWN, Status.INCONSISTENT
 
 
 def solve(
     steps, name, A, b, x0, M, rtol, atol, maxiter, callback, many=None, default_maxiter=10, adjust=None,
-    counts_own=False, hermitian=False, few_products=False, finds_null=False,
+    counts_own=False, hermitian=False, few_products=False, finds_null=False, executor=None,
 ):
     """Validate, solve and wrap up.
 
@@ -33,8 +29,9 @@ def solve(
     steps : generator function (system, control)
     name : str
         The public function's name.
-    many : function (systems, limits) -> records, optional
-        Solves all columns of a b of shape (n, k) at once; by default they are solved one by one.
+    many : function (systems, limits) -> function (systems, limits) -> records, or None; optional
+        How the columns of a b of shape (n, k) are solved at once, all of them or any block of them, to the same bits;
+        by default they are solved one by one.
     default_maxiter : int
         Times n.
     adjust : function (system), optional
@@ -47,32 +44,31 @@ def solve(
         Whether the method needs a Hermitian A: where it fails, A is looked at, for the better name of the failure.
     finds_null : bool
         Whether what failed is solved again with b projected, where the null space of A is spanned by constants.
+    executor : object with ``submit``, optional
+        Where several columns are solved.
     """
+    check_away(executor, callback)
     if not isinstance(callback, Observers):
         _checks.function("callback", callback)
     tolerances = rtol, atol, maxiter
-    systems, shape, limits = linear_system(
-        A, b, x0, M, tolerances, callback, default_maxiter, few_products
-    )
+    systems, shape, limits = linear_system(A, b, x0, M, tolerances, callback, default_maxiter, few_products)
     with at(systems[0].backend, systems[0].b) if systems else nullcontext():
         for system, each in zip(systems, limits):
             if adjust is not None:
                 adjust(system)
             if counts_own:
                 system.maxiter, each.maxiter = each.maxiter, sys.maxsize
-        alone = partial(run_or_project, known=_known_null_space(M, A)) if finds_null else run
-        records = many(systems, limits) if many is not None and len(systems) > 1 else None
-        if records is None:
-            records = [trivial(s) or alone(steps, s, each) for s, each in zip(systems, limits)]
-        elif finds_null:
-            records = [once_more(steps, *each, None) for each in zip(systems, limits, records)]
-        if hermitian:
-            for system, record in zip(systems, records):
-                _name_the_cause(system, record)
+        chosen = many(systems, limits) if many is not None and len(systems) > 1 else None
+        many_result = partial(_many_result, name, shape[0])
+        job = Job(steps, chosen, hermitian, finds_null, _known_null_space(M, A) if finds_null else None)
+        if executor is None or len(systems) < 2:
+            records = job.records(systems, limits)
+        else:
+            records = records_from(executor, job, systems, limits, many_result)
         if len(shape) == 1:
             result = _one_result(name, systems[0], records[0], limits[0])
         else:
-            result = _many_result(name, systems, records, limits, shape)
+            result = many_result(systems, records, limits)
     return ended(callback, result)
 
 
@@ -98,14 +94,6 @@ def _in_the_users_scale(system, record, limits):
         if record.status is Status.CONVERGED and record.residual > limits.threshold:
             record.status = Status.STAGNATED
     return kernels.to_device(x, system.dtype)
-
-
-def _name_the_cause(system, record):
-    """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
-    failed = record.status in _SUSPECT
-    if failed or (record.status is Status.MAXITER and record.iterations >= system.n):
-        if not system.is_hermitian():
-            record.status = Status.NOT_HERMITIAN
 
 
 def _one_result(name, system, record, limits):
@@ -137,7 +125,7 @@ def _times(norms, factor):
         return norms * factor
 
 
-def _many_result(name, systems, records, limits, shape):
+def _many_result(name, n, systems, records, limits):
     read = [_read(name, s, r, each) for s, r, each in zip(systems, records, limits)]
     columns = {field: [fields[field] for _, fields in read] for field in (read[0][1] if read else _FIELDS)}
     steps = max((norms.size for norms in columns["residuals"]), default=1)
@@ -148,7 +136,7 @@ def _many_result(name, systems, records, limits, shape):
     codes = columns["info"]
     worst = min(codes) if min(codes, default=0) < 0 else max(codes, default=0)
     return LinearResult(
-        (_side_by_side(systems, [x for x, _ in read], shape), worst),
+        (_side_by_side(systems, [x for x, _ in read], n), worst),
         status=tuple(columns["status"]),
         iterations=np.array(columns["iterations"], dtype=int),
         residuals=residuals,
@@ -164,11 +152,11 @@ def _many_result(name, systems, records, limits, shape):
 _FIELDS = ("info", "status", "iterations", "residuals", "residual", "threshold", "n_matvec", "seconds")
 
 
-def _side_by_side(systems, columns, shape):
+def _side_by_side(systems, columns, n):
     """The columns of x as one array of the user's kind."""
     if not systems:
-        return np.empty(shape)
-    X = systems[0].kernels.empty(shape, systems[0].dtype)
+        return np.empty((n, 0))
+    X = systems[0].kernels.empty((n, len(systems)), systems[0].dtype)
     for j, x in enumerate(columns):
         X[:, j] = x
     return systems[0].leave(X)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._hageman_young import HagemanYoung
 from ._omega import in_range
 from ._result import LinearResult
@@ -37,6 +37,7 @@ def sor(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b by successive over-relaxation.
 
@@ -48,7 +49,7 @@ def sor(
         Real or complex, without zeros on its diagonal. The iteration converges for every omega in (0, 2) where
         A is Hermitian positive definite.
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, optional
         Starting guess; zero by default.
     omega : float in (0, 2), or "auto"
@@ -69,6 +70,8 @@ def sor(
         Most iterations.
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def sor(
     [507, 76]
     """
     settings = _Settings("sor", omega, symmetric, ordering, blocks)
-    return _relax("sor", settings, A, b, x0, rtol, atol, maxiter, callback)
+    return _relax("sor", settings, A, b, x0, rtol, atol, maxiter, callback, executor)
 
 
 def gauss_seidel(
@@ -114,12 +117,13 @@ def gauss_seidel(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b by the Gauss-Seidel iteration, which is ``sor`` with omega = 1.
 
     Parameters
     ----------
-    A, b, x0, symmetric, ordering, rtol, atol, maxiter, callback : as for ``sor``
+    A, b, x0, symmetric, ordering, rtol, atol, maxiter, callback, executor : as for ``sor``
 
     Returns
     -------
@@ -149,7 +153,7 @@ def gauss_seidel(
     True
     """
     settings = _Settings("sor", 1.0, symmetric, ordering)
-    return _relax("gauss_seidel", settings, A, b, x0, rtol, atol, maxiter, callback)
+    return _relax("gauss_seidel", settings, A, b, x0, rtol, atol, maxiter, callback, executor)
 
 
 def jacobi(
@@ -162,6 +166,7 @@ def jacobi(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b by the damped Jacobi iteration x <- x + omega D^-1 (b - A x).
 
@@ -170,7 +175,7 @@ def jacobi(
     A, b, x0 : as for ``sor``
     omega : float > 0, default 1
         The damping.
-    rtol, atol, maxiter, callback : as for ``sor``
+    rtol, atol, maxiter, callback, executor : as for ``sor``
 
     Returns
     -------
@@ -199,7 +204,7 @@ def jacobi(
     >>> linalg.jacobi(np.array([[4.0, 1.0], [1.0, 3.0]]), np.ones(2)).converged
     True
     """
-    return _relax("jacobi", _Settings("jacobi", omega), A, b, x0, rtol, atol, maxiter, callback)
+    return _relax("jacobi", _Settings("jacobi", omega), A, b, x0, rtol, atol, maxiter, callback, executor)
 
 
 class _Settings:
@@ -220,7 +225,7 @@ class _Settings:
                 self.omega = 1.0  # the best between two colours (measured, 100 to 900 unknowns)
 
 
-def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
+def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback, executor):
     shared = []  # by all right-hand sides
 
     def adjust(system):
@@ -230,7 +235,8 @@ def _relax(name, settings, A, b, x0, rtol, atol, maxiter, callback):
 
     steps = _jacobi_steps if settings.method == "jacobi" else _steps
     few = settings.method != "jacobi"
-    return solve(steps, name, A, b, x0, None, rtol, atol, maxiter, callback, adjust=adjust, few_products=few)
+    options = dict(adjust=adjust, few_products=few, executor=executor)
+    return solve(steps, name, A, b, x0, None, rtol, atol, maxiter, callback, **options)
 
 
 def _sorted(settings, matrix, dtype, backend):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._omega import in_range
 from ._result import LinearResult
 from ._solve import solve
@@ -33,6 +33,7 @@ def ssor_cg(
     atol: float = 0.0,
     maxiter: int | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b for a Hermitian positive definite A by conjugate gradients preconditioned by SSOR.
 
@@ -41,7 +42,7 @@ def ssor_cg(
     A : ndarray or sparse array, shape (n, n)
         Hermitian positive definite.
     b : array_like, shape (n,), (n, 1) or (n, k)
-        One right-hand side, or k of them, solved one after the other.
+        One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, optional
         Starting guess; zero by default.
     omega : float in (0, 2), or "auto"
@@ -52,6 +53,8 @@ def ssor_cg(
         Most iterations.
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback(xk)`` after each iteration with a copy of the iterate.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved, without ``callback``; see ``cg``.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def ssor_cg(
             shared.extend([sweep_of(*known, "natural"), omega_for_ssor(omega, *known)])
         system.sweep, system.settings = shared
 
-    options = dict(adjust=adjust, few_products=True, hermitian=True, finds_null=True)
+    options = dict(adjust=adjust, few_products=True, hermitian=True, finds_null=True, executor=executor)
     result = solve(_steps, "ssor_cg", A, b, x0, None, rtol, atol, maxiter, callback, **options)
     result.omega = shared[1] if shared else None  # of an empty b
     return result

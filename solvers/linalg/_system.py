@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from .. import _backend
 from .._errors import InvalidInput
 from .._loop import Record
 from .._result import Status
 from .._scale import to_one
+from .._tasks import only_on_cpu
 
 __all__ = ["System", "norm", "trivial"]
 
@@ -60,6 +62,13 @@ class System:
         self.certified = self._hermitian = None
         self.outer = self.settings = self.maxiter = self.sweep = self.null_space = None
         self.eps = float(np.finfo(self.dtype).eps)
+
+    def __getstate__(self):
+        return only_on_cpu(self.backend, {name: value for name, value in self.__dict__.items() if name != "kernels"})
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.kernels = _backend.kernels(self.backend)
 
     @property
     def n(self):
