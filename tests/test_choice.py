@@ -31,7 +31,7 @@ X = np.random.default_rng(1).random((9, 2))
         ("pnp", "admm", lambda: inverse.pnp(BLUR, DATA, inverse.tv(0.1), maxiter=2)),
         ("pnp", "hqs", lambda: inverse.pnp(BLUR, DATA, inverse.nlm(), noise_level=0.1, maxiter=2)),
         ("sample", "dds", lambda: inverse.sample(BLUR, DATA, denoiser=inverse.tv(0.1), n_steps=2, rng=0)),
-        ("complete", "exact", lambda: inverse.complete(np.ones((4, 4)), 1, mask=np.ones((4, 4)), rng=0)),
+        ("complete", "exact", lambda: inverse.complete(np.ones((4, 4)), 1, mask=np.ones((4, 4), bool), rng=0)),
         ("recover", "scaled", lambda: inverse.recover(np.eye(16), np.ones(16), (4, 4), 1)),
     ],
 )
