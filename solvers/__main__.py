@@ -9,7 +9,7 @@ def main(argv=None) -> int:
     if not hasattr(solvers, "set_threads"):
         from ._namesakes import overwritten
 
-        print(f"solvers: {overwritten(solvers)}", file=sys.stderr)
+        sys.stderr.write(f"solvers: {overwritten(solvers)}\n")
         return 2
     from solvers.benchmarks.cli import main as command_line
 
