@@ -6,9 +6,8 @@ import numpy as np
 
 from ._jit import jit
 from ._team import even_shares, launch
-from .clouds import costs, prepare, shape
+from .clouds import costs, prepare, row_blocks, shape
 from .exponential import LOG2E, exp2, log
-from .sinkhorn import row_blocks
 
 __all__ = ["point_gradients"]
 

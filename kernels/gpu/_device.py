@@ -30,7 +30,6 @@ __all__ = [
     "forget",
     "is_ready",
     "reads",
-    "real_type",
     "to_device",
     "to_host",
     "type_of",
@@ -151,11 +150,6 @@ def _multiprocessors():
 def type_of(*arrays):
     """The template arguments that the dtypes of these arrays are."""
     return tuple(TYPES[array.dtype.char] for array in arrays)
-
-
-def real_type(array):
-    """The C++ name of the real numbers in an array."""
-    return "float" if array.dtype.char in "fF" else "double"
 
 
 def empty(shape, dtype):

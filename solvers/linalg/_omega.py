@@ -12,7 +12,7 @@ from .._types import MatrixLike
 from ._operator import analyse, source
 from ._sweeps import diagonal_of
 
-__all__ = ["for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of", "symmetric_optimum", "young"]
+__all__ = ["for_ssor", "in_range", "omega_of", "omega_optimal", "spectrum_of", "young"]
 
 
 def young(beta):
@@ -20,7 +20,7 @@ def young(beta):
     return 2.0 / (1.0 + math.sqrt(max(0.0, 1.0 - beta * beta)))
 
 
-def omega_optimal(A: MatrixLike, *, steps: int = 30) -> float:
+def omega_optimal(A: MatrixLike, *, n_steps: int = 30) -> float:
     """Estimate the omega at which ``sor`` converges fastest.
 
     omega = 2 / (1 + sqrt(1 - beta^2)), where beta is the spectral radius of I - D^-1 A, estimated from below by
@@ -31,7 +31,7 @@ def omega_optimal(A: MatrixLike, *, steps: int = 30) -> float:
     A : ndarray, sparse array or stencil, shape (n, n)
         Hermitian positive definite; the formula is exact for consistently ordered matrices (5- and 7-point
         stencils, block tridiagonal matrices), and near the best for what resembles them.
-    steps : int, default 30
+    n_steps : int, default 30
         Most Lanczos steps, of a product with A each.
 
     Returns
@@ -54,23 +54,18 @@ def omega_optimal(A: MatrixLike, *, steps: int = 30) -> float:
     >>> round(linalg.omega_optimal(linalg.stencil((10, 10), [4, -1, -1])), 4)
     1.5604
     """
-    steps = _checks.count("steps", steps)
+    n_steps = _checks.count("n_steps", n_steps)
     A = enter("A", A)
     backend = _backend.pick(A=source(A))
     with at(backend, source(A)):
         matrix = analyse(A)
-        return omega_of(matrix, matrix.dtype, backend, steps)
+        return omega_of(matrix, matrix.dtype, backend, n_steps)
 
 
-def symmetric_optimum(beta):
-    """A good omega for symmetric sweeps (Young 1971, chapter 15): 2 / (1 + sqrt(2 (1 - beta)))."""
-    return max(1.0, 2.0 / (1.0 + math.sqrt(2.0 * max(0.0, 1.0 - beta))))
-
-
-def omega_of(matrix, dtype, backend, steps=30, formula=young):
+def omega_of(matrix, dtype, backend, steps=30):
     """``omega_optimal`` of an analysed matrix."""
     low, high = spectrum_of(matrix, dtype, backend, steps)
-    return formula(min(max(1.0 - low, high - 1.0), 1.0 - 1e-15))
+    return young(min(max(1.0 - low, high - 1.0), 1.0 - 1e-15))
 
 
 def spectrum_of(matrix, dtype, backend, steps=30):
