@@ -53,7 +53,7 @@ def sor(
     x0 : array_like, shape of b, optional
         Starting guess; zero by default.
     omega : float in (0, 2), or "auto"
-        1 is Gauss-Seidel. "auto" starts from 1 and adapts while it solves (Hageman & Young 1981, chapter 9).
+        1 is Gauss-Seidel. "auto" starts from 1.5 and adapts while it solves (Hageman & Young 1981, chapter 9).
         ``omega_optimal`` computes Young's value; ``TunedSOR`` learns it over a sequence of systems.
     symmetric : bool, default False
         Whether each iteration is a sweep forward and one backward.

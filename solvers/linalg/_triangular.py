@@ -155,8 +155,8 @@ def incomplete_cholesky(
     A : ndarray or sparse array, shape (n, n)
         Hermitian positive definite.
     relaxation : float in [0, 1], default 0
-        The share of the dropped fill that is taken from the diagonal. 0 is IC(0); near 1 (0.95 to 0.99), rows sums
-        are kept, and discretised Laplacians need far fewer iterations (modified incomplete Cholesky).
+        The share of the dropped fill that is taken from the diagonal. 0 is IC(0); near 1 (0.95 to 0.99), the sums
+        of rows are kept, and discretised Laplacians need far fewer iterations (modified incomplete Cholesky).
     shift : float or "auto", default "auto"
         The diagonal is multiplied by 1 + shift first. "auto", or None, is the smallest of 0, 0.001, 0.004, ... for
         which all pivots are positive.
