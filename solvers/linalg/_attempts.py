@@ -153,7 +153,7 @@ def _jacobi(case, most):
 
 
 def _ssor(case, most):
-    options = {**case.tolerances, "maxiter": case.limit(most), "callback": case.observer}
+    options = {**case.tolerances, "maxiter": case.limit(most), **case.elsewhere}
     return _made(ssor_cg, case.A, case.b, **options)
 
 
@@ -171,18 +171,18 @@ def _minres(case, most):
     if case.atol > 0.0 and case.backend == "cpu" and np.ndim(case.b) == 1:  # minres knows no other tolerance
         size = scipy.linalg.norm(case.b)  # BLAS scales it
         rtol = max(rtol, case.atol / size) if size > 0.0 else rtol
-    return minres(case.A, case.b, rtol=rtol, maxiter=case.limit(most), callback=case.callback)
+    return minres(case.A, case.b, rtol=rtol, maxiter=case.limit(most), **case.elsewhere)
 
 
 def _gmres(case, most, M=None):
     restarts = max(1, -(-case.limit(most) // _RESTART))
     kind = {"callback_type": "x"} if case.callback is not None and not hasattr(case.callback, "on_chunk") else {}
-    options = {**case.tolerances, "restart": _RESTART, "maxiter": restarts, "callback": case.callback, **kind}
+    options = {**case.tolerances, "restart": _RESTART, "maxiter": restarts, **kind, **case.elsewhere}
     return gmres(case.A, case.b, M=M, **options)
 
 
 def _bicgstab(case, most):
-    options = {**case.tolerances, "maxiter": case.limit(most), "callback": case.callback}
+    options = {**case.tolerances, "maxiter": case.limit(most), **case.elsewhere}
     return bicgstab(case.A, case.b, **options)
 
 

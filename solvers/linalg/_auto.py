@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._errors import InvalidInput
 from .._result import Status
-from .._types import Callback, MatrixLike
+from .._types import Callback, Executor, MatrixLike
 from ._attempts import ATTEMPTS
+from ._away import check_away
 from ._case import Case
 from ._direct import Failed
 from ._plan import plan
@@ -34,6 +35,7 @@ def solve(
     maxiter: int | None = None,
     grid: tuple[int, ...] | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> LinearResult:
     """Solve A x = b by the method that suits A, and by another one where that fails.
 
@@ -58,6 +60,9 @@ def solve(
         Of a 5- or 7-point operator whose rows are cells in C order; by default what the entries tell.
     callback : callable, or object with ``on_chunk``, optional
         For each attempt, as in ``cg``; a direct solution's iterations are its refinements.
+    executor : concurrent.futures executor, optional
+        Where the columns of b are solved by iterative methods, as in ``cg``. What is made of A, direct solutions, and
+        attempts that end where they take longer than a direct solution would, stay here.
 
     Returns
     -------
@@ -70,6 +75,8 @@ def solve(
     ------
     InvalidInput, UnsupportedType
         A ValueError and a TypeError: see ``cg``. So is a ``method`` that cannot be set up for A.
+    TaskError
+        If a task of the executor failed: see ``cg``.
 
     Notes
     -----
@@ -123,7 +130,9 @@ def solve(
     """
     began = time.perf_counter()
     _checks.choice("method", method, _METHODS)
+    check_away(executor, callback)
     case = Case(A, b, grid, callback)
+    case.executor = executor
     case.rtol = _RTOL[case.single] if rtol is None else _checks.tolerance("rtol", rtol)
     case.atol = _checks.tolerance("atol", atol)
     case.maxiter = None if maxiter is None else _checks.count("maxiter", maxiter)

@@ -69,6 +69,8 @@ class Case:
     columns : int
     watch : Watch or None
         Ends an iterative attempt that would take too long.
+    executor : executor or None
+        The caller's.
     failures : list of (str, Status)
         What a direct attempt tried before what it ended with.
     """
@@ -98,7 +100,7 @@ class Case:
         self.dtype = checked.dtype if dtype is None else np.result_type(dtype, checked.dtype)
         self.single = self.dtype.char in "fF"
         self.rtol = self.atol = self.maxiter = None
-        self.watch, self.failures = None, []
+        self.watch, self.executor, self.failures = None, None, []
 
     @property
     def n(self):
@@ -171,13 +173,19 @@ class Case:
         return most if self.maxiter is None else self.maxiter
 
     def cg(self, M, most):
-        return cg(self.A, self.b, M=M, **self.tolerances, maxiter=self.limit(most), callback=self.observer)
+        return cg(self.A, self.b, M=M, **self.tolerances, maxiter=self.limit(most), **self.elsewhere)
 
     @property
     def observer(self):
         """The caller's callback, and ours."""
         both = tuple(each for each in (self.callback, self.watch) if each is not None)
         return Observers(both) if len(both) > 1 else both[0] if both else None
+
+    @property
+    def elsewhere(self):
+        """Who looks on, or where columns are solved: our own observer cannot follow them."""
+        executor = self.executor if self.watch is None else None
+        return {"callback": self.observer, "executor": executor}
 
     @property
     def tolerances(self):
