@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def from_torch(function: Callable[[Any, Any], Any], *, device: Any = None) -> Ca
     Returns
     -------
     callable
+        It pickles if ``function`` does, as a module of torch does and a lambda does not.
 
     Examples
     --------
@@ -38,16 +40,17 @@ def from_torch(function: Callable[[Any, Any], Any], *, device: Any = None) -> Ca
     >>> denoiser = inverse.from_torch(lambda x, sigma: x / (1 + sigma**2))
     """
 
-    def denoiser(x, sigma):
-        import torch
+    return partial(_by_torch, function=function, device=device)
 
-        with torch.no_grad():
-            tensor = torch.from_dlpack(x)
-            answer = function(tensor if device is None else tensor.to(device), sigma)
-            answer = answer.detach().to(tensor.device).contiguous()
-        return enter("denoiser", answer)
 
-    return denoiser
+def _by_torch(x, sigma, *, function, device):
+    import torch
+
+    with torch.no_grad():
+        tensor = torch.from_dlpack(x)
+        answer = function(tensor if device is None else tensor.to(device), sigma)
+        answer = answer.detach().to(tensor.device).contiguous()
+    return enter("denoiser", answer)
 
 
 class Denoiser:
@@ -112,16 +115,16 @@ class Outcome:
     steps: int = 0
     norms: list = field(default_factory=list)
     calls: int | None = None
-    posterior: tuple = ()
 
 
-def walk(problem, batch, source, step, schedule, start, report):
-    """Take every sample from noise to an image.
+def walk(problem, generators, source, step, schedule, start):
+    """Take every sample from noise to an image, level by level: yields (misfits, X), and is sent whether to stop.
 
     Parameters
     ----------
     problem : Measurement
-    batch : with ``B``, the data of each row, and ``generators``, one for each
+        With the data of each row.
+    generators : one for each row
     source : Denoiser or Known
     step : function (mean, covariance_product, sigma, residual) -> X, anchor
         The data step, for residual = B - A mean; the noise at hand is (x - anchor) / sigma.
@@ -129,7 +132,6 @@ def walk(problem, batch, source, step, schedule, start, report):
         See ``levels`` and ``injected``.
     start : image, deviation
         What the first noise is added to, and its standard deviation.
-    report : function (step, norms, X) -> stop?, or None
 
     Returns
     -------
@@ -137,9 +139,9 @@ def walk(problem, batch, source, step, schedule, start, report):
         Finite whatever the denoiser says.
     outcome : Outcome
     """
-    (sigmas, rule, eta), (image, deviation), B = schedule, start, batch.B
+    (sigmas, rule, eta), (image, deviation), B = schedule, start, problem.B
     xp = module_of(B)
-    draw = lambda: xp.asarray(normals(batch.generators, problem.A.image_shape, problem.dtype))
+    draw = lambda: xp.asarray(normals(generators, problem.A.image_shape, problem.dtype))
     X = (image + deviation * draw()).astype(problem.dtype, copy=False)
     best, norms = xp.zeros_like(X), [np.sqrt(inner_rows(B, B))]
     end = lambda status, reason: (best, Outcome(status, reason, len(norms) - 1, norms, source.calls))
@@ -154,7 +156,7 @@ def walk(problem, batch, source, step, schedule, start, report):
             return end(Status.NONFINITE, "data step")
         best = found
         norms.append(misfits)
-        if report is not None and report(i + 1, misfits, best):
+        if (yield misfits, best):
             return end(Status.STOPPED, "callback")
         if i + 1 < len(sigmas):
             kept, fresh = injected(rule, eta, sigma, float(sigmas[i + 1]))

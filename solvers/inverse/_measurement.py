@@ -1,5 +1,6 @@
 """The data of a sampler: b as a stack, the operator in the numbers of the unknown, and the way back."""
 
+import copy
 import math
 
 import numpy as np
@@ -68,6 +69,13 @@ class Measurement:
             B = A.parts(B)
             noise_level = None if noise_level is None else noise_level * math.sqrt(0.5)
         self.A, self.B, self.noise_level, self.n_matvec = A, B, noise_level, 0
+
+    def data_sets(self, which):
+        """Some of the data sets, each as often as it is named, as a problem of its own without the way back."""
+        part = copy.copy(self)
+        part.B, part.n_matvec = self.B[module_of(self.B).asarray(which)], 0
+        part.leave = part._form = None
+        return part
 
     def forward(self, X):
         self.n_matvec += len(X)

@@ -1,4 +1,4 @@
-"""Exact samples of a Gaussian posterior by perturb and optimise: all of them in one block solve.
+"""Exact samples of a Gaussian posterior by perturb and optimise: a block of them in one solve.
 
 Noise is added to the data and to the prior's mean, and the least-squares problem of the posterior mean is solved for
 each perturbed pair (Papandreou and Yuille, NIPS 2010; Orieux, Feron and Giovannelli, IEEE SPL 19, 2012). The solutions
@@ -11,38 +11,59 @@ from .._arrays import module_of
 from ._operator import ImagingOperator, _applied
 from ._tweedie import normals
 
-__all__ = ["perturbed_solutions"]
-
+__all__ = ["deviations", "posterior_means"]
 
 _MEAN = 0.01  # a deviation is far smaller than the mean, which is solved for this part of its tolerance
 
 
-def perturbed_solutions(problem, batch, prior, maxiter, rtol):
-    """A sample for each row of ``batch.B``, the iterations of conjugate gradients for them, and whether all converged.
+def posterior_means(problem, prior, maxiter, rtol):
+    """The mean for each data set less the prior's, in the coordinates of the prior, and the iterations for each."""
+    system = _System(problem, prior)
+    rhs = system.adjoint(problem.B - problem.forward(system.mean)) / problem.noise_level**2
+    return problem.solve(rhs, rtol=_MEAN * rtol, maxiter=maxiter, **system.options)
+
+
+def deviations(problem, generators, centres, prior, maxiter, rtol):
+    """A sample for each data set with one of ``posterior_means``, and the iterations of conjugate gradients for each.
 
     What is solved for in one block are the deviations from the mean, so that the tolerance is one on them.
     """
-    xp, sigma = module_of(batch.B), problem.noise_level
-    noise = lambda shape: xp.asarray(normals(batch.generators, shape, problem.dtype))
-    E, shape = sigma * noise(problem.A.data_shape), problem.A.image_shape
-    if hasattr(prior, "penalty"):
-        L, mean = prior.penalty(E, shape), prior.centre(E, shape, problem.dtype)
-        W = _applied(L, L.adjoint_stack, noise(L.data_shape))
-        system = {"more": prior.precision_product}
-        adjoint, colour = problem.adjoint, lambda Z: Z
-    else:
-        # In the coordinates z of x = m + F z, in which the prior is white.
-        _, mean, variances, basis = prior.arrays(E)
-        mean = mean.reshape(1, *shape).astype(problem.dtype)
-        white = _Whitened(problem.A, xp.sqrt(variances[0]), None if basis is None else basis[0], problem.dtype)
-        W = noise(shape)
-        system = {"A": white, "shift": 1.0}
-        adjoint, colour = lambda Y: problem.adjoint(Y, white), white.colour
-    system |= {"weight": 1 / sigma**2, "maxiter": maxiter}
-    centres, first = problem.solve(adjoint(problem.B - problem.forward(mean)) / sigma**2, rtol=_MEAN * rtol, **system)
-    deviations, iterations = problem.solve(adjoint(E) / sigma**2 + W, rtol=rtol, **system)
-    X = mean + colour(xp.concatenate([centres] * batch.n_samples) + deviations)
-    return X, iterations, max(first.max(), iterations.max()) < maxiter
+    system = _System(problem, prior)
+    noise = lambda shape: module_of(problem.B).asarray(normals(generators, shape, problem.dtype))
+    E = problem.noise_level * noise(problem.A.data_shape)
+    rhs = system.adjoint(E) / problem.noise_level**2 + system.of_prior(noise)
+    found, iterations = problem.solve(rhs, rtol=rtol, maxiter=maxiter, **system.options)
+    return system.mean + system.colour(centres + found), iterations
+
+
+class _System:
+    """The normal equations of the posterior mean, in coordinates in which a Gaussian prior is white."""
+
+    def __init__(self, problem, prior):
+        shape, dtype, B = problem.A.image_shape, problem.dtype, problem.B
+        self._problem, self._white, self._L = problem, None, None
+        self.options = {"weight": 1 / problem.noise_level**2}
+        if hasattr(prior, "penalty"):
+            self._L, self.mean = prior.penalty(B, shape), prior.centre(B, shape, dtype)
+            self.options["more"] = prior.precision_product
+        else:
+            # x = m + F z
+            _, mean, variances, basis = prior.arrays(B)
+            self.mean = mean.reshape(1, *shape).astype(dtype)
+            deviations = module_of(B).sqrt(variances[0])
+            self._white = _Whitened(problem.A, deviations, None if basis is None else basis[0], dtype)
+            self.options |= {"A": self._white, "shift": 1.0}
+
+    def adjoint(self, Y):
+        return self._problem.adjoint(Y, self._white)
+
+    def colour(self, Z):
+        return Z if self._white is None else self._white.colour(Z)
+
+    def of_prior(self, noise):
+        """What the prior adds to a right-hand side."""
+        L = self._L
+        return noise(self._problem.A.image_shape) if L is None else _applied(L, L.adjoint_stack, noise(L.data_shape))
 
 
 class _Whitened(ImagingOperator):

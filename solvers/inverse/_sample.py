@@ -7,6 +7,7 @@ step brings that nearer to the data (DDS: ``_dds``; MMPS: ``_mmps``), and the DD
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,21 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import ended, told
-from .._place import at, inner_rows
+from .._loop import ended
+from .._place import at
 from .._result import Status
-from .._types import Callback, MatrixLike, Seed
+from .._tasks import check_executor
+from .._types import Callback, Executor, MatrixLike, Seed
 from ._dds import admm_tv_step, cg_step, own_step
-from ._diffusion import Denoiser, Known, Outcome, walk
+from ._diffusion import Outcome
 from ._measurement import Measurement
 from ._mmps import moment_matching_step
 from ._operator import stack_of
-from ._perturb import perturbed_solutions
 from ._priors import GaussianMixture
 from ._result import InverseResult
+from ._sample_blocks import Samples, Walk, perturb_and_optimise
 from ._schedules import levels
 from ._smoothness import Smoothness
-from ._tweedie import spawned
 
 __all__ = ["sample"]
 
@@ -58,6 +59,7 @@ def sample(
     x0: ArrayLike | None = None,
     rng: Seed | None = None,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> InverseResult:
     """Sample images x from their posterior given b = A x + e.
 
@@ -112,21 +114,31 @@ def sample(
     callback : callable or object with on_chunk, optional
         Called after each level: ``callback(samples)`` with a copy of the stack, or ``on_chunk(step, norm)``. Raising
         StopIteration ends the walk. "gaussian" and "exact" have no levels: they report their end alone.
+    executor : concurrent.futures executor, optional
+        Where blocks of samples are drawn, in threads, processes or elsewhere, without a ``callback``; on the CPU. A
+        task carries A, its data sets and the prior or denoiser, which must pickle for processes. "exact" draws here.
 
     Returns
     -------
     InverseResult
         ``samples`` of shape (n_samples, ...), each in the form of an image for b's; ``x`` their mean, ``std`` their
-        standard deviation (None for one sample); ``n_denoiser``, the calls of the denoiser, each for all samples;
+        standard deviation (None for one sample); ``n_denoiser``, the calls of the denoiser for each block of samples;
         ``residual`` = \\|b - A x\\|; ``residuals``, the root mean square over the samples of \\|b - A x0\\| for the
         denoised images of each level; ``posterior`` for "exact", a tuple of them for stacks.
 
     Raises
     ------
     InvalidInput, UnsupportedType
+    TaskError
+        If a task of the executor failed: names its samples, and has the images of each other block, shape (rows,
+        *A.image_shape).
 
     Notes
     -----
+    Samples are drawn in blocks of 2^16 numbers (2^26 on a GPU) of images or data, with an executor or without: no bit
+    depends on it, and beside the samples, their mean and their deviation, memory does not grow with their number.
+    Where some of them fail, ``status`` is the worst and ``stop_reason`` names them; the others are drawn to the end.
+
     DDS is a reconstruction, not a posterior sampler: it fits the data more closely than the noise warrants, and its
     spread depends on eta (on mixtures with a known posterior its mean is some seven times further off than that of
     "mmps" at equal steps). "mmps" answers for the spread as well, but takes x0 given x as one Gaussian: where the data
@@ -172,99 +184,39 @@ def sample(
     _checks.function("callback", callback)
     backend = _backend.pick(A=A, b=b, x0=x0)
     kernels = _backend.kernels(backend)
+    _can_be_shared(check_executor(executor), callback, backend)
     with at(backend, b):
-        problem = Measurement(A, b, noise_level, kernels, prior)
-        batch = _Batch(problem, n_samples, generator)
+        problem, posterior = Measurement(A, b, noise_level, kernels, prior), ()
+        samples = Samples(problem, n_samples, generator, backend)
         if method == "exact":
-            X, outcome = _exact(problem, prior, batch)
+            X, outcomes, posterior = _exact(problem, prior, samples)
         elif method == "gaussian":
-            X, outcome = _gaussian(problem, prior, batch, n_cg, rtol)
+            X, outcomes = perturb_and_optimise(samples, prior, n_cg, rtol, executor)
         else:
             if method == "mmps":
-                step = moment_matching_step(problem, n_cg, rtol)
+                step = partial(moment_matching_step, n_cg=n_cg, rtol=rtol)
             else:
-                step = _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol)
-            source = Denoiser(denoiser) if prior is None else Known(prior)
+                options = dict(data_step=data_step, gamma=gamma, rho=rho, tv_weight=tv_weight, n_cg=n_cg, rtol=rtol)
+                step = partial(_dds_step, **options)
+                step(problem)  # it refuses what does not fit before any task is sent
             # The variance-preserving process begins at a variance of one, that of its images included.
             is_vp = isinstance(schedule, str) and schedule == "vp"
             widest = math.hypot(sigmas[0], scale) if is_vp else float(sigmas[0])
-            start = (_start(problem, x0, kernels), widest)
-            report = _reporter(callback, batch)
-            X, outcome = walk(problem, batch, source, step, (sigmas, rule, eta), start, report)
+            way = Walk(step, denoiser, prior, (sigmas, rule, eta), (_start(problem, x0, kernels), widest))
+            X, outcomes = way.run(samples, callback, executor)
         seconds = time.perf_counter() - began
-        result = batch.result(X, outcome, method="sample", choice=method, backend=backend, seconds=seconds)
+        how = dict(method="sample", choice=method, backend=backend, seconds=seconds)
+        result = samples.result(X, outcomes, posterior, **how)
     return ended(callback, result)
 
 
-class _Batch:
-    """The samples of all data sets as one stack: that of data set j in sample i is row i k + j."""
-
-    def __init__(self, problem, n_samples, generator):
-        self.problem, self.n_samples, self.k = problem, n_samples, len(problem.B)
-        # Two levels of spawning: a sample depends neither on how many there are nor on the other data sets.
-        self.generators = [each for one in spawned(generator, n_samples) for each in one.spawn(self.k)]
-        xp = module_of(problem.B)
-        self.B = xp.concatenate([problem.B] * n_samples)
-
-    def split(self, X):
-        """Rows as (n_samples, k, ...)."""
-        return X.reshape(self.n_samples, self.k, *X.shape[1:])
-
-    def samples(self, X):
-        return self.problem.samples_of(self.split(X))
-
-    def spread(self, norms):
-        """The root mean square over the samples, shape (k,), of norms of rows."""
-        return np.sqrt(np.mean(self.split(norms) ** 2, axis=0))
-
-    def result(self, X, outcome, **fields):
-        """The InverseResult; for one data set with numbers in the place of arrays of one."""
-        problem, S = self.problem, self.split(X)
-        mean = S.mean(axis=0)
-        residual = problem.B - problem.forward(mean)
-        residual = np.sqrt(inner_rows(residual, residual))
-        lost = not np.isfinite(residual).all()  # a product with A is not
-        residual = np.where(np.isnan(residual), np.inf, residual)
-        norms = np.array([self.spread(each) for each in outcome.norms] or [np.sqrt(inner_rows(problem.B, problem.B))])
-        norms = norms if outcome.norms else np.concatenate([norms, residual[None]])
-        one = (lambda values: values[0]) if problem.is_single else (lambda values: values)
-        return InverseResult(
-            problem.image_of(mean),
-            samples=self.samples(X),
-            std=problem.image_of(_deviation(S, mean)) if self.n_samples > 1 else None,
-            n_denoiser=outcome.calls,
-            stop_reason=outcome.reason,
-            status=one((Status.NONFINITE if lost else outcome.status,) * self.k),
-            iterations=one(np.full(self.k, outcome.steps)),
-            residuals=norms[:, 0] if problem.is_single else norms,
-            residual=one(residual),
-            threshold=one(np.full(self.k, math.inf)),
-            n_matvec=problem.n_matvec,
-            extra={"posterior": one(outcome.posterior)} if outcome.posterior else {},
-            **fields,
-        )
-
-
-def _deviation(S, mean):
-    xp = module_of(S)
-    return xp.sqrt((xp.abs(S - mean) ** 2).sum(axis=0) / (len(S) - 1))
-
-
-def _exact(problem, prior, batch):
+def _exact(problem, prior, samples):
     """Draws from the closed form of each data set."""
-    xp = module_of(problem.B)
-    posterior = tuple(prior.given(problem, j) for j in range(batch.k))
-    draws = [each.draws(batch.generators[j :: batch.k]) for j, each in enumerate(posterior)]
+    xp, k = module_of(problem.B), samples.k
+    posterior = tuple(prior.given(problem, j) for j in range(k))
+    draws = [each.draws(samples.generators[j::k]) for j, each in enumerate(posterior)]
     X = np.stack(draws, axis=1).reshape(-1, *problem.A.image_shape).astype(problem.dtype)
-    return xp.asarray(X), Outcome(Status.CONVERGED, "closed form", posterior=posterior)
-
-
-def _gaussian(problem, prior, batch, n_cg, rtol):
-    X, iterations, done = perturbed_solutions(problem, batch, prior, n_cg, rtol)
-    steps = int(iterations.max())
-    if not module_of(X).isfinite(X).all():
-        return module_of(X).zeros_like(X), Outcome(Status.NONFINITE, "", steps)
-    return X, Outcome(Status.CONVERGED, "tolerance", steps) if done else Outcome(Status.MAXITER, "maxiter", steps)
+    return xp.asarray(X), [Outcome(Status.CONVERGED, "closed form") for _ in samples.blocks()], posterior
 
 
 def _dds_step(problem, data_step, gamma, rho, tv_weight, n_cg, rtol):
@@ -298,6 +250,21 @@ def _noise_level(noise_level, method):
     raise InvalidInput(f"`noise_level` must be given for method={method!r}: the standard deviation of an entry of e.")
 
 
+def _can_be_shared(executor, callback, backend):
+    if executor is None:
+        return
+    if backend != "cpu":
+        raise UnsupportedType(
+            f"`executor` must be None on the GPU, which takes all samples at once, got a {type(executor).__name__}; "
+            "leave it out, or bring the data to the CPU."
+        )
+    if callback is not None:
+        raise InvalidInput(
+            f"`callback` must be None where an `executor` draws the samples, whose tasks cannot tell it, got a "
+            f"{type(callback).__name__}; leave one of them out."
+        )
+
+
 def _only_of_dds(method, gamma, data_step):
     for name, value, default in (("gamma", gamma, None), ("data_step", data_step, "cg")):
         if method != "dds" and value is not default and value != default:
@@ -329,10 +296,3 @@ def _prior_fits(prior, denoiser, method):
             f"`prior` must be one Gaussian for method='gaussian', got {len(prior.weights)} components; use 'exact' or "
             "'mmps'."
         )
-
-
-def _reporter(callback, batch):
-    """A function (step, norms, X) -> stop?, or None."""
-    if callback is None:
-        return None
-    return lambda step, norms, X: told(callback, step, batch.spread(norms).max(), lambda: batch.samples(X.copy()))

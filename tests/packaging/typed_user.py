@@ -229,7 +229,8 @@ def reconstructions(b: Vector) -> NDArray[Any]:
     assert_type(inverse.pnp(A, b, inverse.tv(0.1), sigmas=(1.0, 0.1)).sigmas, NDArray[Any])
     inverse.pnp(A, b, inverse.nlm(), noise_level=0.1)
     inverse.pnp(A, b, inverse.from_torch(lambda x, sigma: x))
-    inverse.sample(A, b, denoiser=denoiser, gamma=lambda sigma: sigma**2, n_samples=3, rng=0)
+    with ThreadPoolExecutor() as pool:
+        inverse.sample(A, b, denoiser=denoiser, gamma=lambda sigma: sigma**2, n_samples=3, rng=0, executor=pool)
     inverse.sample(A, b, prior=inverse.Smoothness(3 * L), method="gaussian", noise_level=0.1)
     prior = inverse.GaussianMixture.fit(np.ones((9, 4)), 2, rng=0)
     assert_type(prior.posterior(np.eye(4), np.ones(4), noise_level=0.1), inverse.GaussianMixture)
