@@ -298,7 +298,7 @@ class _Deep:
 
         data = deep.training_data(A, _RITZ, _SAMPLES, rng=0)
         self.network = deep.network("2d", rng=0)
-        run = deep.train(self.network, A, _DEEP_GRID, data, steps=10**6, lr=1e-3, rng=0, callback=watch)
+        run = deep.train(self.network, A, _DEEP_GRID, data, n_steps=10**6, lr=1e-3, rng=0, callback=watch)
         self.seconds, self.losses = time.process_time() - start, (run.before, run.after, run.steps)
 
 

@@ -75,7 +75,7 @@ def train(
     shape: Sequence[int],
     data: ArrayLike,
     *,
-    steps: int = 1000,
+    n_steps: int = 1000,
     lr: float = 1e-4,
     batch: int = 10,
     held_out: float = 0.1,
@@ -93,7 +93,7 @@ def train(
         The grid.
     data : array_like, shape (k, n)
         Right-hand sides, as ``training_data`` draws them.
-    steps : int, default 1000
+    n_steps : int, default 1000
         Batches.
     lr : float, default 1e-4
         Step size of Adam, the paper's; 1e-3 learns faster in 2D.
@@ -120,7 +120,7 @@ def train(
     torch = torch_or_sentence()
     if not hasattr(network, "on"):
         raise UnsupportedType(f"`network` must be a Network, got {type(network).__name__}; see deep.network.")
-    steps, batch, lr = _checks.count("steps", steps), _checks.count("batch", batch), _checks.positive("lr", lr)
+    n_steps, batch, lr = _checks.count("n_steps", n_steps), _checks.count("batch", batch), _checks.positive("lr", lr)
     report = _checks.function("callback", callback)
     model = network.on(shape)
     data = _samples(data, model.n)
@@ -135,7 +135,7 @@ def train(
 
     training, began = Training(), time.perf_counter()
     training.before = _measure(torch, loss_of, apart, batch)
-    _descend(torch, network, loss_of, _batches(ours, batch, steps, rng), lr, report, training)
+    _descend(torch, network, loss_of, _batches(ours, batch, n_steps, rng), lr, report, training)
     training.after = _measure(torch, loss_of, apart, batch)
     training.seconds = time.perf_counter() - began
     return training

@@ -106,7 +106,7 @@ def trained():
     A = poisson(16)
     net, seen = deep.Network(2, (1, 1, 1), channels=8, rng=0), []
     data = deep.training_data(A, 100, 300, rng=0)
-    run = deep.train(net, A, (16, 16), data, steps=150, lr=3e-3, rng=0, callback=lambda *each: seen.append(each))
+    run = deep.train(net, A, (16, 16), data, n_steps=150, lr=3e-3, rng=0, callback=lambda *each: seen.append(each))
     return A, net, run, seen
 
 
@@ -142,7 +142,7 @@ def test_a_seed_gives_the_same_training_and_a_stop_ends_it():
     runs = []
     for _ in range(2):
         net = deep.Network(2, (0, 1, 0), channels=2, rng=0)
-        runs.append(deep.train(net, A, (6, 6), data, steps=50, rng=5, callback=stop).losses)
+        runs.append(deep.train(net, A, (6, 6), data, n_steps=50, rng=5, callback=stop).losses)
     assert len(runs[0]) == 3 and np.allclose(*runs, rtol=1e-4)
 
 
@@ -226,7 +226,7 @@ def test_training_on_what_is_not_finite_or_too_fast_is_refused_and_leaves_no_nan
     wrong = (A * np.nan, data, 1e-4, "`A`"), (A, data * np.nan, 1e-4, "`data`"), (A, data, 1e30, "`lr`")
     for matrix, samples, lr, word in wrong:
         with pytest.raises(InvalidInput, match=word):
-            deep.train(network, matrix, (8, 8), samples, lr=lr, steps=5, rng=0)
+            deep.train(network, matrix, (8, 8), samples, lr=lr, n_steps=5, rng=0)
     assert all(bool(each.isfinite().all()) for each in network.weights)
     with pytest.raises(UnsupportedType, match="`network`"):
         deep.train(None, A, (8, 8), data)

@@ -39,7 +39,7 @@ def test_it_needs_at_most_half_as_many_sweeps_again_as_the_best_omega(ordering, 
 def test_it_is_good_on_other_grids_and_shifted_ones(shape, shift):
     A = poisson(*shape) + shift * sparse.eye_array(int(np.prod(shape)))
     b = right(A.shape[0])
-    best = linalg.sor(A, b, omega=linalg.omega_optimal(A, steps=200), rtol=1e-8)
+    best = linalg.sor(A, b, omega=linalg.omega_optimal(A, n_steps=200), rtol=1e-8)
     auto = linalg.sor(A, b, rtol=1e-8)
     assert auto.converged and auto.iterations <= 1.6 * best.iterations + 30
 

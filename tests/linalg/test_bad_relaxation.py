@@ -154,8 +154,8 @@ def test_arguments_of_the_preconditioners():
     for shift in (-0.1, np.inf, np.nan):
         refused(InvalidInput, "shift", linalg.incomplete_cholesky, A, shift=shift)
     refused(UnsupportedType, "relaxation", linalg.incomplete_cholesky, A, "much")
-    refused(InvalidInput, "steps", linalg.omega_optimal, A, steps=0)
-    refused(UnsupportedType, "steps", linalg.omega_optimal, A, steps=2.5)
+    refused(InvalidInput, "n_steps", linalg.omega_optimal, A, n_steps=0)
+    refused(UnsupportedType, "n_steps", linalg.omega_optimal, A, n_steps=2.5)
 
 
 def test_diagonals_that_are_not_positive():

@@ -232,7 +232,7 @@ def test_omega_optimal_is_youngs_formula_on_poisson_problems():
     for m in (5, 20, 40):
         exact = 2 / (1 + np.sin(np.pi / (m + 1)))
         for A in (poisson(m, m), poisson(m, m).astype("f"), poisson(m, m) * 1e-30, phased(poisson(m, m), "D")):
-            assert linalg.omega_optimal(A, steps=100) == pytest.approx(exact, abs=1e-3)
+            assert linalg.omega_optimal(A, n_steps=100) == pytest.approx(exact, abs=1e-3)
     assert 1.0 <= linalg.omega_optimal(poisson(40, 40)) <= 2 / (1 + np.sin(np.pi / 41)) + 1e-9
     assert linalg.omega_optimal(np.diag(np.arange(1.0, 6.0))) == pytest.approx(1.0)
 
