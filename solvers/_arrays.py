@@ -11,7 +11,7 @@ import numpy as np
 
 from ._errors import UnsupportedType
 
-__all__ = ["FOREIGN", "enter", "kind_of", "kinds", "leaving", "module_of", "on_host"]
+__all__ = ["FOREIGN", "enter", "first_line", "kind_of", "kinds", "leaving", "module_at", "module_of", "on_host"]
 
 #: The kind of a type whose objects may live anywhere: each object is asked.
 FOREIGN = "foreign"
@@ -91,7 +91,16 @@ def enter(name, value):
 
 def module_of(array):
     """NumPy, or CuPy for an array of CuPy's: functions of one name for both."""
-    return _library("gpu" if kinds[type(array)] == "gpu" else "cpu")
+    return module_at("gpu" if kinds[type(array)] == "gpu" else "cpu")
+
+
+def module_at(backend):
+    """NumPy or CuPy: functions of one name for arrays of this backend."""
+    if backend == "cpu":
+        return np
+    import cupy
+
+    return cupy
 
 
 def on_host(value):
@@ -124,7 +133,7 @@ def _where(name, value):
         device = value.__dlpack_device__()[0]
     except Exception as error:  # each library has its own
         raise UnsupportedType(
-            f"`{name}` is a {_brief(value)} without memory of its own ({_first_line(error)}); pass it outside of "
+            f"`{name}` is a {_brief(value)} without memory of its own ({first_line(error)}); pass it outside of "
             "jit, grad and other transformations."
         ) from None
     if device in _CPU:
@@ -148,10 +157,10 @@ def _imported(name, value):
         if hasattr(value, pending):
             value = getattr(value, pending)()
     try:
-        return _library(where).from_dlpack(value)
+        return module_at(where).from_dlpack(value)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise UnsupportedType(
-            f"`{name}` is a {_brief(value)} that cannot be read through DLPack ({_first_line(error)}); convert it to "
+            f"`{name}` is a {_brief(value)} that cannot be read through DLPack ({first_line(error)}); convert it to "
             "a NumPy array."
         ) from None
 
@@ -168,14 +177,6 @@ def _csr(name, value, layout, where):
         from scipy.sparse import csr_array
     data, indices, indptr = (enter(name, part()) for part in (value.values, value.col_indices, value.crow_indices))
     return csr_array((data, indices, indptr), shape=tuple(value.shape))
-
-
-def _library(where):
-    if where == "cpu":
-        return np
-    import cupy
-
-    return cupy
 
 
 def _from_dlpack_of(value):
@@ -201,5 +202,6 @@ def _brief(value):
     return f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
 
 
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def first_line(error):
+    """The first line of what an exception says, to be put within a sentence; its class, if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

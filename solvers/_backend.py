@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Self
 
-from ._arrays import FOREIGN, kind_of, kinds
+from ._arrays import FOREIGN, first_line, kind_of, kinds
 from ._errors import BackendUnavailable, InvalidInput, UnsupportedType
 from .kernels import threads
 
@@ -251,9 +251,9 @@ def _gpu_missing():
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "cupy":
             return f"cupy is not installed; {_INSTALL}."
-        return f"cupy cannot be imported ({_first_line(error)}); reinstall it: {_INSTALL}."
+        return f"cupy cannot be imported ({first_line(error)}); reinstall it: {_INSTALL}."
     except Exception as error:  # a broken installation fails in many ways
-        return f"cupy cannot be imported ({_first_line(error)}); reinstall it: {_INSTALL}."
+        return f"cupy cannot be imported ({first_line(error)}); reinstall it: {_INSTALL}."
     if getattr(runtime, "is_hip", False):
         return f"this cupy is built for AMD devices, the kernels for NVIDIA's; {_INSTALL}."
     try:
@@ -265,7 +265,7 @@ def _gpu_missing():
     try:
         nvrtc.getVersion()
     except Exception as error:  # ImportError, or cuda-pathfinder's own error
-        return f"NVRTC, which compiles the kernels, cannot be loaded ({_first_line(error)}); {_INSTALL}."
+        return f"NVRTC, which compiles the kernels, cannot be loaded ({first_line(error)}); {_INSTALL}."
     if int(cupy.cuda.Device().compute_capability) < _OLDEST:
         return "the device is older than compute capability 7.0 (Volta), which the kernels need; use the CPU backend."
     return None
@@ -296,7 +296,7 @@ def cupyx_missing() -> str | None:
     try:
         import cupyx.scipy.sparse.linalg  # noqa: F401
     except Exception as error:  # ImportError, or cuda-pathfinder's own error
-        what = _first_line(error).partition(": No such file")[0]
+        what = first_line(error).partition(": No such file")[0]
         return f"cuBLAS, cuSPARSE or cuSOLVER cannot be loaded ({what}); {_INSTALL}."
     return None
 
@@ -305,7 +305,3 @@ def forget() -> None:
     """Look anew at the next question what is installed and which device there is; for tests."""
     _gpu_missing.cache_clear()
     cupyx_missing.cache_clear()
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

@@ -8,7 +8,7 @@ from . import _backend
 from ._arrays import module_of, on_host
 from ._errors import DeviceMemoryError
 
-__all__ = ["at", "drops_when_full", "inner", "inner_rows", "module_at"]
+__all__ = ["at", "drops_when_full", "inner", "inner_rows"]
 
 # What is called where the memory of a device is full: each drops something that an area keeps there between calls.
 _drops = []
@@ -49,15 +49,6 @@ class _Place:
 def _drop():
     for function in _drops:
         function()
-
-
-def module_at(backend):
-    """NumPy or CuPy: functions of one name for arrays of this backend."""
-    if backend == "cpu":
-        return np
-    import cupy
-
-    return cupy
 
 
 def inner(x, y):

@@ -19,7 +19,7 @@ from ._null_space import NullSpace
 from ._operator import PreparedOperator, analyse, check_indices, is_matrix, place, source
 from ._products import Operator
 
-__all__ = ["Grid", "GridOperator"]
+__all__ = ["Grid", "GridOperator", "grid_shape"]
 
 _WORKING = (np.dtype(np.float32), np.dtype(np.float64))
 # Within these bounds a diagonal has an inverse, and so has the power of two that it is scaled by.

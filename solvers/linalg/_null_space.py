@@ -15,7 +15,7 @@ from .. import _backend
 from ._means import Means
 from ._sweeps import sparse_of
 
-__all__ = ["NullSpace", "null_space_of", "null_space_of_sparse"]
+__all__ = ["NullSpace", "has_null_space", "null_space_of", "null_space_of_sparse"]
 
 # Roundings of the sum of a row's absolute values that its sum may be off zero: those of coefficients that were
 # rounded one by one before they were added up for the diagonal.

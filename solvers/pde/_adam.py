@@ -33,7 +33,7 @@ from ._solution import GPSolution
 from ._source import sizes_of
 from ._translates import BETWEEN, Translates
 
-__all__ = ["MAXITER", "Trained", "published_kernel", "train"]
+__all__ = ["MAXITER", "Adam", "Objective", "Trained", "published_kernel", "train"]
 
 # As published: steps of Adam, the weight of the data at the sides (for operators of first order), the mixture.
 RATE, SIDES, SIDES_FIRST_ORDER = 1e-2, 200.0, 500.0

@@ -14,7 +14,7 @@ import numpy as np
 from ..linalg._kron import outer
 from ._grid import outer_sum
 
-__all__ = ["Fit", "Rest", "fit"]
+__all__ = ["DECAYS", "Fit", "Rest", "fit"]
 
 # The prior's variances fall with a power of the sum of the lambda_i, and with one of their product, the best of these.
 # The last is of a source that does not vanish at the sides: its sine coefficients fall with each index by itself.

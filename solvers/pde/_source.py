@@ -12,7 +12,7 @@ from .._types import Box
 from ._axis import nodes_of
 from ._sampling import SAMPLES, bounded, evaluate, pursue, real
 
-__all__ = ["Source", "nodes"]
+__all__ = ["Source", "checked_box", "nodes", "sizes_of"]
 
 _LINES = 3
 # Lengths whose fourth powers times other large numbers stay in the range of float64; and how far a box may be off.

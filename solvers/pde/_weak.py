@@ -13,9 +13,9 @@ import numpy as np
 import scipy.linalg
 
 from .._errors import UnsupportedType
-from ..linalg._kron import mode_products
+from ..linalg._kron import mode_products, outer
 from ._axis import nodes_of
-from ._grid import outer, outer_sum
+from ._grid import outer_sum
 
 __all__ = ["Modes", "Weak", "refusal", "require", "smooth_lifts"]
 

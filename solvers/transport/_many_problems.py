@@ -7,9 +7,10 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, leaving
 from .._errors import InvalidInput, UnsupportedType
+from ._costs import PointCloud
 from ._many import RUNNING
 from ._measures import is_single, real
-from ._problem import PointCloud, Problem, _pair
+from ._problem import Problem, potentials_of
 
 __all__ = ["Problems", "is_batch"]
 
@@ -50,7 +51,7 @@ class Problems:
     """
 
     def __init__(self, C, a, b, eps, x0, normalize):
-        x0, normalize = _pair(x0), _checks.flag("normalize", normalize)
+        x0, normalize = potentials_of(x0), _checks.flag("normalize", normalize)
         if _backend.pick(C=C, a=a, b=b, **{f"x0[{i}]": x0[i] for i in (0, 1)}) != "cpu":
             raise UnsupportedType(
                 "`C` must be on the CPU where it has shape (B, n, m), got a batch for the GPU; solve one by one."

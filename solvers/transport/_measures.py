@@ -8,10 +8,10 @@ from .. import _checks
 from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
 
-__all__ = ["is_single", "points", "real", "same_totals", "weights"]
+__all__ = ["SAME_TOTAL", "is_single", "points", "real", "same_totals", "weights"]
 
-# Totals of a and b may differ by rounding in the sums that made them.
-_SAME_TOTAL = 1e-6
+# Totals of a and b may differ by rounding in the sums that made them, by this part of the larger.
+SAME_TOTAL = 1e-6
 
 
 def is_single(given):
@@ -53,7 +53,7 @@ def weights(name, given, size, dtype, because="to go with the costs"):
 
 def same_totals(total_a, total_b):
     """Refuse totals that do not agree."""
-    if abs(total_a - total_b) > _SAME_TOTAL * max(total_a, total_b):
+    if abs(total_a - total_b) > SAME_TOTAL * max(total_a, total_b):
         raise InvalidInput(
             f"`a` and `b` must have the same total, got {total_a:.9g} and {total_b:.9g}; pass normalize=True, or "
             "marginal_penalty for unbalanced transport."

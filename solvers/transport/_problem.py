@@ -5,16 +5,15 @@ import math
 import numpy as np
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds, leaving
+from .._arrays import enter, kinds, leaving, module_at
 from .._errors import InvalidInput
 from .._loop import Record
-from .._place import at, inner, module_at
+from .._place import at, inner
 from .._result import Status
 from ._costs import PointCloud, checked, ratio_is_finite
 from ._measures import real, same_totals, weights
 
-__all__ = ["PointCloud", "Problem"]
-
+__all__ = ["Problem", "potentials_of"]
 
 # The error of the plan of nothing is 2, up to rounding.
 _NOTHING = 2.1
@@ -54,7 +53,7 @@ class Problem:
     relaxed = False
 
     def __init__(self, C, a, b, eps, x0, normalize):
-        self.reg, x0, normalize = _checks.positive("eps", eps), _pair(x0), _checks.flag("normalize", normalize)
+        self.reg, x0, normalize = _checks.positive("eps", eps), potentials_of(x0), _checks.flag("normalize", normalize)
         cloud = isinstance(C, PointCloud)
         decisive = C.X if cloud else C
         self.backend = _backend.pick(C=decisive, a=a, b=b, **{f"x0[{i}]": x0[i] for i in (0, 1)})
@@ -284,7 +283,7 @@ class Problem:
         self.given = None
 
 
-def _pair(x0):
+def potentials_of(x0):
     """The starting potentials, or twice None."""
     if x0 is None:
         return None, None

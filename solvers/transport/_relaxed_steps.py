@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .._result import Status
+from ._many import FAR
 from ._newton import newton_steps
 from ._relaxed_newton import Whole
 
@@ -19,8 +20,6 @@ _PATIENCE = 5
 _LOG_SWEEPS = 20
 # Plain sweeps that a Newton solve costs about as much as.
 _NEWTON_COSTS = 150
-# An error with which Newton's method does not start at the eps in hand.
-_FAR = 0.2
 
 
 def _found_again(problem, most):
@@ -80,7 +79,7 @@ def relaxed_auto_steps(problem, control):
     yield from unbalanced_steps(problem, control, _NEWTON_COSTS)
     saved = problem.save()
     error = problem.true_norm()
-    if not error <= _FAR:
+    if not error <= FAR:
         # The path of falling eps begins at large ones, where potentials of this eps are of no use.
         problem.restore(start)
     whole = Whole(problem)

@@ -19,16 +19,17 @@ from .._result import Status
 from .._tasks import check_executor
 from .._types import Callback, Executor, Penalty
 from ._batch import solve_batch
+from ._costs import PointCloud
 from ._feasibility import guarded, named
 from ._many import FAR, LOST, NEAR, NEAR_COSTS
 from ._many_problems import Problems, is_batch
 from ._newton import newton_steps
-from ._problem import PointCloud, Problem
+from ._problem import Problem
 from ._relaxed_steps import relaxed_auto_steps, unbalanced_steps
 from ._result import TransportResult, chosen
 from ._unbalanced import RelaxedProblem, penalties
 
-__all__ = ["finish", "sinkhorn", "solve"]
+__all__ = ["sinkhorn", "solve"]
 
 _METHODS = ("auto", "log", "scaling", "sor", "newton")
 _MAXITER = 100_000
@@ -178,10 +179,10 @@ def solve(steps, name, problem, tol, maxiter, callback, method=None):
         record = problem.infeasible() or named(run(guarded(steps), problem, limits), problem, limits.threshold)
         if record.status is not Status.CONVERGED:
             record.residual = problem.last_finite(record.residual)
-        return finish(name, problem, record, limits, callback, method)
+        return _finish(name, problem, record, limits, callback, method)
 
 
-def finish(name, problem, record, limits, callback, method=None):
+def _finish(name, problem, record, limits, callback, method=None):
     """The result of a record."""
     problem.own()
     result = TransportResult(

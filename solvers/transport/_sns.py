@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _checks
+from .._errors import InvalidInput
 from .._place import inner
 from .._result import Status
 from .._types import Callback
+from ._costs import PointCloud
 from ._entries import entries
 from ._newton import largest_cost, rounding, visible_entries
-from ._problem import PointCloud, Problem
+from ._problem import Problem
 from ._result import TransportResult
 from ._sinkhorn import solve
 
@@ -136,7 +138,7 @@ def sinkhorn_newton_sparse(
 def _density(value):
     value = _checks.number("density", value)
     if not 0.0 < value <= 1.0:
-        raise _checks.InvalidInput(f"`density` must be in (0, 1], got {value!r}.")
+        raise InvalidInput(f"`density` must be in (0, 1], got {value!r}.")
     return value
 
 

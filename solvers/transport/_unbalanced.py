@@ -19,7 +19,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import Record
 from .._result import Status
 from ._costs import PointCloud
-from ._measures import is_single, real, same_totals, weights
+from ._measures import SAME_TOTAL, is_single, real, same_totals, weights
 from ._problem import Problem
 from ._translation import best_translation
 
@@ -28,8 +28,8 @@ __all__ = ["RelaxedProblem", "penalties"]
 # The scale moves where the sum of the plan is off by more than e^this.
 _DRIFT = 2.0
 _MOST_EXPONENT = 600.0
-# A mass may be above a total by rounding; below it by less than this, there is no slack.
-_SAME_TOTAL, _NO_SLACK = 1e-6, 1e-14
+# A mass below a total by less than this part of it leaves no slack.
+_NO_SLACK = 1e-14
 
 
 def penalties(given):
@@ -102,7 +102,7 @@ class RelaxedProblem(Problem):
                     "`marginal_penalty` must leave one side hard, got prices on both: nothing would fix the mass."
                 )
             if np.isinf(price).all() and self._asked > w.sum():
-                if self._asked > w.sum() * (1 + _SAME_TOTAL):
+                if self._asked > w.sum() * (1 + SAME_TOTAL):
                     raise InvalidInput(
                         f"`mass` must be at most the total of `{name}`, {w.sum():.9g}, got {self._asked!r}."
                     )
@@ -289,7 +289,7 @@ class RelaxedProblem(Problem):
         C, (row, column) = self.cost.C, self.slack_weights
         for axis, w, beside in ((1, self.weights[0], column), (0, self.weights[1], row)):
             blocked = float(w[np.isinf(C.min(axis=axis, initial=np.inf))].sum())
-            if blocked > beside * (1 + _SAME_TOTAL):
+            if blocked > beside * (1 + SAME_TOTAL):
                 return Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0)
         return None
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ... import _checks
 from ..._errors import InvalidInput
 
-__all__ = ["Policy", "from_state"]
+__all__ = ["Policy", "from_state", "grid_of"]
 
 # Beyond these a count or a context is a mistake, and sums of them would overflow.
 _LARGEST_COUNT, _LARGEST_CONTEXT = 1e15, 1e100
