@@ -2,13 +2,14 @@
 
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import textwrap
 
 import pytest
-
-from solvers.benchmarks import catalogue, cli, startup, third_party
+from solvers.benchmarks import adapters, catalogue, cli, startup, third_party
 
 PACKAGE = """
 import numpy as np
@@ -117,7 +118,7 @@ def test_a_package_with_entry_points_is_listed_and_measured_by_the_program(tmp_p
         assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
         return done.stdout
 
-    program("from solvers.testing import check_method; import their_package as t; check_method(t.DESCENT)", start=["-c"])
+    program("import solvers.testing as t, their_package as p; t.check_method(p.DESCENT)", start=["-c"])
     listed = program("list")
     assert "  theirs-descent                      Steepest descent, of another package [their-package 0.3]" in listed
     assert "  theirs-ring                         a ring of springs [their-package 0.3]" in listed
@@ -186,6 +187,12 @@ def test_a_second_command_in_the_same_process_neither_repeats_nor_loses_them(sit
     install(site, THEIRS, their_package=PACKAGE)
     first, second = (run(capsys, "list") for _ in range(2))
     assert first == second and first[1].count("[their-package 0.3]") == 4
+
+
+def test_the_page_says_how_every_kind_of_plain_function_is_called():
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "add_a_method.rst").read_text(encoding="utf-8")
+    assert set(re.findall(r"^   \* - (\w+) (\w+)$", page, re.M)) == set(adapters._ADAPTERS)
+    assert all(f'entry-points."{group}"' in page for group in third_party.GROUPS)
 
 
 AREAS = """
