@@ -1,6 +1,6 @@
 """matplotlib, imported where something is drawn."""
 
-__all__ = ["pyplot"]
+__all__ = ["axes_or_new", "pyplot"]
 
 
 def pyplot():
@@ -10,3 +10,8 @@ def pyplot():
     except ImportError as error:
         raise ImportError("plot() needs matplotlib: pip install 'adaptive-solvers[bench]'.") from error
     return plt
+
+
+def axes_or_new(ax):
+    """The axes to draw on: those that the user gave, or those of a new figure."""
+    return pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ._errors import ConvergenceError
-from ._plot import pyplot
+from ._plot import axes_or_new
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,7 +184,7 @@ class Result:
         ax : matplotlib axes, optional
             Where to draw; a new figure by default.
         """
-        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        ax = axes_or_new(ax)
         norms = np.where(self.residuals > 0, self.residuals, np.nan)
         ax.semilogy(norms, label=self.method if norms.ndim == 1 else None)
         ax.axhline(np.min(self.threshold, initial=np.inf) or np.nan, color="0.6", linestyle="--", linewidth=1)

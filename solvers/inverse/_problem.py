@@ -7,6 +7,7 @@ import numpy as np
 from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
+from .._loop import told
 from .._place import at
 from .._result import Status
 from .._scale import reach_of, to_one
@@ -191,18 +192,7 @@ class Problem:
         callback = self.demands.callback
         if callback is None:
             return None
-
-        def report(taken, rnorm):
-            try:
-                if hasattr(callback, "on_chunk"):
-                    callback.on_chunk(taken, float((rnorm / self.scale).max()))
-                else:
-                    callback(self._image(X))
-            except StopIteration:
-                return True
-            return False
-
-        return report
+        return lambda taken, rnorm: told(callback, taken, (rnorm / self.scale).max(), lambda: self._image(X))
 
     def _image(self, X):
         """The iterates as the user counts and shapes them, in new memory."""

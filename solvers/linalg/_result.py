@@ -19,7 +19,8 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
         0 if converged; the number of iterations for a limit; -10 breakdown, -11 indefinite or not
         Hermitian, -12 not finite, -13 inconsistent, -14 diverged. For several right-hand sides, that of the worst.
     reason, tried : str, list of (str, Status)
-        From ``solve``: why it made its ``choice``, and what failed before; None from all others.
+        From ``solve``: why it made its ``choice``, and what failed before. None from others, but ``dcdm``, whose
+        ``reason`` says why conjugate gradients took over.
     """
 
     reason: str | None = None
@@ -44,7 +45,7 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
     @property
     def message(self) -> str:
         """One line: how it ended, with what residual, and what to do about it; from ``solve``, also by what and why."""
-        return super().message + (f" {self.reason}" if self.reason else "")
+        return super().message + (f" {self.reason}" if self.choice is not None and self.reason else "")
 
     def __reduce__(self):
         return _rebuild, (tuple(self), self.__dict__)

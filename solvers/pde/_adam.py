@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._errors import InvalidInput
+from .._loop import told
 from .._result import Status
 from ..linalg._kron import mode_products
 from ._gram import Line, Mixture, diagonal_sums, lag_sums
@@ -292,14 +293,8 @@ class _Run:
         self.errors.append(self._error(*self.posterior(theta))[0])
         if self.errors[-1] <= self._problem.tol:
             return Status.CONVERGED
-        try:
-            if hasattr(self._callback, "on_chunk"):
-                self._callback.on_chunk(step, self.errors[-1])
-            elif self._callback is not None:
-                self._callback(self._objective.parts(theta)[0].copy())
-        except StopIteration:
-            return Status.STOPPED
-        return None
+        stopped = told(self._callback, step, self.errors[-1], lambda: self._objective.parts(theta)[0].copy())
+        return Status.STOPPED if stopped else None
 
     def posterior(self, theta):
         """The posterior mean sum_j alpha_j k(x - x_j) of theta's kernels, as a grid and its coefficients alpha."""

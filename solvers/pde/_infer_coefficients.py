@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
-from .._plot import pyplot
+from .._loop import ended
+from .._plot import axes_or_new
 from .._result import Result, Status
 from .._types import Box, DifferentialOperator, Function, Sides
 from ._boundary import Boundary
@@ -113,11 +114,12 @@ def infer_coefficients(
     symmetric = all(refusal(t, boundary, None) is None for t in (*terms, known))
     model = (InModes if symmetric else ByNodes)(data, terms, known)
     theta, costs, status, J, s2 = _fit(model, model.start() if theta is None else theta, noise, maxiter)
-    return CoefficientEstimate(
+    result = CoefficientEstimate(
         theta=theta, J=J, s2=s2, u=model.solution(theta), axes=grid.axes, choice=model.name, status=status,
         iterations=len(costs) - 1, residuals=np.sqrt(costs), residual=float(np.sqrt(costs[-1])), threshold=np.inf,
         n_matvec=model.n_matvec, seconds=time.perf_counter() - start, backend="cpu", method="infer_coefficients",
     )  # fmt: skip
+    return ended(None, result)
 
 
 def _terms(operators, known, d):
@@ -219,7 +221,7 @@ class CoefficientEstimate(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the coefficients with twice their standard deviations."""
-        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        ax = axes_or_new(ax)
         ax.errorbar(range(len(self.theta)), self.theta, yerr=2 * self.std, fmt="o", capsize=4)
         ax.set(xticks=range(len(self.theta)), xlabel="coefficient", ylabel="theta", title=repr(self))
         return ax

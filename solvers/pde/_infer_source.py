@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
-from .._plot import pyplot
+from .._loop import ended
+from .._plot import axes_or_new
 from .._result import Result, Status
 from .._types import Box, DifferentialOperator, Sides
 from ._boundary import Boundary
@@ -92,11 +93,12 @@ def infer_source(
     lift, p, grid = smoothed(u_obs, terms, boundary, box, of_each_axis(kernel, len(box)), kind, noise)
     u = grid.apply({(0,) * grid.d: 1.0}, lift + p.modes.coefficients(p.mean)) / grid.root
     misfit = [float(np.sqrt(np.mean(np.square(r)))) for r in (u_obs, u_obs - u)]
-    return SourceEstimate(
+    result = SourceEstimate(
         grid=grid, lift=lift, u=u, terms=terms, posterior=p, iterations=p.fit.steps, residuals=np.array(misfit),
         status=Status.CONVERGED if p.fit.converged else Status.MAXITER, residual=misfit[-1], threshold=np.inf,
         n_matvec=0, seconds=time.perf_counter() - start, backend="cpu", method="infer_source",
     )  # fmt: skip
+    return ended(None, result)
 
 
 def observed(name, values, d):
@@ -208,7 +210,7 @@ class SourceEstimate(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the source, on a line with twice its standard deviation, else as a map (in 3D of the middle slice)."""
-        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        ax = axes_or_new(ax)
         if self._grid.d > 1:
             return drawn(ax, self, self._grid.box)
         (x,) = self.axes

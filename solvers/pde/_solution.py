@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import UnsupportedType
-from .._plot import pyplot
+from .._plot import axes_or_new
 from .._result import Result, Status
 from ..linalg._kron import mode_products
 from ._noisy import interpolated
@@ -158,7 +158,7 @@ class GPSolution(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the solution, on a line as a curve, else as a map (in three dimensions of the middle slice)."""
-        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+        ax = axes_or_new(ax)
         if self._grid.d > 1:
             return drawn(ax, self, self._grid.box)
         x = np.linspace(*self._grid.box[0], 2000)

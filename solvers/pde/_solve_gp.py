@@ -162,7 +162,7 @@ def solve_gp(
         return _with_noise(problem, of_each_axis(kernel, len(problem.box)), noise, callback, start)
     if method == "adam":
         reference = lambda: solve_gp(op, f, box, bc, nonlinear=nonlinear, tol=tol)
-        return train(problem, n, kernel, maxiter, reference, callback)
+        return ended(callback, train(problem, n, kernel, maxiter, reference, callback))
     if not any(np.count_nonzero(index) == 1 for index in (*problem.terms.constant, *problem.terms.varying)):
         raise UnsupportedType("`op` must have a derivative along one axis alone, got mixed ones only.")
     best, last, errors = None, None, []

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from .._loop import told
 from ._feasibility import RESTS, rounding_floor
 
 __all__ = [
@@ -109,7 +110,7 @@ def sweep(batch, limits, over_relaxed, patience):
                 batch.ends[live[slow]] = SLOW
                 ended |= slow
         live = live[~ended]
-        if limits.callback is not None and _stopped(limits.callback, batch, last):
+        if told(limits.callback, int(batch.iterations.max()), np.max(last), None):  # on_chunk alone is taken
             return True
     return False
 
@@ -162,11 +163,3 @@ def _remaining(errors, taken, thresholds, omega):
     left = np.where(omega > 1.0, -digits / log_rate, 0.75 * digits / np.sqrt(-log_rate))
     positive = np.where(np.arange(errors.shape[1]) < taken[:, None], errors > 0, True).all(axis=1)
     return np.where((taken < 4) | ~positive, 0.0, np.where(log_rate < 0.0, left, math.inf))
-
-
-def _stopped(callback, batch, last):
-    try:
-        callback.on_chunk(int(batch.iterations.max()), float(np.max(last)))
-    except StopIteration:
-        return True
-    return False

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
-from .._plot import pyplot
 from .._result import Result, Status
 from ._gradients import point_gradients
 
@@ -185,10 +184,8 @@ class TransportResult(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the marginal error over the sweeps; returns the axes."""
-        ax = pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
-        ax.semilogy(np.where(self.residuals > 0, self.residuals, np.nan), label=self.method)
-        ax.axhline(self.threshold or np.nan, color="0.6", linestyle="--", linewidth=1)
-        ax.set(xlabel="step", ylabel="marginal error (L1)", title=repr(self))
+        ax = super().plot(ax)
+        ax.set(xlabel="step", ylabel="marginal error (L1)")
         return ax
 
     def __repr__(self):

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from solvers import inverse
+from solvers import inverse, pde
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -32,3 +32,17 @@ def test_failures_are_warnings_and_successes_debug(caplog):
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("DEBUG", good.message), ("WARNING", bad.message)
     ]
+
+
+def test_every_solution_of_an_equation_is_logged(caplog):
+    (x,) = pde.nodes([(0, 1)], 32, grid="uniform")
+    f = lambda x: -(np.pi**2) * np.sin(np.pi * x)
+    u = np.sin(np.pi * x) + 1e-3 * np.random.default_rng(0).standard_normal(32)
+    with caplog.at_level(logging.DEBUG, logger="solvers"):
+        results = [
+            pde.infer_source({(2,): 1.0}, u, [(0, 1)], 0),
+            pde.infer_coefficients([{(2,): 1.0}], u, f, [(0, 1)], 0),
+            pde.solve_gp({(2,): 1.0}, f, [(0, 1)], 0, method="adam", n=12, maxiter=2),
+        ]
+    messages = [record.getMessage() for record in caplog.records]
+    assert all(result.message in messages for result in results)
