@@ -153,6 +153,8 @@ def _as_array(name, value):
         return value
     try:
         return np.asarray(value)
+    except UnsupportedType as error:  # a result in the place of its answer, which says so itself
+        raise UnsupportedType(f"`{name}` must be an array of numbers. {error}") from None
     except (ValueError, TypeError):
         raise InvalidInput(
             f"`{name}` must be an array of numbers, got a {type(value).__name__} that NumPy cannot make one of: "

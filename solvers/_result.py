@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ._errors import ConvergenceError
+from ._errors import ConvergenceError, UnsupportedType
 from ._plot import axes_or_new
 
 if TYPE_CHECKING:
@@ -199,6 +199,15 @@ class Result:
         }
 
     _not_in_dict: frozenset[str] = frozenset()
+    # Where the answer is, for those who take the result itself for it.
+    _answer = "x"
+
+    def __iter__(self) -> Any:
+        raise UnsupportedType(f"A {type(self).__name__} is no pair (x, info); take its .{self._answer} and .converged.")
+
+    def __array__(self, dtype: Any = None, copy: "bool | None" = None) -> Any:
+        # Without this NumPy would make an array of one object of it, or look for numbers in SciPy's pair.
+        raise UnsupportedType(f"A {type(self).__name__} is not an array; take its .{self._answer}.")
 
     @property
     def _statuses(self):

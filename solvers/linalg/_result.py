@@ -1,5 +1,6 @@
 """linalg's result: SciPy's tuple, with everything else beside it."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class LinearResult(Result, tuple[NDArray[Any], int]):
 
     def __init__(self, values: tuple[Any, ...], **fields: Any) -> None:
         Result.__init__(self, **fields)
+
+    def __iter__(self) -> Iterator[Any]:
+        return tuple.__iter__(self)
 
     @property
     def x(self) -> NDArray[Any]:
@@ -67,6 +71,9 @@ class LeastSquaresResult(Result, tuple[Any, ...]):
 
     def __init__(self, values: tuple[Any, ...], **fields: Any) -> None:
         Result.__init__(self, **fields)
+
+    def __iter__(self) -> Iterator[Any]:
+        return tuple.__iter__(self)
 
     @property
     def x(self) -> NDArray[Any]:

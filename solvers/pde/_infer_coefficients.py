@@ -193,6 +193,7 @@ class CoefficientEstimate(Result):
     """
 
     _not_in_dict = frozenset(("u", "axes"))
+    _answer = "theta"
 
     def __init__(
         self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, **fields: Any

@@ -147,6 +147,7 @@ class SourceEstimate(Result):
     """
 
     _not_in_dict = frozenset(("f", "std", "u", "axes", "_grid", "_lift", "_terms", "_posterior"))
+    _answer = "f"
 
     def __init__(
         self, *, grid: Any, lift: Any, u: NDArray[Any], terms: Any, posterior: Any, **fields: Any

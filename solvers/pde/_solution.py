@@ -59,6 +59,7 @@ class GPSolution(Result):
         The standard deviation of the noise of f, given or found, and the logarithm of the probability of the data.
     """
 
+    _answer = "u"
     _not_in_dict = frozenset(
         ("u", "axes", "frequencies", "estimate", "_grid", "_U", "_state", "_posterior", "_op", "_no_std")
     )

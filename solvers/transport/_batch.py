@@ -51,6 +51,7 @@ class TransportBatch(Result):
     """
 
     _not_in_dict = frozenset(("potentials", "_batch", "_plan"))
+    _answer = "plan"
 
     def __init__(
         self,

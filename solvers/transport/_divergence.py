@@ -79,6 +79,7 @@ class SinkhornDivergence(Result):
         return super().to_dict() | {name: getattr(self, name).to_dict() for name in self._PARTS}
 
     _not_in_dict = frozenset(_PARTS)
+    _answer = "value"
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the marginal errors of the three problems over the steps; returns the axes."""

@@ -69,6 +69,7 @@ class TransportResult(Result):
     """
 
     _not_in_dict = frozenset(("potentials", "_problem", "_plan"))
+    _answer = "plan"
 
     value: float
     regularized_value: float

@@ -56,6 +56,8 @@ class MaxSlicedResult(Result):
         ``threshold`` what that had to meet, ``n_matvec`` the directions that were projected on.
     """
 
+    _answer = "distance"
+
     distance: float
     power: float
     direction: NDArray[Any]

@@ -53,6 +53,7 @@ class SlicedResult(Result):
     """
 
     _not_in_dict = frozenset(("grad_X", "grad_Y", "_known"))
+    _answer = "distance"
 
     distance: float
     power: float
