@@ -114,7 +114,7 @@ class _RealData(ImagingOperator):
 
     def __init__(self, A):
         super().__init__(np.dtype(A.dtype.char.lower()), A.image_shape, (2, *A.data_shape))
-        self._A = A
+        self._A, self._together = A, A._together
 
     def forward_stack(self, X):
         return self.parts(self._A.forward_stack(X.astype(np.result_type(X.dtype, self._A.dtype), copy=False)))

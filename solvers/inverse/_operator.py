@@ -57,6 +57,9 @@ class ImagingOperator(LinearOperator):
     6.0
     """
 
+    # For methods: rows of a stack that they keep together, however large, as a product with all is cheaper.
+    _together = 1
+
     def __init__(self, dtype: DTypeLike, image_shape: Iterable[int], data_shape: Iterable[int]) -> None:
         self.image_shape, self.data_shape = tuple(map(int, image_shape)), tuple(map(int, data_shape))
         super().__init__(np.dtype(dtype), (math.prod(self.data_shape), math.prod(self.image_shape)))
@@ -188,6 +191,8 @@ class _Multiple(ImagingOperator):
 
 class _Wrapped(ImagingOperator):
     """Somebody else's operator or matrix, between vectors."""
+
+    _together = 4
 
     def __init__(self, A, dtype):
         super().__init__(dtype, A.shape[1:], A.shape[:1])

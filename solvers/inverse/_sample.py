@@ -19,8 +19,8 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended
 from .._place import at
 from .._result import Status
-from .._tasks import check_executor
 from .._types import Callback, Executor, MatrixLike, Seed
+from ._blocks import can_be_shared
 from ._dds import admm_tv_step, cg_step, own_step
 from ._diffusion import Outcome
 from ._measurement import Measurement
@@ -135,9 +135,10 @@ def sample(
 
     Notes
     -----
-    Samples are drawn in blocks of 2^16 numbers (2^26 on a GPU) of images or data, with an executor or without: no bit
-    depends on it, and beside the samples, their mean and their deviation, memory does not grow with their number.
-    Where some of them fail, ``status`` is the worst and ``stop_reason`` names them; the others are drawn to the end.
+    Samples are drawn in blocks of 2^16 numbers (2^26 on a GPU) of images or data, of four samples at least where A is a
+    matrix or somebody else's operator, with an executor or without: no bit depends on it, and beside the samples, their
+    mean and their deviation, memory does not grow with their number. Where some of them fail, ``status`` is the worst
+    and ``stop_reason`` names them; the others are drawn to the end.
 
     DDS is a reconstruction, not a posterior sampler: it fits the data more closely than the noise warrants, and its
     spread depends on eta (on mixtures with a known posterior its mean is some seven times further off than that of
@@ -184,7 +185,7 @@ def sample(
     _checks.function("callback", callback)
     backend = _backend.pick(A=A, b=b, x0=x0)
     kernels = _backend.kernels(backend)
-    _can_be_shared(check_executor(executor), callback, backend)
+    can_be_shared(executor, callback, backend)
     with at(backend, b):
         problem, posterior = Measurement(A, b, noise_level, kernels, prior), ()
         samples = Samples(problem, n_samples, generator, backend)
@@ -248,21 +249,6 @@ def _noise_level(noise_level, method):
     if method == "dds":
         return None
     raise InvalidInput(f"`noise_level` must be given for method={method!r}: the standard deviation of an entry of e.")
-
-
-def _can_be_shared(executor, callback, backend):
-    if executor is None:
-        return
-    if backend != "cpu":
-        raise UnsupportedType(
-            f"`executor` must be None on the GPU, which takes all samples at once, got a {type(executor).__name__}; "
-            "leave it out, or bring the data to the CPU."
-        )
-    if callback is not None:
-        raise InvalidInput(
-            f"`callback` must be None where an `executor` draws the samples, whose tasks cannot tell it, got a "
-            f"{type(callback).__name__}; leave one of them out."
-        )
 
 
 def _only_of_dds(method, gamma, data_step):

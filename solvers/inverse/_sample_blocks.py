@@ -1,9 +1,4 @@
-"""The samples of a posterior as rows of one stack, cut into blocks: in turn, side by side, or on an executor's workers.
-
-A block has as many rows as the sizes of an image and of its data say, whoever works on it: a product of matrices or a
-transform may round a row differently beside other rows, so that the bits would depend on the executor else. It also
-bounds the memory that a sampler works in, however many samples there are.
-"""
+"""The samples of a posterior as rows of one stack: how its blocks are drawn, and the result that they make."""
 
 import math
 from collections.abc import Callable
@@ -16,18 +11,13 @@ from .._arrays import module_of
 from .._loop import told
 from .._place import inner_rows
 from .._result import Status
-from .._tasks import run_tasks
+from ._blocks import exhausted, listed, rows_of, run_blocks, side_by_side, slices
 from ._diffusion import Denoiser, Known, Outcome, walk
 from ._perturb import deviations, posterior_means
 from ._result import InverseResult
 from ._tweedie import spawned
 
 __all__ = ["Samples", "Walk", "perturb_and_optimise"]
-
-# Numbers in the images, or in the data, of one block. Half or twice as many take about as long (measured), fewer
-# longer, and many no longer fit the caches; a GPU is for large stacks.
-_NUMBERS = {"cpu": 2**16, "gpu": 2**26}
-
 
 @dataclass(slots=True)
 class Walk:
@@ -59,7 +49,8 @@ class Walk:
             problem, places, generators = samples.task(rows)
             problems.append(problem.data_sets(places))
             walkers.append(self.begin(problems[-1], generators))
-        found = _side_by_side(walkers, lambda *news: _told(callback, samples, *news))
+        report = lambda step, news: _told(callback, samples, step, news)
+        found = side_by_side(walkers, report, lambda found: (found[1].norms[-1], found[0]))
         samples.problem.n_matvec += sum(problem.n_matvec for problem in problems)
         return module_of(samples.problem.B).concatenate([X for X, _ in found]), [outcome for _, outcome in found]
 
@@ -71,12 +62,11 @@ class Samples:
         self.problem, self.n_samples, self.k = problem, n_samples, len(problem.B)
         # Two levels of spawning: a sample depends neither on how many there are nor on the other data sets.
         self.generators = [each for one in spawned(generator, n_samples) for each in one.spawn(self.k)]
-        self._size = max(1, _NUMBERS[backend] // max(map(math.prod, (problem.A.image_shape, problem.A.data_shape))))
+        self._size = rows_of(problem.A, backend)
 
     def blocks(self, count=None):
         """Slices of all rows, or of so many."""
-        count = self.n_samples * self.k if count is None else count
-        return [slice(first, min(first + self._size, count)) for first in range(0, count, self._size)]
+        return slices(self.n_samples * self.k if count is None else count, self._size)
 
     def task(self, rows):
         """The data sets that some rows need, which of them each one has, and the rows' generators."""
@@ -86,18 +76,15 @@ class Samples:
     def by_blocks(self, function, task_of, executor, count=None):
         """What the tasks of all blocks answer: X of all rows, and the outcome of each block."""
         blocks = self.blocks(count)
-        if executor is None:
-            answers = [function(task_of(rows)) for rows in blocks]
-        else:
-            names = [self._name(rows) if count is None else f"mean of {_listed('data set', rows)}" for rows in blocks]
-            answers = run_tasks(executor, function, list(map(task_of, blocks)), names, self._shown)
+        names = [self._name(rows) if count is None else f"mean of {listed('data set', rows)}" for rows in blocks]
+        answers = run_blocks(function, map(task_of, blocks), names, executor, self._shown)
         self.problem.n_matvec += sum(n_matvec for _, _, n_matvec in answers)
         X = module_of(self.problem.B).concatenate([X for X, _, _ in answers])
         return X, [outcome for _, outcome, _ in answers]
 
     def _name(self, rows):
         if self.k == 1:
-            return _listed("sample", rows)
+            return listed("sample", rows)
         ends = dict.fromkeys((rows.start, rows.stop - 1))
         return " to ".join(f"sample {row // self.k} of data set {row % self.k}" for row in ends)
 
@@ -152,7 +139,7 @@ class Samples:
         failed = [(outcome.status.info(1), i) for i, outcome in enumerate(mine) if outcome.status != Status.CONVERGED]
         worst = mine[min(failed)[1] if failed else 0]
         same = [i for i, outcome in enumerate(mine) if (outcome.status, outcome.reason) == (worst.status, worst.reason)]
-        where = f" in {_listed('sample', same)}" if failed and len(same) < len(mine) else ""
+        where = f" in {listed('sample', same)}" if failed and len(same) < len(mine) else ""
         return worst.status, worst.reason + where, max(outcome.steps for outcome in mine)
 
     def _norms(self, outcomes, residual):
@@ -208,36 +195,13 @@ def _solved(iterations, maxiter):
 def _walked(task):
     way, problem, places, generators = task
     problem = problem.data_sets(places)
-    walker = way.begin(problem, generators)
-    while True:
-        try:
-            next(walker)
-        except StopIteration as end:
-            return *end.value, problem.n_matvec
+    return *exhausted(way.begin(problem, generators)), problem.n_matvec
 
 
-def _side_by_side(walkers, report):
-    """All walks level by level; ``report(step, misfits, X)`` of all rows says whether to stop."""
-    found, news, step, stop = [None] * len(walkers), [None] * len(walkers), 0, None
-    while True:
-        step += 1
-        for k, walker in enumerate(walkers):
-            if found[k] is None:
-                try:
-                    news[k] = walker.send(stop)
-                except StopIteration as end:
-                    found[k] = X, outcome = end.value
-                    news[k] = outcome.norms[-1], X
-        if all(each is not None for each in found):
-            return found
-        misfits, X = zip(*news)
-        stop = report(step, np.concatenate(misfits), X)
-
-
-def _told(callback, samples, step, misfits, X):
-    return told(
-        callback, step, samples.spread(misfits).max(), lambda: samples.images(module_of(X[0]).concatenate(X))
-    )
+def _told(callback, samples, step, news):
+    misfits, X = zip(*news)
+    whole = lambda: samples.images(module_of(X[0]).concatenate(X))
+    return told(callback, step, samples.spread(np.concatenate(misfits)).max(), whole)
 
 
 def _deviation(S, mean):
@@ -246,16 +210,3 @@ def _deviation(S, mean):
     for each in S:
         total = total + xp.abs(each - mean) ** 2
     return xp.sqrt(total / (len(S) - 1))
-
-
-def _listed(what, numbers):
-    """"sample 3", or "samples 4 to 7 and 9"."""
-    numbers = list(range(numbers.start, numbers.stop)) if isinstance(numbers, slice) else numbers
-    runs = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    parts = [f"{first}" if first == last else f"{first} to {last}" for first, last in runs]
-    return f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(parts[:-1])}{' and ' if parts[1:] else ''}{parts[-1]}"

@@ -9,7 +9,8 @@ import pytest
 
 import solvers
 from solvers import InvalidInput, Status, TaskError, UnsupportedType, inverse
-from solvers.inverse import _sample_blocks
+from solvers.inverse import _blocks
+from solvers.inverse._operator import _Wrapped
 
 FIELDS = "samples x std residuals residual n_matvec n_denoiser iterations status stop_reason threshold".split()
 
@@ -17,7 +18,8 @@ FIELDS = "samples x std residuals residual n_matvec n_denoiser iterations status
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Two images of 6 or 9 numbers a block, and so several blocks."""
-    monkeypatch.setattr(_sample_blocks, "_NUMBERS", {"cpu": 18})
+    monkeypatch.setattr(_blocks, "_NUMBERS", {"cpu": 18})
+    monkeypatch.setattr(_Wrapped, "_together", 1)
 
 
 def data(rng, complex_=False, several=False):
@@ -55,10 +57,10 @@ def test_samples_on_threads_have_the_bits_of_one_call(method, several, complex_)
             assert_same(run(A, b, prior=prior, method=method, executor=pool), serial)
         assert serial.converged and serial.samples.shape[0] == 7 and (serial.std > 0).all()
         # The blocks are what the samples are, but for rounding.
-        whole = _sample_blocks._NUMBERS["cpu"]
-        _sample_blocks._NUMBERS["cpu"] = 10**6
+        whole = _blocks._NUMBERS["cpu"]
+        _blocks._NUMBERS["cpu"] = 10**6
         together = run(A, b, prior=prior, method=method)
-        _sample_blocks._NUMBERS["cpu"] = whole
+        _blocks._NUMBERS["cpu"] = whole
         for name in ("samples", "x", "std", "residuals", "residual"):
             np.testing.assert_allclose(getattr(together, name), getattr(serial, name), rtol=1e-6, atol=1e-9)
         assert (together.n_denoiser, together.status) == (serial.n_denoiser, serial.status)
@@ -233,7 +235,7 @@ def test_what_cannot_be_shared_is_refused_in_one_sentence():
             raise AssertionError("a task was sent")
 
     for wrong, error, words in (
-        (dict(callback=solvers.progress()), InvalidInput, "^`callback` must be None where an `executor` draws"),
+        (dict(callback=solvers.progress()), InvalidInput, "^`callback` must be None where there is an `executor`"),
         (dict(executor=3), UnsupportedType, "^`executor` must be None or an open executor"),
         (dict(gamma=-1.0), InvalidInput, "^`gamma` must be > 0"),
         (dict(data_step="none"), InvalidInput, "^`data_step` must be one of"),
