@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-__all__ = ["common_unit", "reach_of", "to_one"]
+__all__ = ["common_unit", "reach_of", "safe_range", "to_one"]
 
 # Numbers within 2^-20 and 2^20 are of common size.
 _COMMON = 20
@@ -13,6 +13,11 @@ _COMMON = 20
 def reach_of(dtype):
     """The largest exponent whose power of two leaves room for what is computed, in the precision of this dtype."""
     return 1000 if np.dtype(dtype).char in "dD" else 120
+
+
+def safe_range(dtype):
+    """Norms between which squares, and squares times a tolerance, stay within the range of this dtype."""
+    return (1e-100, 1e100) if np.dtype(dtype).char in "dD" else (1e-10, 1e10)
 
 
 def to_one(size, reach=1000):

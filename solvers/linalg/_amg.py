@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._errors import InvalidInput
-from .._types import MatrixLike
+from .._types import MatrixLike, Seed
 from ._amg_hierarchy import hierarchy
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, place
@@ -148,7 +148,7 @@ def amg(
     smoother: str = "chebyshev_jacobi",
     degree: int | None = None,
     B: ArrayLike | None = None,
-    rng: int | np.random.Generator | None = 0,
+    rng: Seed | None = 0,
 ) -> AMGPreconditioner:
     """Make an algebraic multigrid preconditioner: a V-cycle of PyAMG's hierarchy, on all threads or on the GPU.
 

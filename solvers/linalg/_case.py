@@ -8,7 +8,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds
+from .._arrays import enter, on_host
 from .._errors import InvalidInput
 from .._loop import Observers
 from .._place import at
@@ -162,7 +162,7 @@ class Case:
     def rounding(self, x):
         """What rounding leaves of each residual, 4 eps norm(|A| |x| + |b|); 0 where that is no small share of b."""
         wide = np.result_type(self.dtype, np.float64)
-        x, b = (_on_host(each).astype(wide).reshape(self.n, -1) for each in (x, self.b))
+        x, b = (np.asarray(on_host(each)).astype(wide).reshape(self.n, -1) for each in (x, self.b))
         eps, A = np.finfo(self.dtype).eps, self.host if self.dense is None else self.dense
         with np.errstate(over="ignore", invalid="ignore"):
             sizes = _ROUNDINGS * eps * np.linalg.norm(abs(A) @ abs(x) + abs(b), axis=0)
@@ -190,10 +190,6 @@ class Case:
     @property
     def tolerances(self):
         return {"rtol": self.rtol, "atol": self.atol}
-
-
-def _on_host(array):
-    return _backend.kernels("gpu").to_host(array) if kinds[type(array)] == "gpu" else np.asarray(array)
 
 
 def _function_is_hermitian(case):

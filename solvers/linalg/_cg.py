@@ -16,9 +16,10 @@ from ._many import run_many, run_spread
 from ._result import LinearResult
 from ._solve import solve
 
-__all__ = ["cg", "steps_from"]
+__all__ = ["FLAGS", "cg", "steps_from"]
 
-_FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
+#: What the kernels' flags say of a step, by number.
+FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 
 
 def cg(
@@ -135,7 +136,7 @@ def _chunks(system, control, r, p, q):
             system.operand, d, x, r, p, q, scalars, norms, control.threshold, control.max_steps
         )
         system.n_matvec += taken + (1 if flag and taken < control.max_steps else 0)
-        status = _FLAGS[flag]
+        status = FLAGS[flag]
         if status is Status.NOT_HERMITIAN and system.is_hermitian():
             scalars[2], status = math.inf, None  # an imaginary part made by rounding
             if taken == 0:
@@ -162,7 +163,7 @@ def _loop(system, control, r, p, q):
         Ap = system.product(p, q)
         pAp = complex(system.inner(p, Ap))
         size = system.norm(p) * system.norm(Ap) if system.dtype.kind == "c" else 0.0
-        status = _FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
+        status = FLAGS[kernels.judge(pAp.real, pAp.imag, size, sign, share)]
         if status is Status.NOT_HERMITIAN and system.is_hermitian():
             share, status = math.inf, None
         if status is not None:
@@ -188,7 +189,7 @@ def _many(systems, limits):
     if not first.fused or (callback is not None and not hasattr(callback, "on_chunk")):
         return None
     if first.backend == "gpu":
-        return partial(run_many, _steps, _FLAGS, first.operand)  # its launches are what one column costs
+        return partial(run_many, _steps, FLAGS, first.operand)  # its launches are what one column costs
     stored_by_diagonals = type(first.operand).__name__ == "Diagonals"
     in_cache = (first.operand[-1].size + 9 * first.n) * first.x.itemsize < _CACHE
     long_rows = first.operand[-1].size >= 16 * first.n
@@ -197,7 +198,7 @@ def _many(systems, limits):
         operand = first.operand
         if stored_by_diagonals:
             operand = first.matrix.csr_operand(first.dtype, first.backend)
-        return partial(run_many, _steps, _FLAGS, operand)
+        return partial(run_many, _steps, FLAGS, operand)
     if len(systems) > 1 and first.n >= _LEAST_ROWS and callback is None:
         return partial(run_spread, _steps)
     return None

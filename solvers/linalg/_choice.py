@@ -13,6 +13,8 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from ._grid_operator import grid_of_distances
+
 __all__ = [
     "Facts",
     "band_seconds",
@@ -147,12 +149,7 @@ def grid_guess(A):
     rows = np.linspace(0, n - 1, 200).astype(np.int64)
     parts = [A.indices[A.indptr[i] : A.indptr[i + 1]] - i for i in rows]
     steps = np.unique(np.abs(np.concatenate(parts)))
-    steps = steps[steps > 0].tolist()
-    if len(steps) == 2 and steps[0] == 1 and n % steps[1] == 0:
-        return n // steps[1], steps[1]
-    if len(steps) == 3 and steps[0] == 1 and steps[2] % steps[1] == 0 and n % steps[2] == 0:
-        return n // steps[2], steps[2] // steps[1], steps[1]
-    return None
+    return grid_of_distances(steps[steps > 0].tolist(), n)
 
 
 def iteration_seconds(facts):

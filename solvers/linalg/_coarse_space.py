@@ -21,7 +21,7 @@ from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
 from .._model_file import read_model, write_model
 from .._place import at
-from .._types import MatrixLike, PathLike
+from .._types import MatrixLike, PathLike, Seed
 from .._version import __version__
 from ._cg import cg
 from ._operator import analyse, place, source
@@ -77,7 +77,7 @@ class CoarseSpace(Preconditioner):
     """
 
     def __init__(
-        self, k: int = 16, *, base: str | Callable[[Any], Any] = "ic", rng: int | np.random.Generator | None = None
+        self, k: int = 16, *, base: str | Callable[[Any], Any] = "ic", rng: Seed | None = None
     ) -> None:
         super().__init__(np.dtype(np.float64), (0, 0))
         self.k = _checks.count("k", k)

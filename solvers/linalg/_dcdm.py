@@ -19,13 +19,12 @@ from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
 from .._scale import to_one
 from .._types import Callback, Executor, MatrixLike
-from ._cg import steps_from
+from ._cg import FLAGS, steps_from
 from ._result import LinearResult
 from ._solve import solve
 
 __all__ = ["dcdm"]
 
-_FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 # Steps between two reviews, at least; the part of a step of steepest descent, and of what an old direction still
 # offers, that tell a stall from the plateaus of conjugate gradients (which give 1 or more, and 0).
 _STRETCH, _POOR, _STALE = 20, 0.5, 0.1
@@ -189,7 +188,7 @@ def _directions(system, r):
         system.matvec(p, Ap)
         pAp = complex(system.inner(p, Ap))
         size = system.norm(p) * system.norm(Ap) if system.dtype.kind == "c" else 0.0
-        status = _FLAGS[system.kernels.judge(pAp.real, pAp.imag, size, sign, share)]
+        status = FLAGS[system.kernels.judge(pAp.real, pAp.imag, size, sign, share)]
         if status is Status.NOT_HERMITIAN and system.is_hermitian():
             share, status = math.inf, None  # an imaginary part made by rounding
         if status is not None:

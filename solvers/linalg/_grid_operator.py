@@ -19,7 +19,7 @@ from ._null_space import NullSpace
 from ._operator import PreparedOperator, analyse, check_indices, is_matrix, place, source
 from ._products import Operator
 
-__all__ = ["Grid", "GridOperator", "grid_shape"]
+__all__ = ["Grid", "GridOperator", "grid_of_distances", "grid_shape"]
 
 _WORKING = (np.dtype(np.float32), np.dtype(np.float64))
 # Within these bounds a diagonal has an inverse, and so has the power of two that it is scaled by.
@@ -238,13 +238,19 @@ def grid_of(A):
     """The grid that the distances of a stencil's entries from the diagonal tell."""
     rows = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))
     distances = np.unique(np.abs(A.indices - rows)[A.data != 0])
-    distances = distances[distances > 0].tolist()
-    n = A.shape[0]
+    grid = grid_of_distances(distances[distances > 0].tolist(), A.shape[0])
+    if grid is None:
+        raise InvalidInput("`grid` must be given, as (ny, nx) or (nz, ny, nx): the entries of `A` do not tell it.")
+    return grid
+
+
+def grid_of_distances(distances, n):
+    """The grid of n cells whose neighbours are at these distances, ascending; None where there is none."""
     if len(distances) == 2 and distances[0] == 1 and n % distances[1] == 0:
         return n // distances[1], distances[1]
     if len(distances) == 3 and distances[0] == 1 and distances[2] % distances[1] == 0 and n % distances[2] == 0:
         return n // distances[2], distances[2] // distances[1], distances[1]
-    raise InvalidInput("`grid` must be given, as (ny, nx) or (nz, ny, nx): the entries of `A` do not tell it.")
+    return None
 
 
 def _why(A, row, column, shape):

@@ -15,7 +15,7 @@ from .._loop import ended
 from .._place import at
 from .._progress import progress
 from .._result import Status
-from .._scale import reach_of, to_one
+from .._scale import reach_of, safe_range, to_one
 from .._tasks import only_on_cpu, run_tasks
 from ._away import check_away, cut, names_of
 from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, numbers, taken_rows
@@ -29,9 +29,7 @@ __all__ = ["SLIGHT", "Demands", "least_squares"]
 SLIGHT = 1e-3
 # The code of a row whose start is the solution.
 _EXACT = 8
-# Norms outside of these are scaled before anything is squared.
-_SAFE = {"d": (1e-100, 1e100), "f": (1e-10, 1e10)}
-# So is A, by a norm outside of this and its reciprocal.
+# A is scaled by a norm outside of this and its reciprocal.
 _FAR = 1e50
 
 
@@ -102,7 +100,7 @@ class _Problem:
 
     def _scale(self):
         """Powers of two, one a row: scaling is exact."""
-        smallest, largest = _SAFE[self.B.dtype.char.lower()]
+        smallest, largest = safe_range(self.B.dtype)
         scale = np.ones(len(self.bnorm))
         reach = reach_of(self.B.dtype)
         for j, norm in enumerate(self.bnorm):

@@ -9,11 +9,11 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from .. import _backend, _checks
-from .._arrays import enter, kinds, leaving
+from .._arrays import enter, kinds, leaving, on_host
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
 from .._place import at
-from .._scale import to_one
+from .._scale import safe_range, to_one
 from ._operator import Matrix, analyse, source
 from ._system import System, norm
 
@@ -22,8 +22,6 @@ __all__ = ["check_right_hand_sides", "linear_system"]
 # Multiply-adds of one chunk: some 10 to 80 ms, so that Ctrl-C and a progress report are prompt.
 _CHUNK_WORK = {"cpu": 1.5e8, "gpu": 1.5e10}
 _LONGEST_CHUNK = 4096
-# Outside these a square, or a square times the tolerance, may over- or underflow.
-_SAFE = {"d": (1e-100, 1e100), "D": (1e-100, 1e100), "f": (1e-10, 1e10), "F": (1e-10, 1e10)}
 
 
 @dataclass(slots=True)
@@ -87,13 +85,13 @@ def _one_system(problem, b, x0, j):
     right = kernels.to_device(right, dtype)
     size = norm(right, kernels)
     if not math.isfinite(size):
-        _checks.finite("b", _on_host(b))  # counted over all columns
+        _checks.finite("b", on_host(b))  # counted over all columns
     if isinstance(start, str):
         start = _once(problem.preconditioner, right)
     elif start is not None:
         start = kernels.copy_to_device(start, dtype)
     scale = 1.0
-    smallest, largest = _SAFE[dtype.char]
+    smallest, largest = safe_range(dtype)
     if size and not smallest < size < largest:
         scaled = _scaled(kernels.to_host(right), None if start is None else kernels.to_host(start), largest)
         if scaled is not None:
@@ -114,10 +112,6 @@ def _scaled(b, x0, largest):
     if start is not None and not np.abs(start).max(initial=0.0) < largest:
         return None
     return power, (b * power).astype(b.dtype), start
-
-
-def _on_host(array):
-    return _backend.kernels("gpu").to_host(array) if kinds[type(array)] == "gpu" else array
 
 
 def _is_given(x0):
@@ -158,7 +152,7 @@ def check_right_hand_sides(b, n):
     """Refuse at once what the solvers would refuse of b when they get it."""
     _right_hand_sides(b, n)
     if kinds[type(b)] != "gpu" or not _is_finite_there(b):
-        _checks.finite("b", _on_host(b))
+        _checks.finite("b", on_host(b))
 
 
 def _right_hand_sides(b, n):
@@ -189,7 +183,7 @@ def _starting_guess(x0, shape, dtype):
     if x0.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
     if kinds[type(x0)] != "gpu" or not _is_finite_there(x0):
-        _checks.finite("x0", _on_host(x0))
+        _checks.finite("x0", on_host(x0))
     return x0.reshape(shape)
 
 
@@ -239,14 +233,14 @@ def _diagonal_of(M, dtype, kernels):
         return None
     n = M.shape[0]
     if M.format == "dia":
-        pure = M.offsets.size == 1 and int(_on_host(M.offsets)[0]) == 0
+        pure = M.offsets.size == 1 and int(on_host(M.offsets)[0]) == 0
     else:
         pure = M.nnz == n and _counts_up(M.indptr, n + 1) and _counts_up(M.indices, n)
     if not pure:
         return None
     diagonal = M.diagonal() if M.format == "dia" else M.data
     if diagonal.dtype.kind == "c":
-        if _on_host((diagonal.imag != 0).any()):
+        if on_host((diagonal.imag != 0).any()):
             return None
         diagonal = diagonal.real
     return kernels.to_device(diagonal, np.finfo(dtype).dtype)
@@ -257,7 +251,7 @@ def _counts_up(indices, size):
     if isinstance(indices, np.ndarray):
         return np.array_equal(indices, np.arange(size))
     counted = _backend.kernels("gpu").to_device(np.arange(size), indices.dtype)
-    return indices.size == size and bool(_on_host((indices == counted).all()))
+    return indices.size == size and bool(on_host((indices == counted).all()))
 
 
 def _own_product(M, backend, r):

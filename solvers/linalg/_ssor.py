@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
+from ._cg import FLAGS
 from ._omega import in_range
 from ._result import LinearResult
 from ._solve import solve
@@ -19,8 +20,6 @@ from ._sweeps import sweep_of
 from ._triangular import omega_for_ssor
 
 __all__ = ["ssor_cg"]
-
-_FLAGS = (None, Status.NONFINITE, Status.INDEFINITE, Status.NOT_HERMITIAN)
 
 
 def ssor_cg(
@@ -123,7 +122,7 @@ def _steps(system, control):
         )
         kernels.scatter(x, order, system.x)
         system.n_matvec += taken
-        status = _FLAGS[flag]
+        status = FLAGS[flag]
         if status is Status.NOT_HERMITIAN and system.is_hermitian():
             scalars[3], status = math.inf, None  # an imaginary part made by rounding
             scalars[1] = 0.0  # t is one direction ahead: start again from the residual
