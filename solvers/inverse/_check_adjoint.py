@@ -6,7 +6,7 @@ from .. import _backend, _checks
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike, Seed
-from ._operator import _applied, as_imaging_operator
+from ._operator import applied, as_imaging_operator
 
 __all__ = ["check_adjoint"]
 
@@ -55,7 +55,7 @@ def check_adjoint(A: MatrixLike, *, rng: Seed | None = None, n_trials: int = 3, 
         for _ in range(n_trials):
             x, y = (_normal(rng, (1, *shape), A.dtype) for shape in (A.image_shape, A.data_shape))
             Ax, Ay = (
-                kernels.to_host(_applied(A, apply, kernels.to_device(values, A.dtype)))
+                kernels.to_host(applied(A, apply, kernels.to_device(values, A.dtype)))
                 for apply, values in ((A.forward_stack, x), (A.adjoint_stack, y))
             )
             left, right = _inner(y, Ax), _inner(Ay, x)

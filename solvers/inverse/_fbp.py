@@ -15,8 +15,8 @@ from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import UnsupportedType
 from .._place import at
-from ._fourier import _fft_of
-from ._operator import _applied, stack_of
+from ._fourier import fft_of
+from ._operator import applied, stack_of
 from ._tomography import ParallelBeam
 
 __all__ = ["fbp"]
@@ -80,7 +80,7 @@ def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray[Any]:
         kernels = _backend.kernels(backend)
         b = _checks.finite("b", kernels.to_device(b, np.result_type(A.dtype, b.dtype)))
         B, form = stack_of("b", b, A.data_shape, shaped=True)
-        return leave(form(_applied(A, lambda Y: fine.adjoint_stack(_filtered(A, Y, window, factor)), B), A.image_shape))
+        return leave(form(applied(A, lambda Y: fine.adjoint_stack(_filtered(A, Y, window, factor)), B), A.image_shape))
 
 
 def _finer(A):
@@ -107,6 +107,6 @@ def _filtered(A, Y, window, factor):
     # The adjoint's weights at a pixel have the sum pixel^2 / spacing, and the finer lines make up for the factor that
     # the longer transform divides by.
     response *= math.pi / len(A.angles) / A.pixel_size**2
-    xp, fft = module_of(Y), _fft_of(Y)
+    xp, fft = module_of(Y), fft_of(Y)
     spectrum = fft.rfft(Y, size, axis=-1) * xp.asarray(response, dtype=Y.dtype)
     return xp.ascontiguousarray(fft.irfft(spectrum, factor * size, axis=-1)[..., : factor * n])

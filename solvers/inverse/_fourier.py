@@ -15,7 +15,7 @@ from ._constants import Constants
 from ._operator import ImagingOperator
 from ._shapes import boolean, sizes
 
-__all__ = ["MRI", "Blur"]
+__all__ = ["MRI", "Blur", "fft_of"]
 
 
 class MRI(ImagingOperator):
@@ -79,14 +79,14 @@ class MRI(ImagingOperator):
         super().__init__(dtype, shape, (n_coils, index.size))
 
     def forward_stack(self, X: NDArray[Any]) -> NDArray[Any]:
-        k, (n_coils, _), fft = len(X), self.data_shape, _fft_of(X)
+        k, (n_coils, _), fft = len(X), self.data_shape, fft_of(X)
         X = self._moved(X, backwards=True)[:, None]
         Z = X if self._single else X * self._constants("coils", X)
         Z = fft.fftn(Z, axes=self._axes, norm="ortho", overwrite_x=not self._single)
         return module_of(X).take(Z.reshape(k, n_coils, -1), self._constants("index", X), axis=2)
 
     def adjoint_stack(self, Y: NDArray[Any]) -> NDArray[Any]:
-        k, (n_coils, _), fft = len(Y), self.data_shape, _fft_of(Y)
+        k, (n_coils, _), fft = len(Y), self.data_shape, fft_of(Y)
         Z = module_of(Y).zeros((k, n_coils, self.shape[1]), Y.dtype)
         Z[:, :, self._constants("index", Y)] = Y
         Z = fft.ifftn(Z.reshape(k, n_coils, *self.image_shape), axes=self._axes, norm="ortho", overwrite_x=True)
@@ -185,7 +185,7 @@ class Blur(ImagingOperator):
         return self._filtered(R, lambda spectrum: 1 / (shift + abs(spectrum) ** 2))
 
     def _filtered(self, Z, filter_of):
-        fft, spectrum = _fft_of(Z), filter_of(self._constants("spectrum", Z))
+        fft, spectrum = fft_of(Z), filter_of(self._constants("spectrum", Z))
         if self.dtype.kind == "c":
             return fft.ifftn(spectrum * fft.fftn(Z, axes=self._axes), axes=self._axes)
         return fft.irfftn(spectrum * fft.rfftn(Z, axes=self._axes), s=self._extended, axes=self._axes)
@@ -231,7 +231,7 @@ class Blur(ImagingOperator):
         return pairs
 
 
-def _fft_of(X):
+def fft_of(X):
     """The transforms for arrays of this kind: SciPy's or CuPy's, of the same names."""
     return importlib.import_module("cupyx.scipy.fft" if kinds[type(X)] == "gpu" else "scipy.fft")
 

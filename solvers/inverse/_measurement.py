@@ -11,7 +11,7 @@ from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
 from ..linalg._elsewhere import sent
 from ._normal import solve_normal
-from ._operator import ImagingOperator, _applied, as_imaging_operator, stack_of
+from ._operator import ImagingOperator, applied, as_imaging_operator, stack_of
 
 __all__ = ["Measurement", "there"]
 
@@ -79,13 +79,13 @@ class Measurement:
 
     def forward(self, X):
         self.n_matvec += len(X)
-        return _applied(self.A, self.A.forward_stack, X)
+        return applied(self.A, self.A.forward_stack, X)
 
     def adjoint(self, Y, A=None):
         """A^H y, or that of another operator on the same data that applies A once."""
         self.n_matvec += len(Y)
         A = self.A if A is None else A
-        return _applied(A, A.adjoint_stack, Y)
+        return applied(A, A.adjoint_stack, Y)
 
     def solve(self, rhs, A=None, **options):
         """X and the iterations of ``solve_normal``, its products counted."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import module_of
 from .._place import inner_rows
-from ._operator import _applied
+from ._operator import applied
 
 __all__ = ["conjugate_gradients", "solve_normal"]
 
@@ -47,7 +47,7 @@ def solve_normal(A, rhs, *, shift=0.0, weight=1.0, x0=None, maxiter=20, rtol=0.0
     shift, weight = (_columns(xp, value, rhs.ndim, dtype) for value in (shift, weight))
 
     def product(P):
-        Q = _applied(A, A.adjoint_stack, _applied(A, A.forward_stack, P))
+        Q = applied(A, A.adjoint_stack, applied(A, A.forward_stack, P))
         Q = weight * Q + shift * P
         return Q if more is None else Q + more(P)
 

@@ -15,7 +15,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._place import at
 from ..linalg._operator import is_plain
 
-__all__ = ["ImagingOperator", "as_imaging_operator", "stack_of"]
+__all__ = ["ImagingOperator", "applied", "as_imaging_operator", "stack_of"]
 
 
 class ImagingOperator(LinearOperator):
@@ -122,7 +122,7 @@ class ImagingOperator(LinearOperator):
             kernels = _backend.kernels(backend)
             x = kernels.to_device(x, np.result_type(self.dtype, x.dtype))
             X, form = stack_of(name, x, own)
-            return leave(form(_applied(self, apply, X), other))
+            return leave(form(applied(self, apply, X), other))
 
     def __repr__(self):
         return f"<{type(self).__name__} from {self.image_shape} to {self.data_shape}, {self.dtype}>"
@@ -159,13 +159,13 @@ class _Product(ImagingOperator):
 
     def forward_stack(self, X):
         A, B = self._A, self._B
-        between = _applied(B, B.forward_stack, X).reshape(len(X), *A.image_shape)
-        return _applied(A, A.forward_stack, between)
+        between = applied(B, B.forward_stack, X).reshape(len(X), *A.image_shape)
+        return applied(A, A.forward_stack, between)
 
     def adjoint_stack(self, Y):
         A, B = self._A, self._B
-        between = _applied(A, A.adjoint_stack, Y).reshape(len(Y), *B.data_shape)
-        return _applied(B, B.adjoint_stack, between)
+        between = applied(A, A.adjoint_stack, Y).reshape(len(Y), *B.data_shape)
+        return applied(B, B.adjoint_stack, between)
 
     def __repr__(self):
         return f"<{self._A!r} @ {self._B!r}>"
@@ -180,10 +180,10 @@ class _Multiple(ImagingOperator):
         self._A, self._c = A, c
 
     def forward_stack(self, X):
-        return _applied(self._A, self._A.forward_stack, X) * X.dtype.type(self._c)
+        return applied(self._A, self._A.forward_stack, X) * X.dtype.type(self._c)
 
     def adjoint_stack(self, Y):
-        return _applied(self._A, self._A.adjoint_stack, Y) * Y.dtype.type(np.conj(self._c))
+        return applied(self._A, self._A.adjoint_stack, Y) * Y.dtype.type(np.conj(self._c))
 
     def __repr__(self):
         return f"<{self._c} * {self._A!r}>"
@@ -327,7 +327,7 @@ def _contiguous(X):
     return module_of(X).ascontiguousarray(X)
 
 
-def _applied(A, apply, X):
+def applied(A, apply, X):
     """The product with a stack; a real operator is applied to the two parts of a complex one."""
     if X.dtype.kind != "c" or A.dtype.kind == "c" or isinstance(A, _Wrapped):
         return apply(X)

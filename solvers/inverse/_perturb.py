@@ -8,7 +8,7 @@ have the mean and the covariance of the posterior, as exactly as the systems are
 import numpy as np
 
 from .._arrays import module_of
-from ._operator import ImagingOperator, _applied
+from ._operator import ImagingOperator, applied
 from ._tweedie import normals
 
 __all__ = ["deviations", "posterior_means"]
@@ -63,7 +63,7 @@ class _System:
     def of_prior(self, noise):
         """What the prior adds to a right-hand side."""
         L = self._L
-        return noise(self._problem.A.image_shape) if L is None else _applied(L, L.adjoint_stack, noise(L.data_shape))
+        return noise(self._problem.A.image_shape) if L is None else applied(L, L.adjoint_stack, noise(L.data_shape))
 
 
 class _Whitened(ImagingOperator):
@@ -79,10 +79,10 @@ class _Whitened(ImagingOperator):
         return module_of(X).ascontiguousarray(X).reshape(Z.shape).astype(Z.dtype, copy=False)
 
     def forward_stack(self, X):
-        return _applied(self._A, self._A.forward_stack, self.colour(X))
+        return applied(self._A, self._A.forward_stack, self.colour(X))
 
     def adjoint_stack(self, Y):
-        X = _applied(self._A, self._A.adjoint_stack, Y)
+        X = applied(self._A, self._A.adjoint_stack, Y)
         Z = X.reshape(len(X), -1)
         Z = (Z if self._basis is None else Z @ self._basis.conj()) * self._deviations
         return module_of(Z).ascontiguousarray(Z).reshape(X.shape).astype(X.dtype, copy=False)

@@ -20,7 +20,7 @@ from ._cgls import CGLS
 from ._demands import per_row
 from ._hybrid import Hybrid
 from ._measurement import there
-from ._operator import _applied, as_imaging_operator, stack_of
+from ._operator import applied, as_imaging_operator, stack_of
 from ._result import InverseResult
 from ._stopping import DISCREPANCY, GCV, LCURVE, TOLERANCE, AtSteps, Rule
 from ._subspace import Subspace
@@ -98,22 +98,22 @@ class Problem:
 
     def forward(self, X):
         self.n_matvec += len(X)
-        return self._times_factor(_applied(self.A, self.A.forward_stack, X))
+        return self._times_factor(applied(self.A, self.A.forward_stack, X))
 
     def adjoint(self, Y):
         self.n_matvec += len(Y)
-        return self._times_factor(_applied(self.A, self.A.adjoint_stack, Y))
+        return self._times_factor(applied(self.A, self.A.adjoint_stack, Y))
 
     def _times_factor(self, Z):
         return Z if self.factor == 1.0 else Z * Z.real.dtype.type(self.factor)
 
     def penalised(self, X):
         """L of each image."""
-        return _applied(self.L, self.L.forward_stack, X.reshape(len(X), *self.L.image_shape))
+        return applied(self.L, self.L.forward_stack, X.reshape(len(X), *self.L.image_shape))
 
     def penalised_back(self, Y):
         """L^H of each penalty."""
-        return _applied(self.L, self.L.adjoint_stack, Y).reshape(len(Y), *self.A.image_shape)
+        return applied(self.L, self.L.adjoint_stack, Y).reshape(len(Y), *self.A.image_shape)
 
     def solve(self):
         with at(self.backend, self._b), np.errstate(all="ignore"):  # what is not finite ends its row

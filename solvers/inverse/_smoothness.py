@@ -13,7 +13,7 @@ from .._place import at
 from .._types import MatrixLike
 from ._measurement import Measurement, there
 from ._normal import solve_normal
-from ._operator import ImagingOperator, _applied, as_imaging_operator
+from ._operator import ImagingOperator, applied, as_imaging_operator
 from ._posterior import data_of, dense_of, host_array
 from ._priors import Gaussian
 from ._tweedie import images_of, values_on_host
@@ -140,7 +140,7 @@ class Smoothness:
     def precision_product(self, X: NDArray[Any]) -> NDArray[Any]:
         """For samplers: L^H L x for a stack."""
         L = self.penalty(X, X.shape[1:])
-        return _applied(L, L.adjoint_stack, _applied(L, L.forward_stack, X))
+        return applied(L, L.adjoint_stack, applied(L, L.forward_stack, X))
 
     def penalty(self, like: Any, shape: tuple[int, ...]) -> ImagingOperator:
         """For samplers: L as an operator from images of this shape, where an array lives."""

@@ -5,7 +5,7 @@ import pytest
 
 import solvers
 from solvers import inverse
-from solvers.inverse._operator import _applied
+from solvers.inverse._operator import applied
 
 
 def operators():
@@ -26,7 +26,7 @@ def test_the_products_are_those_of_the_host(emulated, A, dtype):
     Y, here = A @ emulated.asarray(X), A @ X
     assert isinstance(Y, emulated.ndarray) and Y.dtype == here.dtype
     np.testing.assert_allclose(Y.get(), here, rtol=0, atol=1e-13 if dtype == "complex128" else 1e-6)
-    back, right = (_applied(A, A.adjoint_stack, each) for each in (Y, here))
+    back, right = (applied(A, A.adjoint_stack, each) for each in (Y, here))
     np.testing.assert_allclose(back.get(), right, rtol=0, atol=1e-12 if dtype == "complex128" else 1e-5)
 
 
