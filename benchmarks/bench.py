@@ -25,11 +25,11 @@ _EXPLAINED_GPU = (
 # An aligned table of 119 columns, the same for every run.
 _COLUMNS = (
     # heading, width (negative: aligned to the left), how a row fills it
-    ("problem", -18, lambda r: report.shorten(r.problem, 18)),
+    ("problem", -16, lambda r: report.shorten(r.problem, 16)),
     ("n", 7, lambda r: str(r.n)),
     ("nnz", 8, lambda r: str(r.nnz)),
     ("method", -14, lambda r: report.shorten(r.method, 14)),
-    ("precond", -7, lambda r: r.preconditioner),
+    ("precond", -9, lambda r: report.shorten(r.preconditioner, 9)),
     ("iter", 5, lambda r: report.count(r.iterations)),
     ("matvec", 6, lambda r: report.count(r.matvecs)),
     ("setup s", 7, lambda r: report.seconds(r.setup_seconds)),
