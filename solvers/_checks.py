@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from types import FunctionType
 
 import numpy as np
 
@@ -17,6 +18,7 @@ __all__ = [
     "float_dtype",
     "function",
     "generator",
+    "made",
     "number",
     "positive",
     "real_array",
@@ -196,6 +198,15 @@ def finite(name, array):
             f"the first at [{place}] ({array[first].item()})."
         )
     return array
+
+
+def made(name, value):
+    """Refuse one of our own public functions or classes in the place of what it returns."""
+    own = isinstance(value, FunctionType | type) and value.__module__.startswith("solvers.")
+    if own and value.__qualname__ == value.__name__ and not value.__name__.startswith("_"):
+        what = "class" if isinstance(value, type) else "function"
+        call = f"{value.__name__}(...)"
+        raise UnsupportedType(f"`{name}` must be what {call} returns, got the {what} itself; pass {name}={call}.")
 
 
 def wrong_kind(name, demand, value):

@@ -129,6 +129,7 @@ def pnp(
     """
     began = time.perf_counter()
     _checks.choice("method", method, ("auto", "admm", "hqs"))
+    _checks.made("denoiser", denoiser)
     if not callable(denoiser):
         raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
     proximal = getattr(denoiser, "proximal", False) is True

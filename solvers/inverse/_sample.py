@@ -268,6 +268,7 @@ def _prior_fits(prior, denoiser, method):
     if (prior is None) == (denoiser is None):
         raise InvalidInput("One of `prior` and `denoiser` must be given, and not both.")
     if prior is None:
+        _checks.made("denoiser", denoiser)
         if not callable(denoiser):
             raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
         if method in ("gaussian", "exact"):

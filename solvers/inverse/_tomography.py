@@ -21,6 +21,8 @@ __all__ = ["FanBeam", "ParallelBeam"]
 
 # Positions within so many pixels are exact to a thousandth of a pixel in the kernels, and more.
 _FARTHEST = 1e9
+# Angles beyond it are degrees, most likely, and as radians they would make another image without a word.
+_ONE_TURN = 2 * math.pi + 1e-6
 _MOST_DETECTORS = 2**31 - 1
 
 
@@ -263,7 +265,14 @@ def _angles(value, span):
         raise InvalidInput(
             f"`angles` must be an integer or radians of shape (n_angles,), got an array of shape {angles.shape}."
         )
-    return _read_only(_checks.finite("angles", angles).astype(np.float64))
+    angles = _checks.finite("angles", angles).astype(np.float64)
+    furthest = float(angles[np.argmax(np.abs(angles))])
+    if abs(furthest) > _ONE_TURN:
+        raise InvalidInput(
+            f"`angles` must be radians between -2 pi and 2 pi, got {furthest:g}; pass numpy.deg2rad(angles) if they are "
+            "degrees, angles % (2 * numpy.pi) if they are radians of several turns."
+        )
+    return _read_only(angles)
 
 
 def _read_only(array):

@@ -194,8 +194,17 @@ def analyse(A, name="A"):
         return _from_operator(A, name)
     raise UnsupportedType(
         f"`{name}` must be a NumPy or CuPy array, a sparse array, a LinearOperator or a function v -> {name} v, "
-        f"got {type(A).__name__}; use numpy.asarray({name}) for nested lists."
+        f"got {type(A).__name__}{_instead(A, name)}."
     )
+
+
+def _instead(A, name):
+    """What to pass in the place of something that is no matrix, if that can be told."""
+    if hasattr(A, "aspreconditioner"):  # PyAMG's hierarchies
+        return f"; pass {name}.aspreconditioner()"
+    if callable(getattr(A, "solve", None)):  # SciPy's factors
+        return f"; pass {name}.solve"
+    return f"; pass numpy.asarray({name})" if isinstance(A, list | tuple) or hasattr(A, "__array__") else ""
 
 
 def place(dtype, backend):
@@ -227,9 +236,9 @@ def _is_sparse(A):
 
 def _square(shape, name):
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise InvalidInput(
-            f"`{name}` must be square, got shape {tuple(shape)}; use lsqr or lsmr for least-squares problems."
-        )
+        remedy = "; use lsqr or lsmr for least-squares problems" if name == "A" else ""
+        remedy = f"; for a diagonal matrix pass scipy.sparse.diags_array({name})" if len(shape) == 1 else remedy
+        raise InvalidInput(f"`{name}` must be square, got shape {tuple(shape)}{remedy}.")
     return int(shape[0])
 
 

@@ -206,13 +206,15 @@ def _preconditioner(A, M, n, dtype, backend, leave):
     if M is None:
         psolve = getattr(A, "psolve", None)  # SciPy's old way to attach one
         return None, None if psolve is None else Matrix(n, dtype, apply=psolve).product
+    _checks.made("M", M)
     if _is_function(M):
         return None, Matrix(n, dtype, apply=_bridge("M", M, leave)).product
     matrix = analyse(M, "M")
     if hasattr(M, "on_backend") and matrix.n == n:
         return None, partial(_own_product, M, backend)
     if matrix.n != n:
-        raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}.")
+        remedy = "; it is not set up: pass M.setup(A)" if matrix.n == 0 and hasattr(M, "setup") else ""
+        raise InvalidInput(f"`M` must have the shape of `A`, ({n}, {n}), got {tuple(M.shape)}{remedy}.")
     if matrix.dtype is not None and matrix.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`M` must be real where `A` and `b` are; convert `b` with b.astype(complex).")
     if (diagonal := _diagonal_of(M, dtype, _backend.kernels(backend))) is not None:

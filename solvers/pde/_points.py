@@ -24,7 +24,9 @@ def points_of(points, box):
     points = _real("points", points)
     points = points[:, None] if points.ndim == 1 and d == 1 else points
     if points.ndim != 2 or points.shape[1] != d:
-        raise InvalidInput(f"`points` must have shape (m, {d}), or be a tuple of {d} arrays, got {points.shape}.")
+        raise InvalidInput(
+            f"`points` must have shape (m, {d}), one point a row, or be a tuple of {d} arrays, got shape {points.shape}."
+        )
     return [_inside(box, i, points[:, i]) for i in range(d)], True
 
 
@@ -34,7 +36,8 @@ def orders_of(derivative, d):
         return (0,) * d
     orders = derivative if isinstance(derivative, tuple | list) else (derivative,)
     if len(orders) != d:
-        raise InvalidInput(f"`derivative` must have {d} orders, got {_checks.brief(derivative)}.")
+        together = "; the arrays of a grid go together: predict((x, y))" if isinstance(derivative, np.ndarray) else ""
+        raise InvalidInput(f"`derivative` must have {d} orders, got {_checks.brief(derivative)}{together}.")
     orders = tuple(_checks.count(f"derivative[{i}]", k, 0) for i, k in enumerate(orders))
     if max(orders) > _HIGHEST:
         raise InvalidInput(f"`derivative` must be at most {_HIGHEST} along an axis, got {max(orders)}.")

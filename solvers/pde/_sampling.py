@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import _checks
+from .._arrays import first_line
 from .._errors import InvalidInput, UnsupportedType
 
 __all__ = ["LARGEST", "SAMPLES", "blackman", "bounded", "evaluate", "peaks", "pursue", "real", "spectrum"]
@@ -25,8 +26,15 @@ def evaluate(name, function, grid):
     shape = np.broadcast_shapes(*(np.shape(x) for x in grid))
     if callable(function):
         # What it writes to is its own; what it overflows to is looked at below.
-        with np.errstate(all="ignore"):
-            values = function(*map(np.array, grid))
+        try:
+            with np.errstate(all="ignore"):
+                values = function(*map(np.array, grid))
+        except TypeError as error:
+            # Of another number of arguments, or of the math module's functions, which take no arrays.
+            raise UnsupportedType(
+                f"`{name}` must take {len(grid)} array{'s' * (len(grid) > 1)} of coordinates, as NumPy's functions do; "
+                f"it raised TypeError: {first_line(error)}."
+            ) from error
     else:
         values = function
     try:

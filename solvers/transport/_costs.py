@@ -82,7 +82,9 @@ def checked(C):
         return C, _not_empty(C.shape), C.dtype
     C = real("C", C)
     if C.ndim != 2:
-        raise InvalidInput(f"`C` must have shape (n, m), got {C.shape}.")
+        raise InvalidInput(
+            f"`C` must have shape (n, m), got {C.shape}; costs come first, weights after them: (C, a, b, eps=...)."
+        )
     _not_empty(C.shape)
     if not float(C.min()) > -math.inf:
         bad = ~(C > -math.inf)

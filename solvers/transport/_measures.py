@@ -12,6 +12,7 @@ __all__ = ["SAME_TOTAL", "is_single", "points", "real", "same_totals", "weights"
 
 # Totals of a and b may differ by rounding in the sums that made them, by this part of the larger.
 SAME_TOTAL = 1e-6
+_COSTS = "to go with the costs"
 
 
 def is_single(given):
@@ -36,11 +37,16 @@ def real(name, values):
     return values
 
 
-def weights(name, given, size, dtype, because="to go with the costs"):
+def weights(name, given, size, dtype, because=_COSTS):
     """Checked weights of shape (size,), uniform by default, and their total."""
     if given is None:
         return np.full(size, 1.0 / size, dtype), 1.0
     values = _checks.finite(name, real(name, given))
+    if values.ndim == 2 and because == _COSTS:
+        raise InvalidInput(
+            f"`{name}` must have shape ({size},) {because}, got {values.shape}; for two clouds of points pass "
+            "PointCloud(X, Y) as the costs."
+        )
     _checks.shape_is(name, values, [(size,)], because)
     if values.size and float(values.min()) < 0:
         where = int((values < 0).argmax())
