@@ -48,15 +48,15 @@ def sinkhorn(
         Regularisation, in the units of M.
     method : {"sinkhorn", "sinkhorn_log", "sinkhorn_stabilized", "sinkhorn_epsilon_scaling", "greenkhorn"}
         Which keys ``log`` has; the plan is the same.
-    numItermax : int
+    numItermax : int, default 1000
         Most sweeps and Newton steps.
-    stopThr : float
+    stopThr : float, default 1e-9
         On the L2 errors of the row sums and of the column sums.
-    verbose : bool
+    verbose : bool, default False
         Report progress on standard error.
-    log : bool
+    log : bool, default False
         Return a dictionary, too.
-    warn : bool
+    warn : bool, default True
         Warn where stopThr was not met, with the error that is left.
     warmstart : (array_like of shape (n,), array_like of shape (m,)), optional
         log u and log v, as in POT; for "sinkhorn_stabilized" and "sinkhorn_epsilon_scaling" alpha and beta in the units

@@ -44,19 +44,19 @@ def complete(
     rank : int
         Columns of the factors.
     mask : array_like of bool, shape (n, m), optional
-    method : {"auto", "exact", "inexact"}
+    method : {"auto", "exact", "inexact"}, default "auto"
         How the rows of a factor are found while the other one stands: by Cholesky's factors, or by ``n_cg`` steps of
         conjugate gradients from the last rows, in an orthonormal basis. "auto" is the latter from rank 20 on.
-    n_cg : int
-    ridge : float
+    n_cg : int, default 2
+    ridge : float, default 0
         Weight of |u|^2 in each row's problem, beside the sum of squares over its entries, with the other factor
         orthonormal; against noise.
-    tol : float
+    tol : float, default 1e-8
         Done when the misfit on the known entries is below this times their norm.
-    validation : float
+    validation : float, default 0
         Share of the known entries, < 1, that is kept apart; the sweep that fits them best is returned, and five sweeps
         without improvement end it. For noisy entries.
-    maxiter : int
+    maxiter : int, default 500
         Most sweeps; each improves both factors once.
     rng : None, int or numpy.random.Generator
         Draws the entries kept apart, and starts the singular vectors of the first guess.

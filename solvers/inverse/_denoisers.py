@@ -32,7 +32,7 @@ def tv(
 
     Parameters
     ----------
-    weight : float, >= 0
+    weight : float, >= 0, default 1
         w = weight * sigma**power.
     power : {2, 1, 0}, default 2
         With 2 the denoiser is the proximal step of the prior exp(-weight TV(u)) for noise of variance sigma^2, which is
@@ -40,9 +40,9 @@ def tv(
         the level of noise, whatever the scale of the images, which is what ``sample`` needs. With 0, w = weight.
     image_shape : tuple of int, optional
         Where the images of ``A`` are flat, the shape they have.
-    tol : float
+    tol : float, default 1e-3
         The error of u at most, relative to the norm of x.
-    maxiter : int
+    maxiter : int, default 200
         Most iterations; the best u so far is returned.
 
     Returns
@@ -132,11 +132,11 @@ def nlm(
 
     Parameters
     ----------
-    strength : float, > 0
+    strength : float, > 0, default 0.8
         The cut-off of the patches' distances is ``strength * sigma``.
-    patch_size, patch_distance : int
+    patch_size, patch_distance : int, default 5 and 6
         Pixels of a patch's side, and how far patches are sought.
-    fast : bool
+    fast : bool, default True
         Whether the weights are computed from integral images, with flat patches; else with Gaussian ones.
     image_shape : tuple of int, optional
         Where the images of ``A`` are flat, the shape they have.

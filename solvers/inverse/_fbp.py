@@ -41,7 +41,7 @@ def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray[Any]:
     A : ParallelBeam
         Of angles that are spread evenly over half a turn, or over whole ones.
     b : array, shape (n_angles, n_detectors), or a stack of such, or flat
-    filter : {"ramp", "shepp-logan", "cosine", "hamming", "hann"}
+    filter : {"ramp", "shepp-logan", "cosine", "hamming", "hann"}, default "ramp"
         From the sharpest to the smoothest.
 
     Returns

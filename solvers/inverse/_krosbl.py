@@ -40,16 +40,16 @@ def krosbl(
     b : array_like, shape (m_1, ..., m_d) or (m_1 ... m_d,)
     noise_level : float
         Standard deviation of the noise of one entry of b, > 0; of a complex entry the root of E|n|^2.
-    method : {"svd", "am"}
+    method : {"svd", "am"}, default "svd"
         How the variances of the axes are found from those of the entries: the nearest product, by singular vectors, or
         alternating minimisation of the expected likelihood. The first takes fewer iterations and ends closer to the
         truth in the published protocol, without a guarantee of descent; the second descends.
     prune : float, optional
         Entries of an axis whose variance falls below this times the largest are taken as absent; by default 1e-2 for
         "am", and for "svd" 1e-3, less where the signal stands out of the noise by more than 15 dB.
-    tol : float
+    tol : float, default 1e-4
         Stop when the variances change by less than this, relative to their norm.
-    maxiter : int
+    maxiter : int, default 150
     callback : callable or object with ``on_chunk(iteration, change)``, optional
         Called with the estimate x after each iteration.
 

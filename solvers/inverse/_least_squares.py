@@ -44,7 +44,7 @@ def least_squares(
     A : ImagingOperator, ndarray, sparse array or LinearOperator, shape (m, n)
     b : array_like
         Data of ``A.data_shape``, a stack of them, or flat: (m,) or (m, k).
-    method : {"auto", "cgls", "lsqr", "lsmr", "hybrid"}
+    method : {"auto", "cgls", "lsqr", "lsmr", "hybrid"}, default "auto"
         "auto" is "hybrid" where ``regularization`` is a rule, else "cgls".
     regularization : float >= 0, array of shape (k,), or {"gcv", "discrepancy", "l-curve"}, optional
         The weight, in units of A^2 (of A^2 / L^2), or the rule by which a hybrid method finds it.

@@ -42,15 +42,15 @@ def recover(
     shape : (int, int)
         n_1 and n_2.
     rank : int
-    outliers : float
+    outliers : float, default 0.35
         An upper bound of the share of wrong entries of b, < 1; the steps are made for it. Above 0.5 there is no
         guarantee.
-    method : {"scaled", "plain"}
+    method : {"scaled", "plain"}, default "scaled"
         Subgradients of each factor in the metric of the other, whose rate does not depend on the condition of X, or
         without.
-    tol : float
+    tol : float, default 1e-8
         Done when the sum of the smallest (1 - outliers) m deviations is below this times that of b's entries.
-    maxiter : int
+    maxiter : int, default 2000
     callback : callable or object with ``on_chunk(iteration, deviation)``, optional
         Called with the estimate, a ``LowRank``, after each step.
 

@@ -64,11 +64,11 @@ class ParallelBeam(_Tomography):
         By default as many as the image's diagonal needs.
     detector_spacing : float, optional
         Distance of neighbouring detectors; a pixel's by default.
-    pixel_size : float
+    pixel_size : float, default 1
         The side of a pixel. Integrals are in the unit of this length.
-    offset : float
+    offset : float, default 0
         How far the middle of the detector is off the axis of rotation.
-    dtype : {float32, float64}
+    dtype : {float32, float64}, default float32
         The least precision of a product, which is formed in ``np.result_type(dtype, x.dtype)``: by default the data
         decide.
 

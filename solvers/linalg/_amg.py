@@ -158,10 +158,10 @@ def amg(
         Hermitian positive definite for conjugate gradients; other matrices where PyAMG takes them. A
         ``pyamg.MultilevelSolver`` serves with the options it was built with: its matrices are copied, its smoothers and
         its coarse solver are not used.
-    kind : {"smoothed_aggregation", "ruge_stuben", "rootnode"}
+    kind : {"smoothed_aggregation", "ruge_stuben", "rootnode"}, default "smoothed_aggregation"
         PyAMG's function of that name makes the hierarchy, on the host, with its defaults, but interpolation by
         smoothed aggregation is weighted row by row. "ruge_stuben" is for real matrices.
-    smoother : {"chebyshev_jacobi", "chebyshev", "jacobi"}
+    smoother : {"chebyshev_jacobi", "chebyshev", "jacobi"}, default "chebyshev_jacobi"
         Chebyshev's polynomial in D^-1 A, or in A as PyAMG has it, which is slow where the diagonal varies, or damped
         Jacobi; with PyAMG's weights, see the module's formula.
     degree : int >= 1, optional

@@ -118,11 +118,11 @@ def box_poisson(
     ----------
     grid : sequence of int, length 1 to 3
         The cells along each axis; unknowns are numbered in C order (last axis fastest), n = prod(grid).
-    sides : str, or sequence of str or (str, str), one an axis
+    sides : str, or sequence of str or (str, str), one an axis, default "dirichlet"
         What holds at the low and the high side: "neumann", no flow through it; "dirichlet", the value 0 on it, half a
         cell from the centres; "beyond", the value 0 one whole step from the last unknowns, as in ``stencil``, which
         both sides of an axis have or none. One string is for all sides, one for an axis is for both of its sides.
-    weights : float, or array_like of shape (len(grid),)
+    weights : float, or array_like of shape (len(grid),), default 1
         The coefficients along the axes, > 0: diffusivity / (length of a cell)^2.
     shift : float >= 0, default 0
     solid : array_like of bool, shape grid or (n,), optional

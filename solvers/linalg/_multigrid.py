@@ -110,7 +110,7 @@ class MultigridPreconditioner(Preconditioner):
         ----------
         name : "mg2d-poisson", "mg3d-poisson", "mg2d-variable" or "mg3d-variable"
             For constant coefficients around solids and below free surfaces, or for varying ones.
-        dtype : numpy.float32 or numpy.float64
+        dtype : numpy.float32 or numpy.float64, default float64
             The precision of the cycle.
 
         Raises
@@ -161,7 +161,7 @@ class MultigridPreconditioner(Preconditioner):
             Evaluations of the objective, each ``steps`` iterations on every matrix.
         steps : int >= 1, default 8
             The objective is the mean log10 residual after so many iterations of conjugate gradients.
-        family : str
+        family : str, default "own"
             A name for the header.
 
         Returns

@@ -52,12 +52,12 @@ def sor(
         One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, optional
         Starting guess; zero by default.
-    omega : float in (0, 2), or "auto"
+    omega : float in (0, 2), or "auto", default "auto"
         1 is Gauss-Seidel. "auto" starts from 1.5 and adapts while it solves (Hageman & Young 1981, chapter 9).
         ``omega_optimal`` computes Young's value; ``TunedSOR`` learns it over a sequence of systems.
     symmetric : bool, default False
         Whether each iteration is a sweep forward and one backward.
-    ordering : {"natural", "colored", "reversed"}
+    ordering : {"natural", "colored", "reversed"}, default "natural"
         The order of the rows. "colored" sweeps over sets of uncoupled rows, which threads and GPUs share: the one to
         use on a GPU, where the others wait some microseconds for each of hundreds or thousands of such sets.
     blocks : array_like of int, shape (n,), or int, optional

@@ -44,7 +44,7 @@ def ssor_cg(
         One right-hand side, or k of them, solved one after the other, or by ``executor``.
     x0 : array_like, shape of b, optional
         Starting guess; zero by default.
-    omega : float in (0, 2), or "auto"
+    omega : float in (0, 2), or "auto", default "auto"
         "auto" estimates it by Lanczos steps, see ``omega_optimal``; ``TunedSSORCG`` learns it over a sequence.
     rtol, atol : float, default 1e-5 and 0
         The tolerance: ``norm(b - A @ x) <= max(atol, rtol * norm(b))``.

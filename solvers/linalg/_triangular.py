@@ -102,9 +102,9 @@ def ssor(A: MatrixLike, omega: float | str = "auto", *, ordering: str = "natural
     ----------
     A : ndarray or sparse array, shape (n, n)
         Hermitian, with a positive diagonal.
-    omega : float in (0, 2), or "auto"
+    omega : float in (0, 2), or "auto", default "auto"
         "auto" estimates it by Lanczos steps, see ``omega_optimal``.
-    ordering : {"natural", "colored", "reversed"}
+    ordering : {"natural", "colored", "reversed"}, default "natural"
         Keep "natural" where it preconditions: with colours, conjugate gradients need several times the iterations.
         On the GPU a product with "natural" waits at a barrier for each of many stages, some microseconds each.
 

@@ -60,12 +60,12 @@ def infer_coefficients(
         What is known at the sides, without noise, as in ``solve_gp``.
     known : mapping, optional
         A further operator on the left, whose coefficients are known.
-    noise : "auto" or float > 0
+    noise : "auto" or float > 0, default "auto"
         The standard deviation of the noise; "auto" takes that of what the solution leaves of the data.
     theta0 : array_like, shape (q,), optional
         Where to start; by default from the equation itself, with u smoothed.
-    kernel : "auto", kernel, or sequence of kernels
-    grid : {"uniform", "legendre"}
+    kernel : "auto", kernel, or sequence of kernels, default "auto"
+    grid : {"uniform", "legendre"}, default "uniform"
     maxiter : int, default 50
 
     Returns

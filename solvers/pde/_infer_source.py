@@ -48,12 +48,12 @@ def infer_source(
     box : sequence of (low, high)
     bc : callable, number or mapping
         What is known of u at the sides, without noise, as in ``solve_gp``; None for a side where nothing is.
-    noise : "auto" or float > 0
+    noise : "auto" or float > 0, default "auto"
         The standard deviation of the noise, in the unit of u; "auto" finds it by the evidence.
-    kernel : "auto", kernel, or sequence of kernels
+    kernel : "auto", kernel, or sequence of kernels, default "auto"
         The prior of u. "auto" is a band as far as the grid goes and the peaks that stand out of the noise, with a
         scale and a rate of decay by the evidence.
-    grid : {"uniform", "legendre"}
+    grid : {"uniform", "legendre"}, default "uniform"
 
     Returns
     -------

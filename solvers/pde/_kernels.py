@@ -39,7 +39,7 @@ class SpectralMixture:
         Lengths over which a component stays in phase, in the unit of length.
     weights : float or array_like, shape (q,), default 1
         Variances w_q > 0.
-    envelope : {"gaussian", "matern"}
+    envelope : {"gaussian", "matern"}, default "gaussian"
         k_q: exp(-d^2 / (2 l^2)), or the Matern kernel of smoothness 5/2.
 
     References

@@ -72,10 +72,10 @@ def solve_gp(
         along the outward normal); None where nothing is known, as at an outflow. Side 0 is the low end, 1 the high.
         Where derivatives alone are given and u itself has no term, the solution of mean zero is returned; if there is
         none at all, the status is "inconsistent".
-    n : "auto", int or sequence of int
+    n : "auto", int or sequence of int, default "auto"
         Nodes of each axis. "auto" refines until the estimated error meets ``tol``; by Adam it is the published 400 on
         a line and 200 x 200 in a plane.
-    kernel : "auto", kernel, or sequence of kernels
+    kernel : "auto", kernel, or sequence of kernels, default "auto"
         The prior of each axis. "auto" is a band of low frequencies, and a spectral mixture at the peaks that the
         periodograms of f and of the data at the sides show above it. Adam learns kernels from this one, a
         ``SpectralMixture``; there "auto" is the published start, 30 Matern components with frequencies from 0 to 20
@@ -90,17 +90,17 @@ def solve_gp(
         On the estimated error of u in the mean square, relative to that of u.
     maxiter : int, default 100, for Adam 1000
         Most Newton steps on one grid, or steps of Adam, of which the published runs take 10^5 to 3 10^6.
-    method : {"auto", "adam"}
+    method : {"auto", "adam"}, default "auto"
         Linear algebra, or, to compare and to reproduce, the published optimisation [1]_: Adam at a rate of 0.01 over
         u at the nodes, the kernels and the precisions of equation and data, which weigh 200 (500 where no derivative
         is of second order). That is for one or two dimensions, values at the sides and constant coefficients of first
         and second derivatives, on a uniform grid whatever ``grid`` says. Its ``error_estimate`` is the distance,
         between the nodes, to the solution of "auto", plus that one's own estimate: see ``estimate``.
-    form : {"auto", "strong", "weak"}
+    form : {"auto", "strong", "weak"}, default "auto"
         "weak" tests the equation by parts, which makes it exactly symmetric, for u and its unmixed second derivatives
         with constant coefficients and data at both sides; its error stays above some 1e-8. "auto" is "strong" without
         noise, and "weak" with it.
-    grid : {"legendre", "uniform"}
+    grid : {"legendre", "uniform"}, default "legendre"
         Nodes at Gauss and Legendre's points, or at equal steps from end to end.
     callback : callable or object with ``on_chunk``, optional
         Called after each refinement with u at the nodes; ``on_chunk`` with their count and the estimate.

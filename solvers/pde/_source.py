@@ -86,7 +86,7 @@ def nodes(box: Box, n: int | Sequence[int], *, grid: str = "legendre") -> tuple[
     box : sequence of (low, high)
     n : int or sequence of int
         Nodes of each axis.
-    grid : {"legendre", "uniform"}
+    grid : {"legendre", "uniform"}, default "legendre"
         Gauss and Legendre's points, or equal steps from end to end.
 
     Returns

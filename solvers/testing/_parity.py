@@ -70,9 +70,9 @@ def gpu_parity_cases(only: str = "*", quick: bool = False) -> list[Case]:
 
     Parameters
     ----------
-    only : str
+    only : str, default "*"
         A pattern that the id or the group must match, such as ``"cg*"`` or ``"*float32*"``.
-    quick : bool
+    quick : bool, default False
         Leave out those of more than a thousand unknowns.
 
     Returns

@@ -16,7 +16,7 @@ class Target:
 
     Parameters
     ----------
-    backend : {"gpu", "cpu"}
+    backend : {"gpu", "cpu"}, default "gpu"
         The second tests the cases themselves, on a machine without a GPU.
 
     Attributes

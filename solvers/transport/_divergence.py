@@ -121,7 +121,7 @@ def sinkhorn_divergence(
         Weights of the same total; uniform by default.
     eps : float > 0
         Regularisation, in the units of the cost.
-    cost : {"sqeuclidean", "euclidean"} or float
+    cost : {"sqeuclidean", "euclidean"} or float, default "sqeuclidean"
         See ``PointCloud``.
     tol, maxiter, normalize, callback : as for ``sinkhorn``
         The callback is told of the three problems, one after the other; ``maxtime`` holds for each of them.

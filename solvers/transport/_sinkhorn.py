@@ -69,7 +69,7 @@ def sinkhorn(
         Unbalanced transport: rho > 0, in the units of C, lets a marginal x of the plan differ from its weight w for
         rho KL(x | w), where KL(x | w) = x log(x / w) - x + w; inf, or None in a pair, is a hard marginal. A vector has
         a price for each entry. Only "auto" and "log" run it, on the CPU; "log" is sweeps alone.
-    method : {"auto", "log", "scaling", "sor", "newton"}
+    method : {"auto", "log", "scaling", "sor", "newton"}, default "auto"
         "log": sweeps on the potentials; "scaling": sweeps on the scalings of a stored kernel, faster by a third for
         large eps; "sor": over-relaxed sweeps; "newton": a semi-dual sparse Newton method that follows eps down from
         large values, for small eps; "auto": sweeps, and Newton's method where their rate says that it will be faster.

@@ -63,7 +63,7 @@ def sinkhorn_newton_sparse(
         Sweeps before Newton's method (the paper's N1: 20, and 700 for an L1 cost).
     newton_steps : int, default 500
         Most Newton steps (the paper's N2).
-    rule : {"safe", "top-k"}
+    rule : {"safe", "top-k"}, default "safe"
         Which entries of the plan the Hessian keeps: those above a part of the error, or a fixed number.
     density : float in (0, 1], optional
         "top-k" only: the part of the n m entries that is kept (the paper's lambda); 8 entries a row or column by
