@@ -203,11 +203,11 @@ class Result:
     _answer = "x"
 
     def __iter__(self) -> Any:
-        raise UnsupportedType(f"A {type(self).__name__} is no pair (x, info); take its .{self._answer} and .converged.")
+        raise UnsupportedType(f"This {type(self).__name__} is no pair (x, info); take its .{self._answer} and .converged.")
 
     def __array__(self, dtype: Any = None, copy: "bool | None" = None) -> Any:
         # Without this NumPy would make an array of one object of it, or look for numbers in SciPy's pair.
-        raise UnsupportedType(f"A {type(self).__name__} is not an array; take its .{self._answer}.")
+        raise UnsupportedType(f"This {type(self).__name__} is not an array; take its .{self._answer}.")
 
     @property
     def _statuses(self):

@@ -76,6 +76,6 @@ def _inside(box, i, x):
     slack = 1e-12 * (high - low)
     outside = (x < low - slack) | (x > high + slack) | ~np.isfinite(x)
     if x.ndim != 1 or np.any(outside):
-        where = x[outside][0] if x.ndim == 1 else x.shape
+        where = x[outside][0].item() if x.ndim == 1 else x.shape
         raise InvalidInput(f"`points` must lie in the box, from {low:g} to {high:g} on axis {i}, got {where!r}.")
     return x.astype(np.float64)
