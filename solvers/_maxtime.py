@@ -18,7 +18,7 @@ class maxtime:
     ----------
     seconds : float
         Wall time, > 0.
-    callback : callable or object with ``on_chunk(iteration, norm)``, optional
+    callback : object with ``on_chunk(iteration, norm)``, optional
         What is told before the clock is looked at, such as ``solvers.progress()``. A callable of the iterate is not
         taken: it makes chunks of one iteration, and can raise StopIteration itself.
 

@@ -31,7 +31,6 @@ class progress:
         self._file = file
         self._interval = interval
         self._last = -float("inf")
-        self._open_line = False
 
     def on_chunk(self, iteration: int, norm: Any) -> None:
         """Take note of ``iteration`` and the residual ``norm`` after it."""

@@ -44,10 +44,12 @@ def complete(
     rank : int
         Columns of the factors.
     mask : array_like of bool, shape (n, m), optional
+        Which entries of a dense ``M`` are known.
     method : {"auto", "exact", "inexact"}, default "auto"
         How the rows of a factor are found while the other one stands: by Cholesky's factors, or by ``n_cg`` steps of
         conjugate gradients from the last rows, in an orthonormal basis. "auto" is the latter from rank 20 on.
     n_cg : int, default 2
+        Steps of conjugate gradients for a row, where it is "inexact".
     ridge : float, default 0
         Weight of |u|^2 in each row's problem, beside the sum of squares over its entries, with the other factor
         orthonormal; against noise.
@@ -60,8 +62,8 @@ def complete(
         Most sweeps; each improves both factors once.
     rng : None, int or numpy.random.Generator
         Draws the entries kept apart, and starts the singular vectors of the first guess.
-    callback : callable or object with ``on_chunk(iteration, misfit)``, optional
-        Called with the estimate, a ``LowRank``, after each sweep.
+    callback : callable, or object with ``on_chunk(iteration, misfit)``, optional
+        Called as ``callback(x)`` after each sweep with the estimate, a ``LowRank``; StopIteration ends the solve.
 
     Returns
     -------

@@ -50,8 +50,9 @@ def krosbl(
     tol : float, default 1e-4
         Stop when the variances change by less than this, relative to their norm.
     maxiter : int, default 150
-    callback : callable or object with ``on_chunk(iteration, change)``, optional
-        Called with the estimate x after each iteration.
+        Most iterations.
+    callback : callable, or object with ``on_chunk(iteration, change)``, optional
+        Called as ``callback(x)`` after each iteration with a copy of the estimate; StopIteration ends the solve.
 
     Returns
     -------

@@ -42,6 +42,7 @@ def recover(
     shape : (int, int)
         n_1 and n_2.
     rank : int
+        Columns of the factors.
     outliers : float, default 0.35
         An upper bound of the share of wrong entries of b, < 1; the steps are made for it. Above 0.5 there is no
         guarantee.
@@ -51,8 +52,9 @@ def recover(
     tol : float, default 1e-8
         Done when the sum of the smallest (1 - outliers) m deviations is below this times that of b's entries.
     maxiter : int, default 2000
-    callback : callable or object with ``on_chunk(iteration, deviation)``, optional
-        Called with the estimate, a ``LowRank``, after each step.
+        Most steps.
+    callback : callable, or object with ``on_chunk(iteration, deviation)``, optional
+        Called as ``callback(x)`` after each step with the estimate, a ``LowRank``; StopIteration ends the solve.
 
     Returns
     -------

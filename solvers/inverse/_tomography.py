@@ -269,8 +269,8 @@ def _angles(value, span):
     furthest = float(angles[np.argmax(np.abs(angles))])
     if abs(furthest) > _ONE_TURN:
         raise InvalidInput(
-            f"`angles` must be radians between -2 pi and 2 pi, got {furthest:g}; pass numpy.deg2rad(angles) if they are "
-            "degrees, angles % (2 * numpy.pi) if they are radians of several turns."
+            f"`angles` must be radians between -2 pi and 2 pi, got {furthest:g}; pass numpy.deg2rad(angles) if they "
+            "are degrees, angles % (2 * numpy.pi) if they are radians of several turns."
         )
     return _read_only(angles)
 

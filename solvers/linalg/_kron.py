@@ -192,6 +192,11 @@ class KroneckerOperator(LinearOperator):
         Parameters
         ----------
         y : array_like, shape (n_1, ..., n_d), (N,) or (N, k)
+
+        Returns
+        -------
+        ndarray
+            Like y.
         """
         for i, A in enumerate(self._factors):
             if A.shape[0] != A.shape[1]:

@@ -67,6 +67,7 @@ def infer_coefficients(
     kernel : "auto", kernel, or sequence of kernels, default "auto"
     grid : {"uniform", "legendre"}, default "uniform"
     maxiter : int, default 50
+        Most steps, those that are not taken included.
 
     Returns
     -------

@@ -25,7 +25,8 @@ def points_of(points, box):
     points = points[:, None] if points.ndim == 1 and d == 1 else points
     if points.ndim != 2 or points.shape[1] != d:
         raise InvalidInput(
-            f"`points` must have shape (m, {d}), one point a row, or be a tuple of {d} arrays, got shape {points.shape}."
+            f"`points` must have shape (m, {d}), one point a row, or be a tuple of {d} arrays, got shape "
+            f"{points.shape}."
         )
     return [_inside(box, i, points[:, i]) for i in range(d)], True
 

@@ -102,7 +102,7 @@ def solve_gp(
         noise, and "weak" with it.
     grid : {"legendre", "uniform"}, default "legendre"
         Nodes at Gauss and Legendre's points, or at equal steps from end to end.
-    callback : callable or object with ``on_chunk``, optional
+    callback : callable, or object with ``on_chunk``, optional
         Called after each refinement with u at the nodes; ``on_chunk`` with their count and the estimate.
         StopIteration ends the solution. Adam calls back at twenty checkpoints, where it also tests the estimate.
 
