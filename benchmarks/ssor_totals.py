@@ -18,7 +18,7 @@ from .run import true_residual
 __all__ = ["CASES", "VIEW", "Total", "bench", "measure"]
 
 CASES = (("poisson2d", 300), ("poisson3d", 45), ("poisson2d", 1000), ("poisson3d", 100))
-_QUICK = (("poisson2d", 150), ("poisson3d", 25))
+_QUICK = (("poisson2d", 100), ("poisson3d", 20))
 _RTOL, _CAP = 1e-8, 20_000
 _EXPLAINED = (
     "Seconds of whole solves to rtol {rtol:g}, set-up included, medians of {repeats}. ssor_cg tuned: the omega of a "

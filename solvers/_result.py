@@ -203,7 +203,8 @@ class Result:
     _answer = "x"
 
     def __iter__(self) -> Any:
-        raise UnsupportedType(f"This {type(self).__name__} is no pair (x, info); take its .{self._answer} and .converged.")
+        name = type(self).__name__
+        raise UnsupportedType(f"This {name} is no pair (x, info); take its .{self._answer} and .converged.")
 
     def __array__(self, dtype: Any = None, copy: "bool | None" = None) -> Any:
         # Without this NumPy would make an array of one object of it, or look for numbers in SciPy's pair.
