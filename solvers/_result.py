@@ -137,10 +137,10 @@ class Result:
         choice: "str | Any" = None,
     ) -> None:
         self.status = status
-        self.iterations = _number(iterations)
+        self.iterations: int | Any = _number(iterations)
         self.residuals = residuals
-        self.residual = _number(residual)
-        self.threshold = _number(threshold)
+        self.residual: float | Any = _number(residual)
+        self.threshold: float | Any = _number(threshold)
         self.n_matvec = n_matvec
         self.seconds = seconds
         self.backend = backend
