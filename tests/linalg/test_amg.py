@@ -7,6 +7,7 @@ import pyamg
 import pytest
 import scipy.sparse.linalg as scipy_linalg
 from scipy import sparse
+from small_systems import phased, right
 from solvers.benchmarks.families import family
 
 import solvers
@@ -28,17 +29,6 @@ def poisson(*shape):
 
 def example(name):
     return sparse.csr_array(pyamg.gallery.load_example(name)["A"])
-
-
-def right(n, dtype="d", seed=1):
-    rng = np.random.default_rng(seed)
-    return (rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.dtype(dtype).kind == "c" else 0)).astype(dtype)
-
-
-def phased(A, dtype):
-    """S^H A S with |S| = 1: Hermitian, complex off the diagonal for a complex dtype."""
-    S = sparse.diags_array(np.exp(1j * np.arange(A.shape[0])) if np.dtype(dtype).kind == "c" else np.ones(A.shape[0]))
-    return sparse.csr_array(S.conj() @ A @ S).astype(dtype)
 
 
 def iterations(A, b, M):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg as scipy_linalg
 from scipy import sparse
+from small_systems import right
 from solvers.benchmarks.families import family
 
 import solvers
@@ -36,10 +37,6 @@ def box(grid, sides, weights, shift):
         along = sparse.kron(sparse.eye_array(before), line(grid[axis], *pair))
         A = A + weight * sparse.kron(along, sparse.eye_array(after))
     return sparse.csr_array(A)
-
-
-def right(n, seed=1):
-    return np.random.default_rng(seed).standard_normal(n)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])

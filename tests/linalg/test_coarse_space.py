@@ -6,25 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg as scipy_linalg
 from scipy import sparse
+from small_systems import phased, poisson, right
 from solvers.benchmarks.families import family
 
 from solvers import InvalidInput, UnsupportedType, linalg
-
-
-def poisson(*shape):
-    A = sparse.csr_array((1, 1))
-    for m in shape:
-        A = sparse.kronsum(sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(m, m)), A)
-    return sparse.csr_array(A)
-
-
-def phased(A, dtype):
-    S = sparse.diags_array(np.exp(1j * np.arange(A.shape[0])) if np.dtype(dtype).kind == "c" else np.ones(A.shape[0]))
-    return sparse.csr_array(S.conj() @ A @ S).astype(dtype)
-
-
-def right(n, seed=1):
-    return np.random.default_rng(seed).standard_normal(n)
 
 
 def iterations(A, b, M):
@@ -67,7 +52,7 @@ def test_the_directions_are_the_smallest_eigenvectors_when_solves_are_tight():
 def test_snapshots_of_the_users_serve_and_many_are_reduced_to_the_best():
     A = poisson(40, 41)
     b = right(1640)
-    snapshots = np.stack([linalg.cg(A, right(1640, seed), rtol=1e-3).x for seed in range(24)], axis=1)
+    snapshots = np.stack([linalg.cg(A, right(1640, seed=seed), rtol=1e-3).x for seed in range(24)], axis=1)
     kept = snapshots.copy()
     M = linalg.CoarseSpace(k=10).fit(A, snapshots)
     assert M.V.shape == (1640, 10) and np.array_equal(snapshots, kept) and M.header["from"] == "snapshots"

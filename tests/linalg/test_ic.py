@@ -5,15 +5,9 @@ import pyamg
 import pytest
 import scipy.sparse.linalg as scipy_linalg
 from scipy import sparse
+from small_systems import poisson
 
 from solvers import InvalidInput, linalg
-
-
-def poisson(*shape):
-    A = sparse.csr_array((1, 1))
-    for m in shape:
-        A = sparse.kronsum(sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(m, m)), A)
-    return sparse.csr_array(A)
 
 
 def bad_for_ic0(n=60):

@@ -4,20 +4,12 @@ import numpy as np
 import pyamg.relaxation.relaxation as pyamg
 import pytest
 from scipy import sparse
+from small_systems import poisson, right
 
 from solvers import Status, linalg
 
 every_dtype = pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
 EPS = {"f": 1e-5, "F": 1e-5, "d": 1e-12, "D": 1e-12}
-
-
-def poisson(*shape):
-    """The 3-, 5- or 7-point matrix."""
-    A = sparse.csr_array((1, 1))
-    for m in shape:
-        line = sparse.diags_array([-np.ones(m - 1), 2 * np.ones(m), -np.ones(m - 1)], offsets=[-1, 0, 1])
-        A = sparse.kronsum(line, A)
-    return sparse.csr_array(A)
 
 
 def irregular(n=60, dtype="d", seed=0):
@@ -30,11 +22,6 @@ def irregular(n=60, dtype="d", seed=0):
     np.fill_diagonal(A, 0)
     np.fill_diagonal(A, np.abs(A).sum(axis=1) + 1)
     return A.astype(dtype)
-
-
-def right(n, dtype="d", seed=1):
-    rng = np.random.default_rng(seed)
-    return (rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.dtype(dtype).kind == "c" else 0)).astype(dtype)
 
 
 def iterates(solve, A, b, x0=None, steps=4, **options):

@@ -8,18 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from small_systems import dense_ssor, poisson, right
 
 from solvers import Status, linalg
 
 every_dtype = pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
-
-
-def poisson(*shape):
-    A = sparse.csr_array((1, 1))
-    for m in shape:
-        line = sparse.diags_array([-np.ones(m - 1), 2 * np.ones(m), -np.ones(m - 1)], offsets=[-1, 0, 1])
-        A = sparse.kronsum(line, A)
-    return sparse.csr_array(A)
 
 
 def definite(n=40, dtype="d", seed=0, eigenvalues=None):
@@ -29,16 +22,6 @@ def definite(n=40, dtype="d", seed=0, eigenvalues=None):
     Q = np.linalg.qr(G)[0]
     A = (Q * (np.geomspace(1, 100, n) if eigenvalues is None else eigenvalues)) @ Q.conj().T
     return ((A + A.conj().T) / 2).astype(dtype)
-
-
-def right(n, dtype="d", seed=1):
-    rng = np.random.default_rng(seed)
-    return (rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.dtype(dtype).kind == "c" else 0)).astype(dtype)
-
-
-def dense_ssor(A, omega):
-    K = np.diag(np.diag(A)) / omega + np.tril(A, -1)
-    return (2 - omega) / omega * np.linalg.inv(K).conj().T @ np.diag(np.diag(A)) @ np.linalg.inv(K)
 
 
 def iterates(solve, A, b, x0=None, steps=6, **options):
