@@ -194,7 +194,7 @@ def train(problem, n, kernel, maxiter, reference, callback=None):
     sizes = (NODES.get(d),) * d if isinstance(n, str) else sizes_of(n, d)
     if max(sizes) > _MOST:
         raise InvalidInput(
-            f'`n` must be at most {_MOST} for method="adam", which stores matrices of n x n, got {max(sizes)}.'
+            f"`n` must be at most {_MOST} for method='adam', which stores matrices of n x n, got {max(sizes)}."
         )
     objective, theta = _objective(problem, of_each_axis(kernel, d) or (published_kernel(),) * d, sizes)
     run = _Run(problem, objective, reference(), callback)
@@ -212,31 +212,31 @@ def refuse(problem):
     """What the published method does not know."""
     d, terms = len(problem.box), problem.terms
     if d > 2:
-        raise InvalidInput(f'`box` must have 1 or 2 dimensions for method="adam", got {d}; use method="auto".')
+        raise InvalidInput(f"`box` must have 1 or 2 dimensions for method='adam', got {d}; use method='auto'.")
     if terms.varying:
         raise InvalidInput(
-            f'`op` must have constant coefficients for method="adam", got a function at {next(iter(terms.varying))}; '
-            'use method="auto".'
+            f"`op` must have constant coefficients for method='adam', got a function at {next(iter(terms.varying))}; "
+            "use method='auto'."
         )
     for index in terms.constant:
         if np.count_nonzero(index) > 1 or sum(index) > 2:
             raise InvalidInput(
-                f'`op` must have first and second derivatives along single axes for method="adam", got {index}; '
-                'use method="auto".'
+                f"`op` must have first and second derivatives along single axes for method='adam', got {index}; "
+                "use method='auto'."
             )
     for axis, ends in enumerate(problem.boundary.ends):
         for side, derivative in ends:
             if derivative:
                 raise InvalidInput(
-                    f'`bc[{axis}, {side}]` must be values for method="adam", got a derivative; use method="auto".'
+                    f"`bc[{axis}, {side}]` must be values for method='adam', got a derivative; use method='auto'."
                 )
     if problem.f.shape is not None:
-        raise InvalidInput('`f` must be a function or a number for method="adam", got values at nodes.')
+        raise InvalidInput("`f` must be a function or a number for method='adam', got values at nodes.")
 
 
 def _objective(problem, kernels, sizes):
     if len({(k.envelope, k.frequencies.size) for k in kernels}) > 1:
-        raise InvalidInput('`kernel` must have as many frequencies and one envelope on all axes for method="adam".')
+        raise InvalidInput("`kernel` must have as many frequencies and one envelope on all axes for method='adam'.")
     d, constant = len(problem.box), problem.terms.constant
     along = [[constant.get(tuple(k * (i == j) for j in range(d)), 0.0) for k in (1, 2)] for i in range(d)]
     lines = [Line(*problem.box[i], sizes[i], kernels[i].envelope, *along[i]) for i in range(d)]

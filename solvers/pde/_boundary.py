@@ -49,13 +49,13 @@ class Boundary:
         if isinstance(given, tuple):
             if len(given) != 2 or given[0] not in ("neumann", "dirichlet"):
                 raise InvalidInput(
-                    f'`bc[{axis}, {side}]` must be a function, a number, ("neumann", g), ("dirichlet", g) or None, '
+                    f"`bc[{axis}, {side}]` must be a function, a number, ('neumann', g), ('dirichlet', g) or None, "
                     f"got {brief(given)}."
                 )
             derivative, given = int(given[0] == "neumann"), given[1]
         if not callable(given) and (isinstance(given, bool) or not isinstance(given, int | float | np.number)):
             raise UnsupportedType(
-                f'`bc[{axis}, {side}]` must be a function, a number, ("neumann", g) or None, got {brief(given)}.'
+                f"`bc[{axis}, {side}]` must be a function, a number, ('neumann', g) or None, got {brief(given)}."
             )
         self.ends[axis].append((side, derivative))
         self.data[axis, side] = given

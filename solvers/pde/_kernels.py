@@ -175,7 +175,7 @@ def of_each_axis(kernel, d):
     if isinstance(kernel, list | tuple) and len(kernel) == d and all(isinstance(k, SpectralMixture) for k in kernel):
         return tuple(kernel)
     raise UnsupportedType(
-        f'`kernel` must be "auto", a SpectralMixture, Matern or SquaredExponential, or a list of {d} of them, '
+        f"`kernel` must be 'auto', a SpectralMixture, Matern or SquaredExponential, or a list of {d} of them, "
         f"got {_checks.brief(kernel)}."
     )
 

@@ -57,7 +57,7 @@ def solve_noisy(problem, kernels, noise):
     terms, boundary, sizes = problem.terms, problem.boundary, problem.plan.fixed
     require("noise", terms, boundary, problem.N)
     if sizes is None:
-        raise InvalidInput('`n` must be given with `noise`, as every node is a measurement, got "auto".')
+        raise InvalidInput("`n` must be given with `noise`, as every node is a measurement, got 'auto'.")
     if min(sizes) < _FEWEST:
         raise InvalidInput(f"`n` must be >= {_FEWEST} with `noise`, got {min(sizes)}.")
     F = np.asarray(problem.f(np.ix_(*nodes(problem.box, sizes, grid=problem.grid))))

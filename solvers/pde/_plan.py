@@ -51,7 +51,7 @@ class Plan:
         else:
             self.fixed = sizes_of(n, self._d)
             if source.shape not in (None, self.fixed):
-                raise InvalidInput(f'`n` must be the shape of `f`, {source.shape}, or "auto", got {_checks.brief(n)}.')
+                raise InvalidInput(f"`n` must be the shape of `f`, {source.shape}, or 'auto', got {_checks.brief(n)}.")
         if self.fixed is not None:
             refuse_too_large(self.fixed, terms, self._krylov)
         self._all = self._each_axis(0.0)

@@ -153,8 +153,8 @@ def solve_gp(
     _refuse_together(method, form, noise)
     if problem.backend == "gpu" and (method == "adam" or problem.weak):
         raise UnsupportedType(
-            'This form of `solve_gp` (method="adam", form="weak" or `noise`) runs on the CPU only, got the GPU '
-            'backend; call it within solvers.backend("cpu").'
+            "This form of `solve_gp` (method='adam', form='weak' or `noise`) runs on the CPU only, got the GPU "
+            "backend; call it within solvers.backend('cpu')."
         )
     if problem.weak:
         require("form" if noise is None else "noise", problem.terms, problem.boundary, problem.N)
@@ -184,9 +184,9 @@ def solve_gp(
 
 def _refuse_together(method, form, noise):
     if method == "adam" and (noise is not None or form == "weak"):
-        raise InvalidInput(f'`method` must be "auto" with noise={noise!r} and form={form!r}, got "adam".')
+        raise InvalidInput(f"`method` must be 'auto' with noise={noise!r} and form={form!r}, got 'adam'.")
     if form == "strong" and noise is not None:
-        raise InvalidInput(f'`form` must be "auto" or "weak" with `noise`, which needs its variances, got {form!r}.')
+        raise InvalidInput(f"`form` must be 'auto' or 'weak' with `noise`, which needs its variances, got {form!r}.")
 
 
 def _with_noise(problem, kernels, noise, callback, start):

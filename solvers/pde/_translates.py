@@ -33,7 +33,7 @@ class _Axis:
     def at(self, x, order=0):
         """The functions, or a derivative of theirs, at points x: shape (points, n)."""
         if order > 2:
-            raise InvalidInput(f'`derivative` must have orders up to 2 after method="adam", got {order}.')
+            raise InvalidInput(f"`derivative` must have orders up to 2 after method='adam', got {order}.")
         return self._mixture.curve(np.subtract.outer(np.asarray(x, dtype=np.float64), self.x), order)
 
     @property
