@@ -92,7 +92,8 @@ def per_row(name, value, k, least):
     values = _checks.real_array(name, value)
     values = np.asarray(on_host(values))
     if values.dtype.kind == "c" or values.shape not in ((), (1,), (k,)):
-        raise InvalidInput(f"`{name}` must be a real number or of shape ({k},), got shape {values.shape}.")
+        remedy = "; of the noise itself pass numpy.linalg.norm(noise)" if name == "noise_norm" else ""
+        raise InvalidInput(f"`{name}` must be a real number or of shape ({k},), got shape {values.shape}{remedy}.")
     values = np.array(np.broadcast_to(values, (k,)), float)
     for one in values.tolist():
         if not math.isfinite(one) or one < 0 or (one == 0 and least is None):
