@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-__all__ = ["gaussian_mean", "mean_product"]
+__all__ = ["gaussian_mean"]
 
 # Steps of the trapezoid rules: their errors are exp(-2 pi^2 / step) inside and 2 exp(-pi^2 / step) outside.
 _INNER_STEP, _OUTER_STEP = 0.7, 0.4
@@ -29,15 +29,6 @@ _FIRST, _LAST = 4, 64
 _SETTLED = 1e-9
 # Nodes are taken in groups, so that memory stays at some (group, inner nodes, d).
 _GROUP = 16
-
-
-def mean_product(A, B):
-    """E s t over the unit sphere, s^2 = h'Ah and t^2 = h'Bh, of two covariances of shape (d, d)."""
-    d, a, b = len(A), float(np.trace(A)), float(np.trace(B))
-    if min(a, b) <= 0.0:
-        return 0.0
-    (gap,) = _unit_gap(A / a, B / b)
-    return math.sqrt(a * b) * max(0.0, 1.0 / d - gap / 2)
 
 
 def gaussian_mean(A, B, gradient=False):

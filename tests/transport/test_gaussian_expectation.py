@@ -5,12 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from solvers.transport._gaussian import gaussian_mean, mean_product
+from solvers.transport._gaussian import gaussian_mean
 
 
 def wishart(rng, d, rank):
     Z = rng.standard_normal((rank, d))
     return Z.T @ Z / rank
+
+
+def mean_product(A, B):
+    """E s t, for which a sphere's means are known, from E (s - t)^2 = E s^2 + E t^2 - 2 E s t."""
+    return (np.trace(A) / len(A) + np.trace(B) / len(B) - gaussian_mean(A, B)) / 2
 
 
 def spiral(number):
