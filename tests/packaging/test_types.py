@@ -104,9 +104,10 @@ def _names(node):
 def test_the_users_file_has_every_public_name_of_the_areas():
     """A new function is used there once, so that it has types."""
     text = USER.read_text(encoding="utf-8")
-    areas = {"inverse", "pde", "transport"}
-    public = {f"{area}.{name}" for area in areas for name in getattr(solvers, area).__all__}
-    public |= {f"linalg.{name}" for name in linalg.OURS}
+    areas = {name: getattr(solvers, name) for name in ("deep", "inverse", "pde", "testing", "transport")}
+    public = {f"{name}.{each}" for name, area in areas.items() for each in area.__all__}
+    public |= {f"linalg.{each}" for each in linalg.OURS} | {f"ot.{each}" for each in compat.pot.__all__}
+    public |= {f"solvers.{each}" for each in {*solvers.__all__} - {*areas, "linalg", "compat"}}
     assert sorted(name for name in public if not re.search(rf"\b{re.escape(name)}\b", text)) == []
 
 

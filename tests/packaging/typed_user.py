@@ -51,6 +51,7 @@ def results_and_errors(A: Vector, b: Vector) -> solvers.Result:
     assert_type(result.n_matvec, int)
     assert_type(result.check().x, NDArray[Any])
     assert_type(result.to_dict(), dict[str, Any])
+    result.plot().set_title("one curve")
     assert_type(solvers.Status.MAXITER.sentence, str)
     assert_type(solvers.Status.MAXITER.info(3), int)
     try:
@@ -59,6 +60,9 @@ def results_and_errors(A: Vector, b: Vector) -> solvers.Result:
         print(error.result.status)
     except solvers.DeviceMemoryError as error:
         assert_type(error.requested, int)
+    except solvers.TaskError as error:
+        assert_type(error.failures, dict[int, BaseException])
+        assert_type(error.results, list[Any])
     except (solvers.BackendUnavailable, solvers.InvalidInput, solvers.UnsupportedType) as error:
         print(error)
     return result
@@ -109,6 +113,7 @@ def preconditioners(b: Vector) -> None:
 
 def kronecker_products(y: Vector) -> NDArray[Any]:
     K = linalg.KroneckerOperator([np.eye(2), np.eye(8)], shift=1.0)
+    assert_type(K.factors, list[NDArray[Any]])
     assert_type(K.solve(y), NDArray[Any])
     return linalg.kron_matvec([np.eye(2), np.eye(8)], linalg.kron_solve([np.eye(2), np.eye(8)], y))
 
@@ -119,6 +124,9 @@ def tuned_methods(b: Vector) -> list[linalg.Tuned]:
     x, info = tuned(A, b, context=1.0)
     assert_type(tuned.omegas, NDArray[Any])
     assert_type(tuned.regret(), NDArray[Any])
+    assert_type(tuned.contexts, NDArray[np.float64])
+    assert_type(tuned.values, NDArray[Any])
+    assert_type(tuned.costs, NDArray[Any])
     made = [linalg.TunedSSORCG(), linalg.TunedChebyshev(), linalg.TunedIncompleteCholesky()]
     with ThreadPoolExecutor() as pool:
         answers = linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[(A, b, 0.1)]], rng=0, executor=pool)
@@ -145,7 +153,9 @@ def entropic_transport(C: Vector, X: Vector, Y: Vector) -> float:
     clouds = transport.sinkhorn(transport.PointCloud(X, Y), eps=0.1)
     along, across = clouds.grad_points
     assert_type(transport.partial(C, mass=0.5, eps=0.1).mass, float)
-    assert_type(transport.sinkhorn_newton_sparse(C, eps=0.1).plan, NDArray[Any])
+    newton: transport.TransportResult = transport.sinkhorn_newton_sparse(C, eps=0.1)
+    assert_type(newton.plan, NDArray[Any])
+    newton.sparse_plan(1e-9).tocoo()
     divergence: transport.SinkhornDivergence = transport.sinkhorn_divergence(X, Y, eps=0.1).check()
     assert_type(divergence.xy.marginal_error, float)
     return divergence.value + float(one.sum())
@@ -174,6 +184,7 @@ def differential_equations() -> NDArray[Any]:
     solution: pde.GPSolution = pde.solve_gp(operator, source, box, 0, n=20, kernel=kernels, callback=Stopwatch())
     assert_type(solution.u, NDArray[Any])
     assert_type(solution.error_estimate, float)
+    assert_type(solution.std, NDArray[Any])
     assert_type(solution.predict([[0.5, 0.5]], (1, 0)), NDArray[Any])
     mean, std = solution.predict(solution.axes, return_std=True)
     assert_type(std, NDArray[Any])
@@ -234,6 +245,10 @@ def reconstructions(b: Vector) -> NDArray[Any]:
     inverse.sample(A, b, prior=inverse.Smoothness(3 * L), method="gaussian", noise_level=0.1)
     prior = inverse.GaussianMixture.fit(np.ones((9, 4)), 2, rng=0)
     assert_type(prior.posterior(np.eye(4), np.ones(4), noise_level=0.1), inverse.GaussianMixture)
+    assert_type((prior.mean, prior.std), tuple[NDArray[Any], NDArray[Any]])
+    assert_type((prior.means, prior.covariances), tuple[NDArray[Any], NDArray[Any]])
+    assert_type(prior.jacobian_product(prior.mean, 0.1, np.ones(4)), NDArray[Any])
+    assert_type(prior.log_density(prior.mean), float | Any)
     assert_type(inverse.Gaussian(np.zeros(4), 1.0).denoise(np.ones(4), 0.1), NDArray[Any])
     return result.x
 
@@ -241,6 +256,7 @@ def reconstructions(b: Vector) -> NDArray[Any]:
 def matrices_and_sparse_vectors() -> NDArray[Any]:
     completed = inverse.complete(sparse.coo_array(np.eye(5)), 2, rng=0)
     assert_type(completed.x, inverse.LowRank)
+    assert_type(completed.x.toarray(), NDArray[Any])
     assert_type(completed.validation_error, float | None)
     assert_type(inverse.recover(np.ones((9, 9)), np.ones(9), (3, 3), 1).outliers, NDArray[np.bool_])
     sparse_one = inverse.krosbl([np.eye(2), np.eye(3)], np.ones(6), noise_level=0.1)
@@ -251,7 +267,8 @@ def matrices_and_sparse_vectors() -> NDArray[Any]:
 def in_pots_words(a: Vector, M: Vector) -> float:
     P, log = ot.sinkhorn(a, a, M, 1.0, log=True)
     loss, log = ot.sinkhorn2(a, a, M, 1.0, log=True)
-    compat.pot.sinkhorn_log(a, a, M, 1.0)
+    compat.pot.sinkhorn(a, a, M, 1.0)
+    ot.sinkhorn_log(a, a, M, 1.0)
     ot.sinkhorn_knopp(a, a, M, 1.0)
     ot.sinkhorn_stabilized(a, a, M, 1.0)
     return ot.sinkhorn2(a, a, M, 1.0)
@@ -259,16 +276,28 @@ def in_pots_words(a: Vector, M: Vector) -> float:
 
 def learned_directions(b: Vector) -> list[float]:
     A = linalg.stencil((8, 8), [4, -1, -1])
-    network = deep.network("2d", rng=0)
-    training = deep.train(network, A, (8, 8), deep.training_data(A, 10, 20, rng=0), callback=solvers.progress())
-    x, info = linalg.dcdm(A, b, model=network.on((8, 8)))
+    assert_type(deep.memory_of_data(64, 10, 20), int)
+    network = deep.network("2d", rng=0).to("cpu")
+    assert_type(network.n_parameters, int)
+    data = deep.training_data(A, 10, 20, rng=0)
+    training: deep.Training = deep.train(network, A, (8, 8), data, callback=solvers.progress())
+    model: deep.GridModel = network.on((8, 8))
+    x, info = linalg.dcdm(A, b, model=model)
+    deep.loss(lambda rows: 2 * rows, model(b), b).backward()
+    assert_type(training.steps, int)
     network.save("network.npz")
     assert_type(deep.load("network.npz"), deep.Network)
     return training.losses
 
 
 def the_contract() -> dict[str, Any]:
+    def same_bits(target: testing.Target) -> None:
+        assert_type(target.used_bytes(), int | None)
+        assert target.host(target.native(np.ones(3))).all()
+
+    assert_type(testing.Case("mine", "mine-3", 3, "float64", same_bits).id, str)
     own = testing.Method(linalg.cg, definite=True, hermitian=True, results=True)
+    assert_type(own.name, str)
     testing.check_method(own, dtypes=("float64",), clauses=testing.CLAUSES[:2])
-    testing.as_form(testing.test_matrix(5, "float64"), "csr")
+    testing.as_form(testing.test_matrix(5, testing.DTYPES[0]), testing.FORMS[0])
     return testing.run_gpu_parity(testing.gpu_parity_cases("cg*", quick=True), progress=lambda case, message: None)
