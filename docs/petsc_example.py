@@ -49,6 +49,19 @@ def overlapping(make, lines=4):
     return setup
 
 
+def joined(make):
+    """PETSc's multigrid, which has coarse levels over all ranks, then each rank's block, then the multigrid again."""
+
+    def setup(pc):
+        pc.setType("composite")
+        pc.setCompositeType(PETSc.PC.CompositeType.SYMMETRIC_MULTIPLICATIVE)
+        pc.addCompositePCType("gamg")
+        pc.addCompositePCType("python")
+        block_jacobi(make)(pc.getCompositePC(1))
+
+    return setup
+
+
 METHODS = {
     "PETSc's Jacobi": lambda pc: pc.setType("jacobi"),
     "PETSc's gamg": lambda pc: pc.setType("gamg"),
@@ -56,6 +69,7 @@ METHODS = {
     "amg of each block": block_jacobi(linalg.amg),
     "multigrid of each block": block_jacobi(multigrid),
     "amg, 4 lines of overlap": overlapping(linalg.amg),
+    "gamg and amg of blocks": joined(linalg.amg),
 }
 PETSc.Sys.Print(f"{SIDE * SIDE:,} unknowns on {size} rank{'s' * (size > 1)}, conjugate gradients, rtol 1e-8")
 for name, setup in METHODS.items():

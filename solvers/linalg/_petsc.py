@@ -123,7 +123,8 @@ class PETScPreconditioner:
     -----
     On several ranks it is block Jacobi: no rank hears of another's unknowns, and the iterations grow with the number
     of ranks. As the PC of the subdomains of PETSc's ``asm`` it is overlapping Schwarz. Conjugate gradients need an M
-    that is Hermitian positive definite on every rank, as those of this library are.
+    that is Hermitian positive definite on every rank, as those of this library are for such a matrix. What M raises
+    ends in a ``PETSc.Error``, whose ``__cause__`` it is.
 
     Examples
     --------

@@ -56,7 +56,8 @@ def sentence(function, *args, **kwargs):
     try:
         function(*args, **kwargs)
     except Exception as error:
-        return mpi.allgather(f"{type(error).__name__}: {error}")
+        said = error.__cause__ or error  # PETSc's own has ours as its cause
+        return mpi.allgather(f"{type(said).__name__}: {said}")
     return mpi.allgather("nothing")
 
 

@@ -109,12 +109,17 @@ def test_an_operator_becomes_a_shell_with_its_products(PETSc):
     assert np.array_equal(x.getArray(), v)
 
 
+def cause(PETSc, function, *args):
+    """What PETSc's error, in which Python's end that pass through it, was caused by."""
+    with pytest.raises(PETSc.Error) as caught:
+        function(*args)
+    return repr(caught.value.__cause__)
+
+
 def test_an_operator_with_a_wrong_product_is_refused(PETSc):
     for wrong, words in [(lambda v: v[:3], "must have shape"), (lambda v: v * 1j, "real for this PETSc")]:
         P = linalg.to_petsc(LinearOperator((6, 6), matvec=wrong, dtype=float))
-        x, y = P.createVecs()
-        with pytest.raises((InvalidInput, UnsupportedType), match=words):
-            P.mult(x, y)
+        assert words in cause(PETSc, P.mult, *P.createVecs())
 
 
 @pytest.mark.parametrize(
@@ -186,8 +191,8 @@ def test_the_preconditioner_is_made_again_where_the_matrix_has_changed(PETSc):
 
 def test_the_block_of_a_matrix_of_another_type_is_its_entries(PETSc):
     S = random_matrix()
-    A = linalg.to_petsc(S)
-    blocks = []
+    A, blocks = linalg.to_petsc(S), []
+    A.setOption(PETSc.Mat.Option.SYMMETRIC, True)
     for kind in ("sbaij", "dense"):
         other = A.copy().convert(kind)
         conjugate_gradients(PETSc, other, lambda block: blocks.append(block) or linalg.ic(block)).setUp()
@@ -214,18 +219,21 @@ def test_a_shell_takes_an_operator_and_no_function(PETSc):
     right.set(1.0)
     conjugate_gradients(PETSc, A, linalg.ic(grid)).solve(right, x)
     assert np.linalg.norm(b - grid @ x.getArray()) <= 1.01e-8 * np.linalg.norm(b)
-    with pytest.raises(UnsupportedType, match="an operator for a matrix without entries"):
-        conjugate_gradients(PETSc, A, linalg.ic).setUp()
+    assert "an operator for a matrix without entries" in cause(PETSc, conjugate_gradients(PETSc, A, linalg.ic).setUp)
 
 
 def test_what_a_function_raises_or_makes_wrongly_is_told(PETSc):
     A = linalg.to_petsc(random_matrix())
-    with pytest.raises(ZeroDivisionError):
-        conjugate_gradients(PETSc, A, lambda block: 1 / 0).setUp()
-    with pytest.raises(InvalidInput, match=r"must have shape \(40, 40\), for the rows of this rank, got \(9, 9\)"):
-        conjugate_gradients(PETSc, A, linalg.ic(poisson(3))).setUp()
-    with pytest.raises(UnsupportedType, match="got NoneType"):
-        conjugate_gradients(PETSc, A, lambda block: None).setUp()
+    wrong = [
+        (lambda block: 1 / 0, "ZeroDivisionError('division by zero')"),
+        (linalg.ic(poisson(3)), "must have shape (40, 40), for the rows of this rank, got (9, 9)"),
+        (lambda block: None, "got NoneType"),
+        (LinearOperator((40, 40), matvec=lambda r: r[:3], dtype=float), "must have shape (40,), got (3,)"),
+    ]
+    x, b = A.createVecs()
+    b.set(1.0)
+    for M, words in wrong:
+        assert words in cause(PETSc, conjugate_gradients(PETSc, A, M).solve, b, x)
 
 
 def test_a_preconditioner_that_gives_nan_is_no_success(PETSc):
@@ -328,6 +336,6 @@ def test_the_example_of_the_page_prints_what_it_says(answers):
     printed = ranks(2, ROOT / "docs" / "petsc_example.py").split("\n")
     page = (ROOT / "docs" / "petsc.rst").read_text(encoding="utf-8").splitlines()
     lines = [line.partition("|b")[0].split() for line in printed if line]
-    assert len(lines) == 7
+    assert len(lines) == 8
     shown = [line.partition("|b")[0].split() for line in page]
     assert [line for line in lines if line not in shown] == []
