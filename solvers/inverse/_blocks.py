@@ -39,18 +39,18 @@ def side_by_side(walkers, report, last):
     ``report(step, news)`` of what all of them yielded says whether to stop; ``last(found)`` stands for the news of one
     that returned without any.
     """
-    found, news, step, stop = [None] * len(walkers), [None] * len(walkers), 0, None
+    found, news, step, stop = {}, [None] * len(walkers), 0, None
     while True:
         step += 1
         for k, walker in enumerate(walkers):
-            if found[k] is None:
+            if k not in found:
                 try:
                     news[k] = walker.send(stop)
                 except StopIteration as end:
                     found[k] = end.value
                     news[k] = last(end.value) if news[k] is None else news[k]
-        if all(each is not None for each in found):
-            return found
+        if len(found) == len(walkers):
+            return [found[k] for k in range(len(walkers))]
         stop = report(step, news)
 
 

@@ -4,7 +4,6 @@ Where the papers leave the levels of noise to be tuned, the defaults here are ta
 the size of a first reconstruction.
 """
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,25 +14,19 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter, module_of
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import ended, told
-from .._place import at, inner_rows
-from .._result import Status
-from .._types import Callback, MatrixLike
-from ._diffusion import Denoiser
+from .._loop import ended
+from .._place import at
+from .._types import Callback, Executor, MatrixLike
+from ._blocks import can_be_shared
 from ._measurement import Measurement
 from ._operator import stack_of
 from ._result import InverseResult
+from ._splitting import Splitting, joined
 from ._tweedie import values_on_host
 
 __all__ = ["pnp"]
 
-# Steps of conjugate gradients for the first reconstruction: few enough not to follow the noise.
-_FIRST = 5
-# For proximal operators without a noise level: the first level over the last one (measured on MRI, CT and blur).
-_FREE = 25.0
 _STEPS = {"admm": 200, "hqs": 60}
-# Of a data step, relative to its right-hand side; a hundredth of the tolerance asked for, where that is less.
-_RTOL = 1e-6
 
 
 def pnp(
@@ -50,6 +43,7 @@ def pnp(
     x0: ArrayLike | None = None,
     tol: float = 1e-4,
     callback: Callback | None = None,
+    executor: Executor | None = None,
 ) -> InverseResult:
     """Reconstruct with a denoiser as the prior, which is balanced with ``|A x - b|^2 / (2 noise_level^2)``.
 
@@ -86,6 +80,9 @@ def pnp(
         c, below, is above ``|A|^2``: by that ratio), and the two images of admm differ by no more.
     callback : callable or object with on_chunk, optional
         ``callback(x)`` after each step, or ``on_chunk(step, norm)``. Raising StopIteration ends it.
+    executor : concurrent.futures executor, optional
+        Where blocks of the data sets of a stack are reconstructed, in threads, processes or elsewhere, without a
+        ``callback``; on the CPU. A task carries A, its data sets and the denoiser, which must pickle for processes.
 
     Returns
     -------
@@ -98,9 +95,15 @@ def pnp(
     Raises
     ------
     InvalidInput, UnsupportedType
+    TaskError
+        If a task of the executor failed: names its data sets, and has the images of each other block, shape (rows,
+        *A.image_shape).
 
     Notes
     -----
+    The data sets of a stack do not depend on each other. They are taken in blocks of 2^16 numbers (2^26 on a GPU) of
+    images or data, of four at least where A is a matrix or somebody else's operator; no bit depends on an executor.
+
     Each step solves (A^H A + c I) x = A^H b + c (z - u) with c = rho (noise_level / sigma)^2, in closed form for
     periodic blur, inpainting and MRI without coils; then z = denoiser(x + u, sigma). admm adds u = u + x - z, hqs has
     u = 0. For a proximal operator of sigma^2 R, admm converges at every sigma and to the same image, the minimum of
@@ -147,164 +150,26 @@ def pnp(
     tol = _checks.tolerance("tol", tol)
     _checks.function("callback", callback)
     backend = _backend.pick(A=A, b=b, x0=x0)
+    can_be_shared(executor, callback, backend)
     kernels = _backend.kernels(backend)
     with at(backend, b):
-        split = _Split(Measurement(A, b, noise_level, kernels), Denoiser(denoiser), rho, n_cg, _start_of(x0), kernels)
-        split.set_levels(sigmas, n_steps, method, tol, is_free)
-        split.run(method == "admm", callback)
-        result = split.result(method="pnp", choice=method, backend=backend, seconds=time.perf_counter() - began)
+        problem = Measurement(A, b, noise_level, kernels)
+        start = None if x0 is None else _start(problem, x0, kernels)
+        way = Splitting(denoiser, method == "admm", rho, n_cg, sigmas, n_steps, tol, is_free)
+        parts = way.run(problem, start, callback, executor, backend)
+        seconds = time.perf_counter() - began
+        result = joined(problem, parts, method="pnp", choice=method, backend=backend, seconds=seconds)
     return ended(callback, result)
 
 
-class _Split:
-    """The two images x and z of each data set, the multipliers u, and each one's levels."""
-
-    def __init__(self, problem, denoiser, rho, n_cg, x0, kernels):
-        self.problem, self.denoiser, self.rho, self.n_cg = problem, denoiser, rho, n_cg
-        self.xp, self.k = module_of(problem.B), len(problem.B)
-        self.rhs = problem.adjoint(problem.B)
-        self.X = _first(problem, self.rhs) if x0 is None else _image(problem, x0, kernels)
-        self.Z, self.U = self.X.copy(), self.xp.zeros_like(self.X)
-        self.steps, self.changes = np.zeros(self.k, int), [np.ones(self.k)]
-        self.status, self.reason = [Status.MAXITER] * self.k, ["maxiter"] * self.k
-
-    def set_levels(self, sigmas, n_steps, method, tol, is_free):
-        """The sigmas and couplings of all steps, shape (n_steps, k)."""
-        gain = self.gain = self._gain()
-        noise = 1.0 if is_free else self.problem.noise_level
-        if sigmas is None:
-            end = noise / np.sqrt(gain)
-            size = np.sqrt(inner_rows(self.X, self.X) / math.prod(self.X.shape[1:]))
-            start = _FREE * end if is_free else np.maximum(size, end)
-            if method == "admm":
-                start = end = np.sqrt(start * end)
-            sigmas = np.geomspace(start, end, n_steps)
-        sigmas = np.broadcast_to(np.reshape(sigmas, (n_steps, -1)), (n_steps, self.k))
-        noise = sigmas[-1] * np.sqrt(gain) if noise is None else noise
-        self.sigmas, self.couplings = sigmas, self.rho * (noise / sigmas) ** 2
-        # Down a schedule, an image that stands still for a step has not arrived.
-        self.tol = tol if method == "admm" or (sigmas == sigmas[0]).all() else -1.0
-        self.cg_rtol = min(_RTOL, 0.01 * tol)
-
-    def _gain(self):
-        """|A x|^2 / |x|^2 for x = A^H b: near the square of A's norm, on what b says anything about."""
-        size = inner_rows(self.rhs, self.rhs)
-        Y = self.problem.forward(self.rhs)
-        gain = np.divide(inner_rows(Y, Y), size, out=np.ones_like(size), where=size > 0)
-        return np.where((gain > 0) & np.isfinite(gain), gain, 1.0)
-
-    def run(self, has_multipliers, callback):
-        """All steps; rows that are done are left alone."""
-        active, n_steps = np.arange(self.k), len(self.sigmas)
-        for step in range(n_steps):
-            active = self._step(step, active, has_multipliers)
-            iterate = lambda: self.problem.image_of(self.Z.copy())  # noqa: E731
-            if told(callback, step + 1, self.changes[-1].max(initial=0.0), iterate):
-                self._end(active, Status.STOPPED, "callback")
-                return
-            if not active.size:
-                return
-        if self.tol < 0:
-            self._end(active, Status.CONVERGED, "schedule")
-
-    def _step(self, step, active, has_multipliers):
-        """Data step, denoiser, multipliers; returns the rows that go on."""
-        rows = slice(None) if active.size == self.k else self.xp.asarray(active)
-        sigma, coupling = self.sigmas[step, active], self.couplings[step, active]
-        U, last = self.U[rows], self.Z[rows]
-        if has_multipliers and step:
-            U = U * self._column(self.couplings[step - 1, active] / coupling)
-        X = self._data_step(rows, active, coupling, last - U)
-        Z = self._denoised(X + U, sigma)
-        sizes, change = np.sqrt(inner_rows(Z, Z)), np.sqrt(inner_rows(Z - last, Z - last))
-        if self.tol >= 0:
-            # A tight coupling holds the image still far from where it belongs.
-            change = change * np.maximum(1, coupling / self.gain[active])
-            if has_multipliers:
-                change = np.maximum(change, np.sqrt(inner_rows(X - Z, X - Z)))
-        change = np.divide(change, sizes, out=np.where(change > 0, np.inf, 0.0), where=sizes > 0)
-        good = np.isfinite(sizes) & np.isfinite(inner_rows(X, X))
-        keep = self._column(good) > 0
-        self.X[rows], self.Z[rows] = self.xp.where(keep, X, self.X[rows]), self.xp.where(keep, Z, last)
-        self.U[rows] = U + X - Z if has_multipliers else U
-        self.steps[active[good]] += 1
-        self.changes.append(self.changes[-1].copy())
-        self.changes[-1][active[good]] = change[good]
-        self._end(active[~good], Status.NONFINITE, "nonfinite")
-        done = good & (change <= self.tol)
-        self._end(active[done], Status.CONVERGED, "tolerance")
-        return active[good & ~done]
-
-    def _data_step(self, rows, active, coupling, anchor):
-        """(A^H A + c I)^-1 (A^H b + c anchor), where it cannot be written down by a few steps from the last x."""
-        A, c = self.problem.A, self._column(coupling)
-        rhs = self.rhs[rows] + c * anchor
-        closed = getattr(A, "normal_inverse", None)
-        if closed is not None and (self.X.dtype.kind == "c") == (A.dtype.kind == "c"):
-            X = closed(rhs, c)
-            if X is not None:
-                return X
-        X, _ = self.problem.solve(rhs, shift=coupling, x0=self.X[rows], maxiter=self.n_cg, rtol=self.cg_rtol)
-        return X
-
-    def _denoised(self, V, sigma):
-        """One call for all rows of one level."""
-        levels = np.unique(sigma)
-        if levels.size == 1:
-            return self.denoiser(V, levels[0])
-        Z = self.xp.empty_like(V)
-        for level in levels:
-            rows = self.xp.asarray(np.flatnonzero(sigma == level))
-            Z[rows] = self.denoiser(V[rows], level)
-        return Z
-
-    def _column(self, values):
-        real = np.dtype(self.X.dtype.char.lower())
-        return self.xp.asarray(np.asarray(values, real)).reshape((-1,) + (1,) * (self.X.ndim - 1))
-
-    def _end(self, rows, status, reason):
-        for row in rows:
-            self.status[row], self.reason[row] = status, reason
-
-    def result(self, **fields):
-        """The InverseResult; for one data set with numbers in the place of arrays of one."""
-        problem = self.problem
-        R = problem.B - problem.forward(self.Z)
-        residual = np.sqrt(inner_rows(R, R))
-        self._end(np.flatnonzero(~np.isfinite(residual)), Status.NONFINITE, "nonfinite")
-        last = np.maximum(self.steps, 1) - 1
-        one = (lambda values: values[0]) if problem.is_single else (lambda values: values)
-        return InverseResult(
-            problem.image_of(self.Z),
-            regularization=one(self.couplings[last, np.arange(self.k)]),
-            stop_reason=one(tuple(self.reason)),
-            n_denoiser=self.denoiser.calls,
-            status=one(tuple(self.status)),
-            iterations=one(self.steps),
-            residuals=np.array(self.changes)[:, 0] if problem.is_single else np.array(self.changes),
-            residual=one(np.where(np.isnan(residual), np.inf, residual)),
-            threshold=one(np.full(self.k, self.tol if self.tol >= 0 else math.inf)),
-            n_matvec=problem.n_matvec,
-            extra={"sigmas": self.sigmas[:, 0].copy() if problem.is_single else self.sigmas.copy()},
-            **fields,
-        )
-
-
-def _first(problem, rhs):
-    return problem.solve(rhs, maxiter=_FIRST)[0]
-
-
-def _start_of(x0):
-    return None if x0 is None else _checks.finite("x0", _checks.real_array("x0", enter("x0", x0)))
-
-
-def _image(problem, x0, kernels):
+def _start(problem, x0, kernels):
+    x0 = _checks.finite("x0", _checks.real_array("x0", enter("x0", x0)))
     if x0.dtype.kind == "c" and problem.dtype.kind != "c":
         raise InvalidInput("`x0` must be real where the images are, got complex entries; pass x0.real.")
     X, _ = stack_of("x0", kernels.to_device(x0, problem.dtype), problem.A.image_shape)
     if len(X) not in (1, len(problem.B)):
         raise InvalidInput(f"`x0` must be one image or {len(problem.B)}, got {len(X)}.")
-    return module_of(X).concatenate([X] * len(problem.B)) if len(X) == 1 else X.copy()
+    return module_of(X).concatenate([X] * len(problem.B)) if len(X) == 1 else X
 
 
 def _given_levels(sigmas, n_steps):

@@ -1,0 +1,106 @@
+"""Stacks of data sets on executors: the bits of the call without one, and what fails by its name."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import solvers
+from solvers import InvalidInput, Status, TaskError, inverse
+from solvers.inverse import _blocks
+from solvers.inverse._operator import _Wrapped
+
+SHAPE = (6, 6)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Two data sets a block."""
+    monkeypatch.setattr(_blocks, "_NUMBERS", {"cpu": 80})
+    monkeypatch.setattr(_Wrapped, "_together", 2)
+
+
+def assert_same(one, other, *more):
+    fields = "x residuals residual n_matvec iterations status stop_reason threshold regularization".split()
+    for name in (*fields, *more):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def scan(rng, k=5):
+    """A blur, and blurred images of different sizes with noise."""
+    A = inverse.Blur(np.ones((3, 3)) / 9, SHAPE, boundary="zero")
+    image = np.kron(np.eye(2), np.ones((3, 3)))
+    b = A @ (np.geomspace(1, 20, k)[:, None, None] * image)
+    return A, b + 0.01 * rng.standard_normal(b.shape)
+
+
+def mean_filter(x, sigma):
+    return (x + sigma * x.mean(axis=(1, 2), keepdims=True)) / (1 + sigma)
+
+
+PNP = [
+    dict(denoiser=inverse.tv(0.02), tol=1e-3),
+    dict(denoiser=mean_filter, noise_level=0.1, maxiter=12),
+    dict(denoiser=mean_filter, noise_level=0.1, sigmas=(1.0, 0.1), maxiter=9, method="admm"),
+    dict(denoiser=mean_filter, sigmas=0.3, method="hqs", x0=np.ones(36), tol=1e-2),
+]
+
+
+@pytest.mark.parametrize("options", PNP, ids=["proximal", "schedule", "admm", "level"])
+@pytest.mark.parametrize("kind", ["operator", "matrix"])
+def test_pnp_on_threads_has_the_bits_of_one_call(options, kind):
+    A, b = scan(np.random.default_rng(0))
+    if kind == "matrix":
+        power = 2 if "tol" in options and "sigmas" not in options else 1
+        options = options | dict(denoiser=inverse.tv(0.02, power=power, image_shape=SHAPE))
+        A, b = np.array([(A @ each).ravel() for each in np.eye(36)]).T, b.reshape(5, 36).T
+    serial = inverse.pnp(A, b, **options)
+    seen = []
+    with ThreadPoolExecutor(3) as pool:
+        assert_same(inverse.pnp(A, b, **options, executor=pool), serial, "sigmas", "n_denoiser")
+    # All blocks are reported together, and are what the data sets are by themselves.
+    assert_same(inverse.pnp(A, b, **options, callback=seen.append), serial, "sigmas", "n_denoiser")
+    assert len(seen) == max(serial.iterations) and np.array_equal(seen[-1], serial.x)
+    single = inverse.pnp(A, b[:, 3] if kind == "matrix" else b[3], **options)
+    np.testing.assert_allclose(single.x, serial.x[:, 3] if kind == "matrix" else serial.x[3], atol=1e-8)
+    assert (single.status, single.stop_reason) == (serial.status[3], serial.stop_reason[3])
+
+
+def test_processes_give_the_same_bits():
+    A, b = scan(np.random.default_rng(1))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        options = dict(denoiser=mean_filter, noise_level=0.1, maxiter=4)
+        assert_same(inverse.pnp(A, b, **options, executor=pool), inverse.pnp(A, b, **options))
+        with pytest.raises(TaskError, match="data sets 0 to 1 .*define functions in a module"):
+            inverse.pnp(A, b, lambda x, sigma: x, noise_level=0.1, executor=pool)
+
+
+def test_a_failed_block_of_data_sets_is_named():
+    A, b = scan(np.random.default_rng(2))
+
+    def fails(x, sigma):
+        if len(x) == 1:
+            raise ValueError("one alone")
+        return mean_filter(x, sigma)
+
+    options = dict(denoiser=fails, noise_level=0.1, sigmas=(1.0, 0.1), maxiter=3)
+    whole = inverse.pnp(A, b, **options | dict(denoiser=mean_filter))
+    words = "^1 of 3 tasks failed: data set 4 .ValueError: one alone"
+    with ThreadPoolExecutor(2) as pool, pytest.raises(TaskError, match=words) as caught:
+        inverse.pnp(A, b, **options, executor=pool)
+    assert np.array_equal(np.concatenate(caught.value.results[:2]), whole.x[:4])
+
+
+def test_a_callback_may_stop_all_blocks():
+    A, b = scan(np.random.default_rng(3))
+
+    class Stop:
+        def on_chunk(self, step, norm):
+            if step == 2:
+                raise StopIteration
+
+    found = inverse.pnp(A, b, mean_filter, noise_level=0.1, callback=Stop())
+    assert found.status == (Status.STOPPED,) * 5 and found.iterations.tolist() == [2] * 5
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidInput, match="^`callback` must be None where there is an"):
+        inverse.pnp(A, b, mean_filter, noise_level=0.1, callback=solvers.progress(), executor=pool)
