@@ -5,12 +5,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._result import Result
+from .._result import Result, Status
 
 if TYPE_CHECKING:
     from ._low_rank import LowRank
 
 __all__ = ["InverseResult"]
+
+# What it means to have ended well, by the rule that ended it.
+_ENDED_BY = {
+    "discrepancy": "The misfit is down to `tau` times the norm of the noise.",
+    "gcv": "Generalised cross-validation is at its least.",
+    "l-curve": "x is at the corner of the L-curve.",
+    "tolerance": "What was tested meets the tolerance.",
+    "stationary": "x changes no more; what is left of the misfit is noise, or more than the model can fit.",
+    "validation": "The error at the entries set apart fell no further; x is that where it was least.",
+    "schedule": "The noise levels are gone through; no residual is tested.",
+    "closed form": "x is known in closed form; no residual is tested.",
+    "change of the variances": "The variances have settled to within the tolerance.",
+}
+# What to do, where the words of a linear system would mislead.
+_REMEDY = {
+    Status.MAXITER: "A limit of steps was reached; raise `maxiter` (or `n_cg`, where only that is given), loosen the "
+    "tolerance, or pass a better start.",
+}
 
 
 class InverseResult(Result):
@@ -70,13 +88,19 @@ class InverseResult(Result):
         column = f" (data set {worst})" if worst is not None and isinstance(self.status, tuple) else ""
         misfit = float(np.ravel(self.residual)[worst or 0]) if np.size(self.residual) else 0.0
         by = f" by {reason}" if reason and reason != str(status) else ""
-        return f"{self.method} {status}{column}{by}: misfit |b - A x| = {misfit:.1e}. {status.sentence}"
+        return f"{self.method} {status}{column}{by}: misfit |b - A x| = {misfit:.1e}. {_sentence(status, reason)}"
 
     def __repr__(self):
         reasons = (self.stop_reason,) if isinstance(self.stop_reason, str) else self.stop_reason
         by = ", ".join(dict.fromkeys(r for r in reasons if r and r != str(self._statuses[0])))
         text = super().__repr__().removeprefix("Result(")
         return f"{type(self).__name__}({f'by {by}: ' if by else ''}{text}"
+
+
+def _sentence(status, reason):
+    if status is Status.CONVERGED:
+        return _ENDED_BY.get(reason, _ENDED_BY["tolerance"])
+    return _REMEDY.get(status, status.sentence)
 
 
 if TYPE_CHECKING:

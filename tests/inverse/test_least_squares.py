@@ -113,7 +113,7 @@ def test_every_rule_keeps_the_noise_out(options):
     least = least_error(A, x, b)
     result = least_squares(A, b, noise_norm=noise, **options)
     reason = options.get("stop") or options["regularization"]
-    assert result.converged and result.stop_reason == reason
+    assert result.converged and result.stop_reason == reason and "tolerance" not in result.message
     # One random vector of 96 signs says little of a trace; and a penalty on differences rounds the corners of x.
     assert error(result.x, x) <= (1.12 if reason == "discrepancy" else 1.5) * least
     if reason == "discrepancy":
