@@ -172,6 +172,10 @@ def _from_objects(name, value):
     for dtype in (np.float64, np.complex128):
         try:
             return value.astype(dtype)
+        except OverflowError:
+            raise InvalidInput(
+                f"`{name}` must hold numbers of double precision, got an integer beyond their range."
+            ) from None
         except (ValueError, TypeError):
             continue
     raise UnsupportedType(f"`{name}` must hold numbers, got an array of Python objects.")

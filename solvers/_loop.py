@@ -59,21 +59,25 @@ class Record:
     seconds: float
 
 
-def run(steps, problem, limits):
+def run(steps, problem, limits, begun=None):
     """Drive a method to its end.
 
     The method's own norm is only a claim: the residual is recomputed, and above the threshold the method
     starts again from x, as long as that at least halves the residual. Below about eps of the norm at which
     a start began, the recurrence says nothing more about the residual, so the claim is tested there even
     if the tolerance is tighter.
+
+    A first start that was made elsewhere, beside those of other problems, comes as ``begun``: its norms, the initial one
+    first, and how it ended, CONVERGED for a claim.
     """
     began = time.perf_counter()
     history = _History()
-    best = None
+    best, status = None, None if begun is None else history.take_over(*begun)
     while True:
-        status = _sweep(steps, problem, limits, history)
+        status = status or _sweep(steps, problem, limits, history)
         residual = history.initial if history.taken == 0 and status is Status.CONVERGED else problem.true_norm()
-        if residual <= limits.threshold and (math.isfinite(residual) or limits.threshold == math.inf):
+        # An infinite tolerance is met by any x that is one.
+        if residual <= limits.threshold and (math.isfinite(residual) or problem.is_finite()):
             status = Status.CONVERGED
             break
         if status in (Status.NONFINITE, Status.DIVERGED) or not math.isfinite(residual):
@@ -92,7 +96,7 @@ def run(steps, problem, limits):
         if history.taken >= limits.maxiter:
             status = Status.MAXITER
             break
-        best = residual, problem.save()
+        best, status = (residual, problem.save()), None
     return Record(status, history.taken, history.norms(), residual, time.perf_counter() - began)
 
 
@@ -139,6 +143,12 @@ class _History:
             last = np.array(self._parts[-1], dtype=float)
             last[-1] = norm
             self._parts[-1] = last
+
+    def take_over(self, norms, status):
+        """A start that was made elsewhere; returns how it ended."""
+        self.begin(norms[0])
+        self.add(norms[1:])
+        return status
 
     def add(self, norms):
         if len(norms) and not math.isfinite(norms[-1]):

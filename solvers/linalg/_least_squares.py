@@ -146,7 +146,7 @@ class _Problem:
         fields = dict(
             status=tuple(statuses),
             iterations=taken,
-            residuals=history[:, 0] / self.scale,
+            residuals=np.where(np.isnan(history[:, 0]), np.inf, history[:, 0] / self.scale),
             residual=r1,
             threshold=demands.btol * bnorm + demands.atol * anorm * size,
             n_matvec=A.n_matvec,

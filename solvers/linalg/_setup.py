@@ -105,13 +105,16 @@ def _one_system(problem, b, x0, j):
 
 
 def _scaled(b, x0, largest):
-    """A power of two, b and x0 times it: scaling is exact, unless x0 leaves the range, which then rules (None)."""
+    """A power of two, b and x0 times it: scaling is exact. What leaves x0 in range rules (None where that is nothing)."""
     power = to_one(float(np.abs(b).max()))
-    with np.errstate(over="ignore"):
-        start = None if x0 is None else (x0 * power).astype(x0.dtype)
-    if start is not None and not np.abs(start).max(initial=0.0) < largest:
-        return None
-    return power, (b * power).astype(b.dtype), start
+    if x0 is None:
+        return power, (b * power).astype(b.dtype), None
+    room = largest / max(float(np.abs(x0).max(initial=0.0)), np.finfo(float).tiny)
+    if not power < room:
+        power = math.ldexp(1.0, math.frexp(room)[1] - 2)
+        if power <= 1.0:
+            return None
+    return power, (b * power).astype(b.dtype), (x0 * power).astype(x0.dtype)
 
 
 def _is_given(x0):

@@ -167,13 +167,17 @@ class System:
         self.n_matvec += 1
         if self.operand is not None:
             size = self.kernels.residual(self.operand, self.x, self.b, out)
-            return self._add_shift(out) if self.shift else size
+            return self._add_shift(out) if self.shift else self._in_range(size, out)
         # A copy of x: the user's function may write to what it gets.
         y = _real_where_ours_is(self.matrix.product(self.x.copy()), self.dtype, "A")
         wide = np.result_type(self.dtype, np.float64)
         y = self.kernels.to_device(y, self.dtype if y.dtype == self.dtype else wide)
         size = self.kernels.difference(self.b, y, out)
-        return self._add_shift(out) if self.shift else size
+        return self._add_shift(out) if self.shift else self._in_range(size, out)
+
+    def _in_range(self, size, out):
+        """The norm of ``out``, of which the kernel's sum of squares may be below or beyond the range of numbers."""
+        return size if 1e-140 < size < 1e140 else self.norm(out)
 
     def is_hermitian(self):
         """Whether A = A^H up to rounding; asking an operator costs two products."""
@@ -211,6 +215,10 @@ class System:
             return self.leave(self.x.copy())
         with np.errstate(over="ignore"):
             return self.leave(self.kernels.to_device(self.kernels.to_host(self.x) / self.scale, self.dtype))
+
+    def is_finite(self):
+        """Whether all of x is."""
+        return math.isfinite(self.kernels.largest(self.x))
 
     def last_finite(self, residual):
         """After a NaN: leave in x the finite one of x, x0 and 0 with the smallest true residual; return that."""

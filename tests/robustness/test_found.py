@@ -24,6 +24,7 @@ def unsorted():
         (lambda: pde.solve_gp({(2,): 1.0}, 1, [(0, 1)], sparse.eye_array(3)), UnsupportedType, r"`bc\[0, 0\]` must"),
         (lambda: pde.solve_gp({(2,): 1.0}, 10**400, [(0, 1)], 0), InvalidInput, "`f` must be a number of double"),
         (lambda: pde.solve_gp({(2,): 1.0}, 10**5000, [(0, 1)], 0), InvalidInput, "`f` must be a number of double"),
+        (lambda: linalg.cg(np.eye(2), [10**400, 1]), InvalidInput, "`b` must hold numbers of double precision"),
         (lambda: pde.div_grad(10**400), UnsupportedType, "`a` must be a function"),
         (lambda: pde.advection(sparse.coo_array(np.ones(3))), UnsupportedType, "`b` must be a sequence"),
         (lambda: pde.advection([1.0] * 4), InvalidInput, "`b` must have 1, 2 or 3 entries"),
@@ -118,3 +119,26 @@ def test_a_denoiser_refuses_what_is_no_image():
         inverse.tv()(np.array([["a", "b"]]), 0.1)
     with pytest.raises(UnsupportedType, match="`sigma` must be a real number"):
         inverse.tv()(np.ones((1, 4)), None)
+
+
+@pytest.mark.parametrize("solve", [linalg.cg, linalg.sor, linalg.gmres, linalg.minres, linalg.ssor_cg, linalg.bicgstab])
+@pytest.mark.parametrize("unit", [1e-170, 1e-209, 1e-290])
+def test_a_start_is_no_solution_of_a_system_whose_squares_underflow(solve, unit):
+    A, b, x0 = unit * (2 * np.eye(3) - np.eye(3, k=1)), unit * np.array([1.0, -2.0, 3.0]), np.ones(3)
+    result = solve(A, b, x0, rtol=1e-8)
+    true = np.linalg.norm((b - A @ result.x) / unit)
+    assert result.residual / unit == pytest.approx(true, rel=1e-3, abs=1e-12)
+    assert not result.converged or true <= 1e-7
+
+
+def test_an_infinite_tolerance_does_not_let_an_infinite_start_pass():
+    M = 1e200 * np.eye(3)
+    result = linalg.cg(np.eye(3, dtype="f"), np.ones(3, "f"), "Mb", M=M, rtol=np.inf)
+    assert np.isfinite(result.x).all() and np.isfinite(result.residual)
+
+
+def test_no_nan_among_the_norms_of_least_squares():
+    A = np.eye(3)
+    A[0, 0] = np.nan
+    for solve in (linalg.lsqr, linalg.lsmr):
+        assert not np.isnan(solve(A, np.ones(3), x0=np.ones(3)).residuals).any()
