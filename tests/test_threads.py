@@ -149,3 +149,24 @@ def test_a_forked_process_begins_with_the_number_of_its_parent_and_changes_its_o
             os._exit(0 if right and solvers.get_threads() == 9 else 3)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert solvers.get_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_while_another_thread_changes_the_number_can_change_it():
+    held = threading.Event()
+
+    def hold():
+        with threads._lock:
+            held.set()
+            threading.Event().wait(0.2)
+
+    worker = threading.Thread(target=hold)
+    worker.start()
+    assert held.wait(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if threads._lock.acquire(timeout=5) else 3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    worker.join()

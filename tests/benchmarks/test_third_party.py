@@ -53,6 +53,10 @@ def shifted(size=30):
 def halves(A):
     \"\"\"Half of the inverse diagonal.\"\"\"
     return sp.diags_array(0.5 / A.diagonal())
+
+
+def direct(A, b):
+    return np.linalg.solve(A.toarray(), b)
 """
 
 
@@ -146,6 +150,22 @@ def test_entries_of_all_three_groups_run_beside_ours_and_say_where_they_come_fro
     found = json.loads(run(capsys, "list", "--json")[1])
     assert found["from"]["linalg preconditioners"] == {"theirs-halves": "their-package 0.3"}
     assert set(found["from"]["linalg problems"]) == {"theirs-ring", "theirs-shifted"}
+
+
+def test_a_method_runs_where_it_may_with_the_options_that_it_takes(site, capsys):
+    points = {"solvers.methods": [*THEIRS["solvers.methods"], "linalg.theirs-direct = their_package:direct"]}
+    install(site, points, their_package=PACKAGE)
+    chosen = ["--problems", "convection_diffusion2d", "--size", "5", "--methods", "theirs-*"]
+    rows, err = rows_of(capsys, site, "linalg", *chosen)
+    status = {row["method"]: (row["status"], row["message"]) for row in rows}
+    assert not err and status["theirs-descent"] == ("skipped", "needs a positive definite matrix.")
+    assert status["theirs-direct"] == ("converged", "")
+
+
+def test_an_entry_point_to_a_decorated_function_registers_it_once(site, capsys):
+    install(site, {"solvers.problems": ["linalg.another-name = their_package:ring"]}, their_package=PACKAGE)
+    _, out, err = run(capsys, "list")
+    assert not err and out.count("[their-package 0.3]") == 1 and "  theirs-ring  " in out
 
 
 def test_only_the_entries_of_the_area_that_is_measured_are_loaded(site, capsys):
