@@ -92,7 +92,7 @@ def _matrix(grid, fluid, air, k):
     """The CSR matrix: harmonic means on faces, twice the coefficient on the open top (it lies half a cell away)."""
     from scipy import sparse
 
-    index = np.arange(fluid.size).reshape(grid)
+    index = np.arange(fluid.size, dtype=np.int32).reshape(grid)
     kind, open_cells = air
     diagonal = np.zeros(grid)
     rows, columns, values = [], [], []

@@ -17,9 +17,10 @@ def _assemble(elements, dofs, n, fixed):
     from scipy import sparse
 
     k = dofs.shape[1]
+    dofs = dofs.astype(np.int32)  # SciPy 1.14 would keep 64 bits, which PyAMG 5.3 does not take
     rows, columns = np.repeat(dofs, k, axis=1).ravel(), np.tile(dofs, (1, k)).ravel()
     A = sparse.coo_array((elements.ravel(), (rows, columns)), shape=(n, n)).tocsr()
-    free = np.setdiff1d(np.arange(n), fixed)
+    free = np.setdiff1d(np.arange(n, dtype=np.int32), fixed).astype(np.int32)
     A = sparse.csr_array(A[free][:, free])
     A = (A + A.T) * 0.5  # the sums of an entry and of its mirror image round differently
     A.sum_duplicates()
