@@ -67,8 +67,8 @@ def run(steps, problem, limits, begun=None):
     a start began, the recurrence says nothing more about the residual, so the claim is tested there even
     if the tolerance is tighter.
 
-    A first start that was made elsewhere, beside those of other problems, comes as ``begun``: its norms, the initial one
-    first, and how it ended, CONVERGED for a claim.
+    A first start that was made elsewhere, beside those of other problems, comes as ``begun``: its norms, the initial
+    one first, and how it ended, CONVERGED for a claim.
     """
     began = time.perf_counter()
     history = _History()

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from .. import _backend
-from .._loop import Limits, Record, run
+from .._loop import Limits, run
 from .._result import Status
 from ._system import trivial
 
@@ -133,24 +133,16 @@ def _stopped(callback, columns, total):
 
 def _finish(steps, flags, column, stopped):
     """Verify one column; where its claim is refuted, the single method takes over."""
-    system, limits, taken = column.system, column.limits, column.taken
-    system.n_matvec += taken
-    norms = np.concatenate(column.norms)
-    residual = float(norms[0]) if taken == 0 and column.state == _REACHED else system.true_norm()
-    if residual <= limits.threshold:
-        return Record(Status.CONVERGED, taken, norms, residual, 0.0)
-    claimed = column.state == _REACHED
-    if column.state == 0 or taken >= limits.maxiter or (claimed and stopped):
-        return Record(Status.STOPPED if stopped else Status.MAXITER, taken, norms, residual, 0.0)
-    if claimed or flags[column.state] is Status.NOT_HERMITIAN:
-        rest = run(steps, system, Limits(limits.threshold, limits.maxiter - taken, limits.chunk, limits.callback))
-        rest.iterations += taken
-        rest.residuals = np.concatenate([norms[:-1], rest.residuals])
-        return rest
-    status = flags[column.state]
-    if status is Status.NONFINITE or not math.isfinite(residual):
-        status, residual = Status.NONFINITE, system.last_finite(residual)
-    return Record(status, taken, norms, residual, 0.0)
+    column.system.n_matvec += column.taken
+    if column.state == _REACHED:
+        status = Status.STOPPED if stopped else Status.CONVERGED
+    elif column.state == 0:
+        status = Status.STOPPED if stopped else Status.MAXITER
+    else:
+        status = flags[column.state]
+        if status is Status.NOT_HERMITIAN:  # the single method is to see it, too
+            status = Status.CONVERGED
+    return run(steps, column.system, column.limits, begun=(np.concatenate(column.norms), status))
 
 
 class _Halt:
