@@ -23,7 +23,7 @@ def rows_of(A, backend):
 
 
 def slices(count, size):
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+    return [slice(first, min(first + size, count)) for first in range(0, max(1, count), size)]
 
 
 def run_blocks(function, tasks, names, executor, shown):

@@ -10,7 +10,7 @@ import time
 from numpy.typing import ArrayLike
 
 from .._loop import ended
-from .._types import Callback, MatrixLike, Seed
+from .._types import Callback, Executor, MatrixLike, Seed
 from ._demands import Demands
 from ._problem import Problem
 from ._result import InverseResult
@@ -34,6 +34,7 @@ def least_squares(
     maxiter: int | None = None,
     callback: Callback | None = None,
     rng: Seed | None = 0,
+    executor: Executor | None = None,
 ) -> InverseResult:
     """Reconstruct x from b = A x + noise.
 
@@ -71,6 +72,9 @@ def least_squares(
         Called as ``callback(x)`` after each step with a copy of the iterate; raising StopIteration ends the solve.
     rng : None, int or numpy.random.Generator, default 0
         For the random signs with which ``stop="gcv"`` estimates a trace.
+    executor : concurrent.futures executor, optional
+        Where blocks of the data sets of a stack are reconstructed, in threads, processes or elsewhere, without a
+        ``callback``; on the CPU. A task carries A, L and its data sets.
 
     Returns
     -------
@@ -85,9 +89,15 @@ def least_squares(
         A ValueError: a shape, a value or a combination that cannot be worked with.
     UnsupportedType
         A TypeError: an argument of the wrong kind.
+    TaskError
+        If a task of the executor failed: names its data sets, and has the images of each other block, shape (rows,
+        *A.image_shape).
 
     Notes
     -----
+    The data sets of a stack do not depend on each other. They are taken in blocks of 2^16 numbers (2^26 on a GPU) of
+    images or data, of four at least where A is a matrix or somebody else's operator; no bit depends on an executor.
+
     A step costs one product with A and one with A^H ("gcv" as a stop: two of each, the second for the trace). CGLS,
     LSQR and LSMR keep 4 or 5 vectors; a hybrid method keeps k (m + n) numbers after k steps, with an ``L`` of p rows
     k (m + n + p), and reorthogonalises them. With ``L``, a weight leads to the augmented system; a rule to projection
@@ -130,6 +140,6 @@ def least_squares(
         method=method, regularization=regularization, stop=stop, noise_level=noise_level, noise_norm=noise_norm,
         tau=tau, rtol=rtol, maxiter=maxiter, callback=callback, rng=rng,
     )  # fmt: skip
-    result = Problem(A, b, L, x0, demands).solve()
+    result = Problem(A, b, L, x0, demands).solve(executor)
     result.seconds = time.perf_counter() - began
     return ended(callback, result)

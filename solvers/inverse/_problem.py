@@ -1,5 +1,6 @@
 """A least-squares problem on stacks: its arrays in a scale of their own, its products, its methods, its verdict."""
 
+import copy
 import math
 
 import numpy as np
@@ -11,11 +12,12 @@ from .._loop import told
 from .._place import at
 from .._result import Status
 from .._scale import reach_of, to_one
-from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, norms, taken_rows
+from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, driven, norms, taken_rows
 from ..linalg._least_squares import SLIGHT
 from ..linalg._lsmr import LSMR
 from ..linalg._lsqr import LSQR
 from ._augmented import Augmented
+from ._blocks import can_be_shared, exhausted, listed, rows_of, run_blocks, side_by_side, slices
 from ._cgls import CGLS
 from ._demands import per_row
 from ._hybrid import Hybrid
@@ -95,6 +97,7 @@ class Problem:
         weight = 0.0 if demands.weight is None else demands.weight
         self.weight = per_row("regularization", weight, k, 0)
         self.targets = demands.tau * demands.noise_norms(A.shape[0], k) * self.scale
+        self.probe = self._probe() if demands.stop == "gcv" else None
 
     def forward(self, X):
         self.n_matvec += len(X)
@@ -115,11 +118,40 @@ class Problem:
         """L^H of each penalty."""
         return applied(self.L, self.L.adjoint_stack, Y).reshape(len(Y), *self.A.image_shape)
 
-    def solve(self):
+    def solve(self, executor):
+        """The result of all data sets, in blocks."""
+        callback, blocks = self.demands.callback, slices(len(self.B), rows_of(self.A, self.backend))
+        can_be_shared(executor, callback, self.backend)
         with at(self.backend, self._b), np.errstate(all="ignore"):  # what is not finite ends its row
-            return self._solve()
+            parts = map(self._part, blocks)
+            if callback is None:
+                names = [listed("data set", rows) for rows in blocks]
+                shown = lambda _, found: self._leave(found["x"])
+                return self._joined(run_blocks(_solved, parts, names, executor, shown))
+            walkers = [part.steps(watched=True) for part in parts]
+            last = lambda found: (found["residuals"][-1], lambda: found["x"])
+            return self._joined(side_by_side(walkers, self._report, last))
 
-    def _solve(self):
+    def _part(self, rows):
+        """A block of the data sets as a problem of its own, without the way back to the user's form."""
+        part, part.demands = copy.copy(self), copy.copy(self.demands)
+        part.demands.maxiter, part.demands.callback, part.demands.rng = self._maxiter(), None, None
+        for name in ("B", "R", "X0", "bnorm", "scale", "weight", "targets"):
+            whole = getattr(self, name)
+            setattr(part, name, None if whole is None else whole[rows])
+        part.n_matvec, part._b, part._form, part._leave = 0, None, None, None
+        return part
+
+    def _report(self, step, news):
+        norms, images = zip(*news)
+        whole = lambda: self._leave(self._formed(module_of(self.B).concatenate([image() for image in images])))
+        return told(self.demands.callback, step, np.concatenate(norms).max(), whole)
+
+    def _formed(self, X):
+        return self._form(X, self.A.image_shape)
+
+    def steps(self, watched=False):
+        """The solve; where it is watched, it yields the misfits and a function for the images after each step."""
         demands, k = self.demands, len(self.B)
         size = self.bnorm * self.scale
         method = self._in_range(self._method(np.arange(k)))
@@ -132,7 +164,14 @@ class Problem:
             gradient, _CODES[demands.rule],
         )  # fmt: skip
         X = module_of(self.B).zeros((k, *self.A.image_shape), self.B.dtype)
-        codes, taken, history, mismatch = drive(method, rule, X, self._maxiter(), self._report(X))
+        walker, stop = driven(method, rule, X, demands.maxiter, watched), None
+        while True:
+            try:
+                _, rnorm = walker.send(stop)
+            except StopIteration as end:
+                codes, taken, history, mismatch = end.value
+                break
+            stop = yield rnorm / self.scale, lambda: self._images(X)
         chosen = taken.copy()
         turned = np.flatnonzero((rule.corner > 0) & np.isin(codes, (LCURVE, _LIMIT)))
         if turned.size:
@@ -145,7 +184,7 @@ class Problem:
         verdict = self._verdict(X, codes, history[chosen, 0, np.arange(k)], mismatch, gradient)
         if demands.rule:
             self.weight = np.nan_to_num(rule.found)  # as long as a rule finds none, there is none
-        return self._result(X, codes, taken, chosen, history, *verdict)
+        return self._found(X, codes, taken, chosen, history, *verdict)
 
     def _in_range(self, method):
         """The method, begun anew with a power of two times A where squares of its norm would leave the range."""
@@ -173,7 +212,7 @@ class Problem:
         demands, weight, R = self.demands, self.weight[rows], taken_rows(self.R, rows)
         L = None if self.L is None else (self.penalised, self.penalised_back)
         if demands.method == "cgls":
-            return CGLS(self.forward, self.adjoint, R, weight, L, self._probe() if demands.stop == "gcv" else None)
+            return CGLS(self.forward, self.adjoint, R, weight, L, self.probe)
         if demands.method == "hybrid" and L is None:
             return Hybrid(self.forward, self.adjoint, R, demands.rule or weight, self.targets)
         if demands.method == "hybrid":
@@ -188,16 +227,10 @@ class Problem:
             signs = (signs + 1j * rng.choice([-1.0, 1.0], shape)) * math.sqrt(0.5)
         return _backend.kernels(self.backend).to_device(signs, dtype)
 
-    def _report(self, X):
-        callback = self.demands.callback
-        if callback is None:
-            return None
-        return lambda taken, rnorm: told(callback, taken, (rnorm / self.scale).max(), lambda: self._image(X))
-
-    def _image(self, X):
-        """The iterates as the user counts and shapes them, in new memory."""
+    def _images(self, X):
+        """The iterates as the user counts them, in new memory."""
         X = X * columns(self.factor, X) * columns(1 / self.scale, X)
-        return self._leave(self._form(X if self.X0 is None else X + self.X0, self.A.image_shape))
+        return X if self.X0 is None else X + self.X0
 
     def _verdict(self, X, codes, claimed, mismatch, reference):
         """The statuses and the misfits, both recomputed; what is not finite becomes x0."""
@@ -236,29 +269,53 @@ class Problem:
             return Status.UNATTAINABLE
         return Status.CONVERGED if stationary or code in (GCV, LCURVE) else Status.STAGNATED
 
-    def _result(self, X, codes, taken, chosen, history, statuses, misfits):
-        demands, known = self.demands, np.isfinite(self.targets)
-        regularised = demands.rule is not None or demands.weight is not None
-        fields = dict(
+    def _found(self, X, codes, taken, chosen, history, statuses, misfits):
+        """What is known of these data sets: the last axis of each array, or a tuple, has an entry for each."""
+        known = np.isfinite(self.targets)
+        return dict(
+            x=self._images(X),
             status=statuses,
             iterations=taken,
             residuals=history[:, 0] / self.scale,
             residual=misfits / self.scale,
-            threshold=np.where(known, self.targets, demands.rtol * self.bnorm * self.scale) / self.scale,
-            regularization=self.weight / self.factor / self.factor if regularised else None,
+            threshold=np.where(known, self.targets, self.demands.rtol * self.bnorm * self.scale) / self.scale,
+            regularization=self.weight / self.factor / self.factor,
             stop_reason=tuple(
                 str(status) if status not in _PLAIN else _REASONS[code]
                 for status, code in zip(statuses, codes.tolist(), strict=True)
             ),
+            solution_norms=history[:, 1] * self.factor / self.scale,
+            chosen=chosen,
+            n_matvec=self.n_matvec,
         )
-        extra = dict(solution_norms=history[:, 1] * self.factor / self.scale, chosen=chosen)
+
+    def _joined(self, parts):
+        """The result of all blocks; a data set that ended earlier repeats its last norms."""
+        demands, longest = self.demands, max(len(part["residuals"]) for part in parts)
+        for part in parts:
+            for name in ("residuals", "solution_norms"):
+                part[name] = np.pad(part[name], ((0, longest - len(part[name])), (0, 0)), "edge")
+        fields = {name: _along([part[name] for part in parts]) for name in parts[0] if name not in ("x", "n_matvec")}
+        if demands.rule is None and demands.weight is None:
+            fields["regularization"] = None
         if self._single:
             fields = {name: _only(value) for name, value in fields.items()}
-            extra = {name: _only(value) for name, value in extra.items()}
+        extra = {name: fields.pop(name) for name in ("solution_norms", "chosen")}
+        X = module_of(self.B).concatenate([part["x"] for part in parts])
         return InverseResult(
-            self._image(X), **fields, extra=extra, n_matvec=self.n_matvec, seconds=0.0, backend=self.backend,
+            self._leave(self._formed(X)), **fields, extra=extra, seconds=0.0, backend=self.backend,
+            n_matvec=self.n_matvec + sum(part["n_matvec"] for part in parts),
             method="least_squares", choice=demands.method,
         )  # fmt: skip
+
+
+def _solved(problem):
+    with np.errstate(all="ignore"):
+        return exhausted(problem.steps())
+
+
+def _along(values):
+    return sum(values, ()) if isinstance(values[0], tuple) else np.concatenate(values, axis=-1)
 
 
 _SURE = {NONFINITE: Status.NONFINITE, NOT_ADJOINT: Status.NOT_ADJOINT, STOPPED: Status.STOPPED}

@@ -25,6 +25,7 @@ __all__ = [
     "Bidiagonalisation",
     "columns",
     "drive",
+    "driven",
     "mismatch",
     "normalise",
     "norms",
@@ -119,6 +120,17 @@ def drive(method, judge, X, maxiter, report=None):
         The norms of the residuals and of the iterates; a row that has ended repeats its last.
     mismatch : ndarray, shape (k,)
     """
+    walker, stop = driven(method, judge, X, maxiter, report is not None), None
+    while True:
+        try:
+            step, rnorm = walker.send(stop)
+        except StopIteration as end:
+            return end.value
+        stop = report(step, rnorm)
+
+
+def driven(method, judge, X, maxiter, watched):
+    """``drive`` as a generator: where it is watched, it yields what it would report, and is sent whether to stop."""
     k = len(method.rnorm)
     live, codes, taken = np.arange(k), np.zeros(k, int), np.zeros(k, int)
     history, differs = [np.stack([method.rnorm, method.xnorm])], np.zeros(k)
@@ -127,9 +139,9 @@ def drive(method, judge, X, maxiter, report=None):
         live = _without_ended(method, live, ends, codes, X)
         if not live.size:
             return codes, taken, np.array(history), differs
-        if step and report is not None:
+        if step and watched:
             X[_rows(X, live)] = method.answer(np.arange(live.size))
-            if report(step, history[-1][0]):
+            if (yield step, history[-1][0]):
                 codes[live] = STOPPED
                 return codes, taken, np.array(history), differs
         method.step()

@@ -67,9 +67,80 @@ def test_pnp_on_threads_has_the_bits_of_one_call(options, kind):
     assert (single.status, single.stop_reason) == (serial.status[3], serial.stop_reason[3])
 
 
+L = inverse.Gradient(SHAPE)
+SQUARES = [
+    dict(noise_norm=0.06 * np.ones(5)),
+    dict(stop="gcv"),
+    dict(stop="l-curve", method="lsqr"),
+    dict(method="lsmr", regularization=np.geomspace(0.01, 0.1, 5), L=L, x0=np.ones((5, *SHAPE))),
+    dict(method="hybrid"),
+    dict(regularization="discrepancy", noise_level=0.01, L=L),
+]
+
+
+@pytest.mark.parametrize("options", SQUARES, ids=["cgls", "gcv", "l-curve", "weights", "hybrid", "subspace"])
+@pytest.mark.parametrize("kind", ["operator", "matrix", "complex"])
+def test_least_squares_on_threads_has_the_bits_of_one_call(options, kind):
+    A, b = scan(np.random.default_rng(0))
+    b[2] = 0
+    if kind == "complex":
+        b = (1 + 2j) * b
+    if kind == "matrix":
+        A, b = np.array([(A @ each).ravel() for each in np.eye(36)]).T, b.reshape(5, 36).T
+        options = options | dict(x0=np.ones((36, 5))) if "x0" in options else options
+    more = ("solution_norms", "chosen")
+    serial = inverse.least_squares(A, b, **options)
+    seen = []
+    with ThreadPoolExecutor(3) as pool:
+        assert_same(inverse.least_squares(A, b, **options, executor=pool), serial, *more)
+    assert_same(inverse.least_squares(A, b, **options, callback=seen.append), serial, *more)
+    assert len(seen) == max(serial.iterations) - 1 and {each.shape for each in seen} == {serial.x.shape}
+    assert len(set(serial.iterations)) > 1
+    if kind != "matrix":  # whose products round otherwise in one block, by which "gcv" here takes another weight
+        _blocks._NUMBERS["cpu"] = 10**6
+        whole = inverse.least_squares(A, b, **options)
+        np.testing.assert_allclose(whole.x, serial.x, atol=1e-8)
+        assert (whole.status, whole.stop_reason) == (serial.status, serial.stop_reason)
+
+
+def test_a_generator_moves_on_alike_wherever_the_work_is_done():
+    A, b = scan(np.random.default_rng(0))
+    here, there = np.random.default_rng(7), np.random.default_rng(7)
+    one = inverse.least_squares(A, b, stop="gcv", rng=here)
+    with ThreadPoolExecutor(2) as pool:
+        assert_same(inverse.least_squares(A, b, stop="gcv", rng=there, executor=pool), one)
+    assert here.random() == there.random()
+
+
+class Hot(inverse.ImagingOperator):
+    """The identity, which refuses data that are negative."""
+
+    def forward_stack(self, X):
+        return X.copy()
+
+    def adjoint_stack(self, Y):
+        if (Y < 0).any():
+            raise OverflowError("the scanner is hot")
+        return Y.copy()
+
+
+def test_a_failed_block_of_least_squares_is_named():
+    A, b = Hot(float, SHAPE, SHAPE), np.ones((5, *SHAPE)) / 4
+    whole = inverse.least_squares(A, b)
+    b[3] = -1
+    words = r"^1 of 3 tasks failed: data sets 2 to 3 .OverflowError: the scanner is hot"
+    with ThreadPoolExecutor(2) as pool, pytest.raises(TaskError, match=words) as caught:
+        inverse.least_squares(A, b, executor=pool)
+    assert np.array_equal(caught.value.results[0], whole.x[:2])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidInput, match="^`callback` must be None where there is an"):
+        inverse.least_squares(A, b, callback=print, executor=pool)
+
+
 def test_processes_give_the_same_bits():
     A, b = scan(np.random.default_rng(1))
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        for options in (dict(stop="gcv"), dict(regularization="gcv", L=L)):
+            assert_same(inverse.least_squares(A, b, **options, executor=pool), inverse.least_squares(A, b, **options))
         options = dict(denoiser=mean_filter, noise_level=0.1, maxiter=4)
         assert_same(inverse.pnp(A, b, **options, executor=pool), inverse.pnp(A, b, **options))
         with pytest.raises(TaskError, match="data sets 0 to 1 .*define functions in a module"):

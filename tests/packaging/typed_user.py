@@ -241,6 +241,7 @@ def reconstructions(b: Vector) -> NDArray[Any]:
     inverse.pnp(A, b, inverse.nlm(), noise_level=0.1)
     inverse.pnp(A, b, inverse.from_torch(lambda x, sigma: x))
     with ThreadPoolExecutor() as pool:
+        inverse.least_squares(A, np.stack([b, b]), stop="gcv", executor=pool)
         inverse.pnp(A, np.stack([b, b]), inverse.tv(0.1), executor=pool)
         inverse.sample(A, b, denoiser=denoiser, gamma=lambda sigma: sigma**2, n_samples=3, rng=0, executor=pool)
     inverse.sample(A, b, prior=inverse.Smoothness(3 * L), method="gaussian", noise_level=0.1)
