@@ -2,14 +2,18 @@
 
 Numba's own ``cache=True`` raises at import where no folder can be written, fails a call when the disk
 is full, and keeps a cached caller when a function that it calls in *another* file has changed. Here the
-stamp of every entry is a hash over the whole folder, and a cache that cannot be used is not used.
+stamp of every entry is a hash over the whole folder, and a cache that cannot be used is not used. What is
+compiled has the bits of what is read from the cache.
 """
 
 import hashlib
 import pathlib
 
 import numba
+from llvmlite.binding import Linkage
 from numba.core import caching
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.errors import NumbaError
 
 __all__ = ["FLAGS", "jit", "strict"]
@@ -26,6 +30,41 @@ def _stamp():
 
 
 _STAMP = _stamp()
+
+
+class _SelfContained(JITCodeLibrary):
+    """Machine code that calls nothing but its own copies of the functions that it was linked with.
+
+    Numba gives each library such copies, optimised together with what calls them, under names that all libraries share.
+    Of two the one that came first into the process is called: in a process that has compiled, that of the function by
+    itself, in one that reads its kernels from the cache, the caller's. Their last bits differ.
+    """
+
+    _copies = ()
+
+    def _finalize_final_module(self):
+        copies = [each for each in self._final_module.functions if each.linkage is Linkage.linkonce_odr]
+        self._copies = [each.name for each in copies if not each.is_declaration]
+        for name in self._copies:
+            self._final_module.get_function(name).linkage = Linkage.internal
+        super()._finalize_final_module()
+
+    def _get_module_for_linking(self):
+        module = super()._get_module_for_linking()
+        for name in self._copies:  # of which whoever links several such modules needs one
+            module.get_function(name).linkage = Linkage.linkonce_odr
+        self._copies = ()
+        return module
+
+
+class _Compiler(Compiler):
+    """Numba's compiler with that library."""
+
+    def __init__(self, typingctx, targetctx, library, *rest, **options):
+        if library is None:
+            library = _SelfContained(targetctx.codegen(), "solvers")
+            library.enable_object_caching()
+        super().__init__(typingctx, targetctx, library, *rest, **options)
 
 
 class _Cache(caching.FunctionCache):
@@ -68,7 +107,7 @@ def strict(function):
 
 
 def _compiled(function, flags):
-    dispatcher = numba.njit(**flags)(function)
+    dispatcher = numba.njit(pipeline_class=_Compiler, **flags)(function)
     try:
         dispatcher._cache = _Cache(function)
     except (RuntimeError, OSError, AttributeError, NumbaError):

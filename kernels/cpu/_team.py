@@ -148,12 +148,12 @@ def launch(kernel, work, blocks, shares, *arguments):
     if work < 2 * _WORK_PER_THREAD:
         return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)
     team = min(threads.limit(), int(work // _WORK_PER_THREAD))
-    if team < 2 or time.perf_counter() < _busy_until or not _region.acquire(blocking=False):
+    if team < 2 or time.perf_counter() < _busy_until or _region.locked():
         return kernel(*arguments, _NOBODY, _alone(blocks), 0, 1)
-    try:
+    # Not acquire() and try: an interruption between the two would keep the lock for good. Who finds the lock free and
+    # then taken waits for one region.
+    with _region:
         return _run(kernel, team, shares(team), arguments)
-    finally:
-        _region.release()
 
 
 _NOBODY = np.zeros(_FLAGS_SIZE, dtype=np.int64)

@@ -105,7 +105,7 @@ def _one_system(problem, b, x0, j):
 
 
 def _scaled(b, x0, largest):
-    """A power of two, b and x0 times it: scaling is exact. What leaves x0 in range rules (None where that is nothing)."""
+    """A power of two, b and x0 times it: scaling is exact. x0 must stay in range; None where that leaves nothing."""
     power = to_one(float(np.abs(b).max()))
     if x0 is None:
         return power, (b * power).astype(b.dtype), None

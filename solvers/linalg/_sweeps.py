@@ -5,6 +5,7 @@ entries of its matrix from step to step, and its pattern never.
 """
 
 import math
+import os
 import threading
 from dataclasses import dataclass, field
 
@@ -101,6 +102,8 @@ _MOST_PATTERNS = 4
 _MOST_BYTES = 2**28
 _patterns: list[_Pattern] = []
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that it does not have
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def sweep_of(matrix, dtype, backend, ordering):

@@ -215,3 +215,25 @@ def test_a_solve_works_with_every_cache_file_cut_short(solve, tmp_path, suffix):
     for file in files:
         _truncate(file)
     assert solve()["norms"] == first["norms"]
+
+
+# Prints the bits of a plan whose kernel calls functions that are compiled by themselves, too.
+PLAN = """
+    import json
+    import numpy as np
+    from solvers import transport
+    from solvers.kernels.cpu import sinkhorn
+    result = transport.sinkhorn(np.random.default_rng(1).random((150, 130)), eps=0.05, maxiter=3)
+    stats = sinkhorn._log_chunk.stats
+    print(json.dumps({
+        "bits": [p.tobytes().hex() for p in result.potentials], "file": sinkhorn.__file__,
+        "loaded": sum(stats.cache_hits.values()), "compiled": sum(stats.cache_misses.values()),
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_compiles_has_the_bits_of_one_that_reads_the_cache(solve):
+    first, second = solve(PLAN), solve(PLAN)
+    assert first["compiled"] and second["loaded"]
+    assert first["bits"] == second["bits"]
