@@ -76,6 +76,7 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
     """
     xp, column = module_of(rhs), (-1,) + (1,) * (rhs.ndim - 1)
     r = rhs.astype(dtype or rhs.dtype, order="C", copy=True)
+    real = np.finfo(r.dtype).dtype
     x = xp.zeros_like(r) if x0 is None else x0.astype(r.dtype, order="C", copy=True)
     # Below the rounding of the right-hand side there is only noise, which a singular system would blow up.
     threshold = (max(rtol, 10 * np.finfo(r.dtype).eps) * np.sqrt(inner_rows(r, r))) ** 2
@@ -93,7 +94,7 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
             q = product(p)
             n_products += 1
             curvature = inner_rows(p, q)
-            alpha = np.divide(rho, curvature, out=np.zeros_like(rho), where=curvature > 0).astype(_real(r.dtype))
+            alpha = np.divide(rho, curvature, out=np.zeros_like(rho), where=curvature > 0).astype(real)
             active &= (curvature > 0) & np.isfinite(alpha)
             alpha = xp.asarray(np.where(active, alpha, 0)).reshape(column)
             still = xp.asarray(active).reshape(column)
@@ -103,15 +104,11 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
             iterations += active
             active &= np.isfinite(rho) & (rho > threshold)
             beta = np.divide(rho, last, out=np.zeros_like(rho), where=active)
-            p = xp.where(still, r + xp.asarray(beta, _real(r.dtype)).reshape(column) * p, 0)
+            p = xp.where(still, r + xp.asarray(beta, real).reshape(column) * p, 0)
     return x, iterations, n_products
 
 
 def _columns(xp, value, ndim, dtype):
     """A number or one for each row, so that it multiplies a stack in its own precision."""
-    value = xp.asarray(value, _real(dtype))
+    value = xp.asarray(value, np.finfo(dtype).dtype)
     return value if value.ndim == 0 else value.reshape((-1,) + (1,) * (ndim - 1))
-
-
-def _real(dtype):
-    return np.dtype(dtype.char.lower())
