@@ -12,6 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from solvers import InvalidInput, TaskError, UnsupportedType, linalg
 from solvers._tasks import only_on_cpu
+from solvers.linalg import _auto
+from solvers.linalg._case import Watch
 
 SIDE = 12
 N = SIDE * SIDE
@@ -101,9 +103,23 @@ METHODS = [
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda f: f.__name__)
 def test_every_method_gives_the_bits_of_the_call_without(method, threads):
-    options = {"model": None} if method is linalg.dcdm else {}
-    result, sent = holds(functools.partial(method, laplacian(), right_hand_sides(), **options), threads)
+    options, B = {"model": None} if method is linalg.dcdm else {}, right_hand_sides()
+    B[:, 4] *= 1e-318  # the answer is rounded as it leaves
+    result, sent = holds(functools.partial(method, laplacian(), B, **options), threads)
     assert np.ndim(result.x) == 2 and len(sent) == 10  # two columns each
+
+
+def halved(r):
+    """A model without directions for one half."""
+    return np.where(np.arange(r.size) < r.size // 2, r, 0)
+
+
+def test_what_a_method_counts_itself_comes_back(threads):
+    A, B = laplacian(), right_hand_sides()
+    result, _ = holds(functools.partial(linalg.dcdm, A, B, model=halved), threads)
+    assert any(each is not None for each in result.fell_back_at) and len(result.reason) == K
+    result, _ = holds(functools.partial(linalg.gmres, A, B, restart=3, maxiter=2), threads)
+    assert result.info == 2 and result.iterations.max() == 6
 
 
 def preconditioners():
@@ -191,6 +207,17 @@ def test_solve_sends_its_iterations(method, threads):
     same(here, solve(executor=pickled))
     same(here, solve(executor=threads))
     assert bool(pickled.sent) == (method != "direct")
+
+
+def test_an_attempt_against_the_clock_stays_here(monkeypatch):
+    def plan(case, *_):
+        case.watch = Watch(case.rtol, 100)
+        yield "ic", 100, "ic: told to."
+
+    monkeypatch.setattr(_auto, "plan", plan)
+    A, B, pickled = laplacian(), right_hand_sides(), Pickled()
+    same(linalg.solve(A, B), linalg.solve(A, B, executor=pickled))
+    assert not pickled.sent
 
 
 def test_an_operator_is_solved_by_the_method_that_solve_chooses(threads):
