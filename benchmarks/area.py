@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import machine, report
+from ._registry import present
 
-__all__ = ["View", "show"]
+__all__ = ["View", "show", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def show(view, groups, args, argv, *, threads, opening, about=dict, say=None):
         print(report.wrap(f"  {sentence}", "    "))
     _keep(view, rows, args)
     return outcome.code
+
+
+def skipped(registry):
+    """A sentence on the methods that take no part because their package is not installed, if there are any."""
+    absent = [name for name, entry in registry.items() if not present(entry.package)]
+    return [f"skipped, not installed: {', '.join(absent)}"] if absent else []
 
 
 def _keep(view, rows, args):

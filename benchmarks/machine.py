@@ -7,7 +7,7 @@ from importlib import metadata
 
 from ._registry import present
 
-__all__ = ["cores", "cpu_model", "describe", "kernel_cache", "one_line", "versions"]
+__all__ = ["cores", "cpu_model", "describe", "kernel_cache", "one_line", "pot", "versions"]
 
 _PACKAGES = ("numpy", "scipy", "numba", "pyamg", "POT", "matplotlib", "tqdm", "cupy", "torch", "scikit-image")
 # Rivals of one benchmark: recorded where they are.
@@ -80,3 +80,9 @@ def one_line():
     v = versions()
     libraries = ", ".join(f"{name} {v[name]}" for name in ("numpy", "scipy", "numba", "pyamg") if v[name])
     return f"{cpu_model()}, {cores()} cores; Python {v['python']}, {libraries}"
+
+
+def pot():
+    """POT's name and version, or that there is none."""
+    version = _version("POT")
+    return f"POT {version}" if version else "no POT"

@@ -1,8 +1,7 @@
 """``solvers bench pde``: our Gaussian processes and their rivals at one error, judged by the exact solutions."""
 
 from . import _threads, options, pde_methods, picture, report
-from ._registry import present
-from .area import View, show
+from .area import View, show, skipped
 from .pde_methods import BASELINE, TOL
 from .pde_problems import PDES
 from .pde_rivals import PDE_METHODS
@@ -80,9 +79,8 @@ def _run(problems, methods, args, argv, threads):
             yield run_problem(problem, methods, cap, args.repeats)
 
     settings = {"target": TARGET, "tol": TOL, "cap_seconds": cap, "repeats": args.repeats, "points": POINTS}
-    opening = [f"threads: {threads}; at most {cap:g} s to search one row's levels", EXPLAINED]
-    absent = [name for name, entry in PDE_METHODS.items() if not present(entry.package)]
-    opening += [f"skipped, not installed: {', '.join(absent)}"] if absent else []
+    said = f"threads: {threads}; at most {cap:g} s to search one row's levels"
+    opening = [said, EXPLAINED, *skipped(PDE_METHODS)]
     about = {"settings": settings}
     return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: about)
 

@@ -2,10 +2,10 @@
 
 from . import _threads, machine, options, picture, report, sliced_speed
 from ._registry import UsageError, need, present
-from .area import View, show
+from .area import View, show, skipped
 from .report import ratio, seconds
 from .sliced import SLICED, from_files
-from .sliced_methods import BASELINE, DEFAULT, select
+from .sliced_methods import BASELINE, DEFAULT, SLICERS, select
 from .sliced_run import PROJECTIONS, RTOL, memory, pairwise, run_problem, warm_up
 
 __all__ = ["VIEW", "bench", "summary"]
@@ -75,7 +75,7 @@ def _run(problems, methods, args, argv, threads, whole):
         if whole:
             _more(more)
 
-    opening = [f"POT {machine.versions()['POT']}; threads: {threads}", EXPLAINED]
+    opening = [f"{machine.pot()}; threads: {threads}", EXPLAINED, *skipped(SLICERS)]
     return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: more)
 
 

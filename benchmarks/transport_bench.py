@@ -2,7 +2,7 @@
 
 from . import _threads, machine, options, picture, report, transport, transport_methods, transport_sweeps
 from ._registry import UsageError
-from .area import View, show
+from .area import View, show, skipped
 from .report import count, ratio, scientific, seconds
 from .transport import TRANSPORTS
 from .transport_methods import BASELINE, CAP, POT_TOL, TOL
@@ -55,7 +55,7 @@ def bench(args, argv):
 def _sweeps(args, argv, threads):
     """The table of single sweeps."""
     sizes, rows = (transport_sweeps.SIZES[:1] if args.quick else transport_sweeps.SIZES), []
-    print(f"{machine.one_line()}, POT {machine.versions()['POT']}\nthreads: {threads}\n{transport_sweeps.heading()}")
+    print(f"{machine.one_line()}, {machine.pot()}\nthreads: {threads}\n{transport_sweeps.heading()}")
     for n in sizes:
         rows.append({"n": n, "seconds": transport_sweeps.measure(n)})
         print(transport_sweeps.line(**rows[-1]), flush=True)
@@ -83,7 +83,7 @@ def _run(problems, methods, args, argv, threads):
             yield run_problem(entry.make(), methods, cap, args.repeats)
 
     about = {"settings": {"tol": TOL, "pot_stopThr": POT_TOL, "cap_seconds": cap, "repeats": args.repeats}}
-    opening = [f"POT {machine.versions()['POT']}; threads: {threads}; at most {cap:g} s a row", EXPLAINED]
+    opening = [f"{machine.pot()}; threads: {threads}; at most {cap:g} s a row", EXPLAINED, *skipped(TRANSPORTERS)]
     return show(VIEW, groups(), args, argv, threads=threads, opening=opening, about=lambda: about)
 
 

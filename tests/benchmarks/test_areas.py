@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from solvers.benchmarks import (
+    _registry,
     arguments,
     cli,
     inverse_bench,
@@ -162,6 +163,15 @@ def _is_drawn(path):
 def test_without_a_picture_it_is_said_how_to_get_one(tiny, capsys):
     code, out, _ = run(capsys, "bench", "ssor", "--quick")
     assert code == 0 and out.splitlines()[-1] == "For a picture of this add --plot ssor.png."
+
+
+def test_rivals_that_are_not_installed_are_named_once(tiny, capsys, monkeypatch):
+    find = _registry.importlib.util.find_spec
+    monkeypatch.setattr(_registry.importlib.util, "find_spec", lambda name: None if name == "ot" else find(name))
+    for area, name in ("transport", "pot:sinkhorn"), ("sliced", "pot"):
+        code, out, _ = run(capsys, "bench", area, "--quick", *tiny[area])
+        assert code == 0 and out.count("skipped, not installed: ") == 1
+        assert f"{name}," in out.partition("skipped, not installed: ")[2].splitlines()[0]
 
 
 def test_a_picture_shows_what_has_no_answer_no_ratio_or_an_error_of_zero(tmp_path):
