@@ -12,13 +12,15 @@ a copy of x for a user's callback.
 import logging
 import math
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._result import Status
 
-__all__ = ["Control", "Limits", "Observers", "Record", "ended", "run", "told"]
+__all__ = ["Control", "Limits", "Observers", "Record", "ended", "parts", "run", "told"]
 
 # Silent unless the user configures logging.
 _log = logging.getLogger(__package__)
@@ -193,11 +195,28 @@ def told(callback, iteration, norm, iterate):
     return False
 
 
+# Whether a solve is a part of another one.
+_within: ContextVar[bool] = ContextVar("solvers_parts", default=False)
+
+
+@contextmanager
+def parts():
+    """Solves within it are parts of another one, which says how it ended for all of them."""
+    token = _within.set(True)
+    try:
+        yield
+    finally:
+        _within.reset(token)
+
+
 def ended(callback, result):
     """Tell the user's callback, and the log, how a solve ended; returns the result.
 
-    The logger is ``solvers``: DEBUG for a solve that converged, WARNING for one that did not.
+    The logger is ``solvers``: DEBUG for a solve that converged, WARNING for one that did not. Within ``parts`` it is
+    silent.
     """
+    if _within.get():
+        return result
     level = logging.DEBUG if result.converged else logging.WARNING
     if _log.isEnabledFor(level):
         _log.log(level, "%s", result.message)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._loop import ended, parts
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
 from ._attempts import ATTEMPTS
@@ -139,7 +140,8 @@ def solve(
     best, tried, products = None, [], 0
     for name, most, reason in plan(case, method, tried):
         try:
-            result = ATTEMPTS[name](case, most)
+            with parts():
+                result = ATTEMPTS[name](case, most)
         except Failed as failed:
             if method != "auto":
                 raise InvalidInput(f"`method` must be one that `A` permits, got {name!r}: {failed}.") from None
@@ -158,7 +160,7 @@ def solve(
         tried.append((name, _worst(result)))
     best.tried = tried if best.tried is None else best.tried
     best.method, best.seconds, best.n_matvec = "solve", time.perf_counter() - began, products
-    return best
+    return ended(callback, best)
 
 
 def _statuses(result):

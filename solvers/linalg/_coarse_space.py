@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import parts
 from .._model_file import read_model, write_model
 from .._place import at
 from .._types import MatrixLike, PathLike, Seed
@@ -191,7 +192,8 @@ class CoarseSpace(Preconditioner):
         many = min(n, k + int(np.ceil(_MORE * k)))
         right, iterations, M = rng.standard_normal((many, n)).astype(A.dtype), 0, M0
         for _ in range(sweeps):
-            solves = [cg(A, b, M=M, rtol=rtol, maxiter=_LONGEST) for b in right]
+            with parts():
+                solves = [cg(A, b, M=M, rtol=rtol, maxiter=_LONGEST) for b in right]
             iterations += sum(solve.iterations for solve in solves)
             rows = _ritz(A, D, np.array([solve.x for solve in solves]))
             right = D * rows

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.linalg
 
 from .. import _backend
+from .._loop import parts
 from ..linalg import LinearOperator, gmres
 from ..linalg._kron import outer
 from ._sylvester import KroneckerSum
@@ -140,7 +141,7 @@ class Linear:
         A = LinearOperator((N, N), matvec=lambda c: self._product(c.reshape(shape)).ravel(), dtype=np.float64)
         M = LinearOperator((N, N), matvec=lambda r: self._inverse(r.reshape(shape)).ravel(), dtype=np.float64)
         # Vectors stay on the host also where the products of the grid's size run on a device.
-        with _backend.backend("cpu"):
+        with _backend.backend("cpu"), parts():
             result = gmres(A, right.ravel(), M=M, rtol=rtol, restart=_RESTART, maxiter=_KRYLOV_STEPS // _RESTART)
         self.iterations += int(result.iterations)
         if not result.converged:

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from .._loop import ended, parts
 from .._result import Result
 from .._types import Callback
 from ._costs import PointCloud
@@ -124,7 +125,7 @@ def sinkhorn_divergence(
     cost : {"sqeuclidean", "euclidean"} or float, default "sqeuclidean"
         See ``PointCloud``.
     tol, maxiter, normalize, callback : as for ``sinkhorn``
-        The callback is told of the three problems, one after the other; ``maxtime`` holds for each of them.
+        The callback is told of the three problems, one after the other.
 
     Returns
     -------
@@ -153,12 +154,14 @@ def sinkhorn_divergence(
     [0.0, 0.5]
     """
     options = dict(eps=eps, tol=tol, maxiter=maxiter, normalize=normalize, callback=callback)
-    xy = sinkhorn(PointCloud(X, Y, cost), a, b, **options)
-    xx = sinkhorn(PointCloud(X, X, cost), a, a, **options)
-    yy = sinkhorn(PointCloud(Y, Y, cost), b, b, **options)
+    with parts():
+        xy = sinkhorn(PointCloud(X, Y, cost), a, b, **options)
+        xx = sinkhorn(PointCloud(X, X, cost), a, a, **options)
+        yy = sinkhorn(PointCloud(Y, Y, cost), b, b, **options)
     value = _linear(xy) - (_linear(xx) + _linear(yy)) / 2
     error = _error(xy) + (_error(xx) + _error(yy)) / 2
-    return SinkhornDivergence(max(0.0, value) if math.isfinite(value) else math.inf, error, xy, xx, yy)
+    value = max(0.0, value) if math.isfinite(value) else math.inf
+    return ended(callback, SinkhornDivergence(value, error, xy, xx, yy))
 
 
 def _linear(result):

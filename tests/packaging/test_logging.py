@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from solvers import inverse, pde
+from solvers import inverse, linalg, pde, transport
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,3 +46,23 @@ def test_every_solution_of_an_equation_is_logged(caplog):
         ]
     messages = [record.getMessage() for record in caplog.records]
     assert all(result.message in messages for result in results)
+
+
+def test_the_parts_of_a_solve_are_silent(caplog):
+    ends = []
+
+    class Watch:
+        def on_chunk(self, iteration, norm):
+            """Not of interest here."""
+
+        def on_end(self, result):
+            ends.append(result.method)
+
+    with caplog.at_level(logging.DEBUG, logger="solvers"):
+        A = linalg.LinearOperator((60, 60), matvec=lambda x: np.where(np.arange(60) % 2, -1.0, 1.0) * x, dtype=float)
+        solution = linalg.solve(A, np.ones(60), callback=Watch())
+        X = np.random.default_rng(0).random((9, 2))
+        divergence = transport.sinkhorn_divergence(X, X + 1, eps=0.1, callback=Watch())
+    assert solution.converged and solution.tried  # an attempt failed, which is no end of the solve
+    assert [r.getMessage() for r in caplog.records] == [solution.message, divergence.message]
+    assert ends == ["solve", "sinkhorn_divergence"]
