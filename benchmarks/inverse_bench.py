@@ -13,6 +13,8 @@ __all__ = ["VIEW", "bench", "summary"]
 _QUICK = ("ct-2", "mri", "mixtures", "bimodal", "kronecker-25", "kronecker-e-step", "outliers")
 # A difference that is rounding.
 _NOTHING = 1e-9
+# Errors below it are those of rounding.
+_ROUNDING = 1e-12
 
 EXPLAINED = (
     "seconds: of the processor, for all cases of a problem. ratio: the seconds of the problem's baseline over these. "
@@ -134,8 +136,8 @@ _SIDES = picture.Sides(
 
 def _mark(row, rows):
     here = [_as_error(each) for each in rows if each.problem == row.problem and each.quality is not None]
-    # What is told the truth is not beaten by rounding.
-    least, error = max(min(here, default=1.0), 1e-16), None if row.quality is None else _as_error(row)
+    # Answers that differ by rounding are as good as each other.
+    least, error = max(min(here, default=1.0), _ROUNDING), None if row.quality is None else _as_error(row)
     kind = "told the truth" if row.method.startswith("best") else "ours" if INVERTERS[row.method].ours else "other"
     value = None if error is None else max(error / least, 1.0)
     group = row.problem if row.n is None else f"{row.problem}, n = {row.n:,}"
