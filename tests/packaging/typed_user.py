@@ -129,6 +129,7 @@ def tuned_methods(b: Vector) -> list[linalg.Tuned]:
     assert_type(tuned.costs, NDArray[Any])
     made = [linalg.TunedSSORCG(), linalg.TunedChebyshev(), linalg.TunedIncompleteCholesky()]
     with ThreadPoolExecutor() as pool:
+        linalg.cg(A, np.stack([b, b], axis=1), executor=pool)
         answers = linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[(A, b, 0.1)]], rng=0, executor=pool)
     return [*made, *(each for _, each in answers)]
 

@@ -62,6 +62,10 @@ def sliced(executor):
     return [transport.sliced_wasserstein(*clouds(2), n_projections=60, rng=4, executor=executor)]
 
 
+def largest(executor):
+    return [transport.max_sliced_wasserstein(*clouds(2), rng=4, executor=executor)]
+
+
 def pairwise(executor):
     return [transport.pairwise_sliced_wasserstein(clouds(4), n_projections=60, rng=5, executor=executor)]
 
@@ -69,14 +73,29 @@ def pairwise(executor):
 def samples(executor):
     rng = np.random.default_rng(6)
     prior = inverse.GaussianMixture([1, 2], rng.standard_normal((2, 256)), [0.1, 0.3])
-    options = dict(prior=prior, n_samples=600, n_steps=2, noise_level=0.3, rng=7)
+    options = dict(prior=prior, n_samples=520, n_steps=2, noise_level=0.3, rng=7)
     return [inverse.sample(rng.standard_normal((9, 256)), rng.standard_normal(9), **options, executor=executor)]
+
+
+def images(executor):
+    rng = np.random.default_rng(8)
+    mask = rng.random((32, 32)) < 0.7
+    A, x = inverse.Inpainting(mask), rng.random((200, 32, 32))
+    return [inverse.pnp(A, x[:, mask].T, inverse.tv(0.1), noise_level=0.1, maxiter=2, executor=executor)]
+
+
+def data_sets(executor):
+    rng = np.random.default_rng(9)
+    return [inverse.least_squares(rng.random((30, 40)), rng.random((30, 5000)), maxiter=3, executor=executor)]
 
 
 #: Whatever takes an executor; of a size that makes several tasks.
 CALLS = {
     f.__name__: f
-    for f in (systems, columns, preconditioned, auto, least_squares, sinkhorn, sliced, pairwise, samples)
+    for f in (
+        systems, columns, preconditioned, auto, least_squares, sinkhorn, sliced, largest, pairwise, samples, images,
+        data_sets,
+    )  # fmt: skip
 }
 
 
