@@ -38,7 +38,7 @@ RUNNING, REACHED, SLOW, GUARDED, BROKEN = range(5)
 
 
 class _Rates:
-    """``_Rate`` of the single solve for many problems at once: omega from the errors that are seen."""
+    """``Rate`` of the single solve for many problems at once: omega from the errors that are seen."""
 
     _FIRST, _MOST, _RISE, _GROWTH = 12, 1.98, 0.7, 2.0
 

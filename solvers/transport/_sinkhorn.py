@@ -6,7 +6,6 @@ over-relaxation (Thibault, Chizat, Dossal & Papadakis 2021, https://doi.org/10.3
 rate that it sees, and falls back to 1; small eps goes to a Newton method.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,11 @@ from .._types import Callback, Executor, Penalty
 from ._batch import solve_batch
 from ._costs import PointCloud
 from ._feasibility import guarded, named
-from ._many import FAR, LOST, NEAR, NEAR_COSTS
 from ._many_problems import Problems, is_batch
-from ._newton import newton_steps
 from ._problem import Problem
 from ._relaxed_steps import relaxed_auto_steps, unbalanced_steps
 from ._result import TransportResult, chosen
+from ._sinkhorn_steps import NEWTON_COSTS, STEPS
 from ._unbalanced import RelaxedProblem, penalties
 
 __all__ = ["sinkhorn", "solve"]
@@ -160,10 +158,10 @@ def sinkhorn(
     if is_batch(C):
         most = _MAXITER if maxiter is None else _checks.count("maxiter", maxiter)
         problems = Problems(C, a, b, eps, x0, normalize)
-        return solve_batch(problems, method, _STEPS[method], _NEWTON_COSTS, tol, most, callback, executor)
+        return solve_batch(problems, method, STEPS[method], NEWTON_COSTS, tol, most, callback, executor)
     problem = Problem(C, a, b, eps, x0, normalize)
     method = "log" if method == "scaling" and isinstance(C, PointCloud) else method
-    return solve(_STEPS[method], "sinkhorn", problem, tol, maxiter, callback, method)
+    return solve(STEPS[method], "sinkhorn", problem, tol, maxiter, callback, method)
 
 
 def solve(steps, name, problem, tol, maxiter, callback, method=None):
@@ -206,149 +204,3 @@ def _chunk(problem, callback):
     if callback is not None and not hasattr(callback, "on_chunk"):
         return 1
     return max(1, min(1000, int(_CHUNK_ENTRIES[problem.backend] / max(1, problem.a.size * problem.b.size))))
-
-
-def _log_steps(problem, control):
-    """Sweeps in the log domain."""
-    yield [_first_error(problem)], None
-    while True:
-        yield _sweeps(problem, control, 1.0, control.max_steps), None
-
-
-def _sweeps(problem, control, omega, steps):
-    errors = np.empty(steps)
-    taken = problem.kernels.log_chunk(
-        problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, omega, errors, control.threshold,
-        steps,
-    )  # fmt: skip
-    problem.sweeps += taken
-    return errors[:taken]
-
-
-def _first_error(problem):
-    """The error at the start; potentials of nothing have no plan worth its name."""
-    error = problem.true_norm()
-    return error if math.isfinite(error) else 2.0
-
-
-def _scaling_steps(problem, control):
-    """Sweeps on the scalings of a stored kernel."""
-    if isinstance(problem.given, PointCloud):
-        yield from _log_steps(problem, control)
-    yield [_first_error(problem)], None
-    stored = problem.kernels.scaling(problem.cost, problem.inv_eps, problem.u, problem.v)
-    while True:
-        errors = np.empty(control.max_steps)
-        taken = problem.kernels.scaling_chunk(
-            problem.cost, problem.inv_eps, problem.a, problem.b, problem.u, problem.v, stored, errors,
-            control.threshold, control.max_steps,
-        )  # fmt: skip
-        problem.sweeps += taken
-        yield errors[:taken], None
-
-
-class _Rate:
-    """Omega from the rate of convergence of plain sweeps: theta per sweep gives 2 / (1 + sqrt(1 - theta)).
-
-    Far from the solution a large omega can diverge. After that omega stays below a bound until the error has halved;
-    then each run that went well lets the bound rise.
-    """
-
-    _FIRST, _MOST, _RISE, _GROWTH = 12, 1.98, 0.7, 2.0
-
-    def __init__(self):
-        self.omega, self.steps, self._most = 1.0, self._FIRST, self._MOST
-        self._best, self._risen_from = math.inf, 0.0
-
-    def observe(self, errors):
-        """Learn from the errors of a run with this omega; False if they grew."""
-        # With omega the rows, too, are off: by so much more at the same distance from the solution.
-        allowed = self._GROWTH * min(errors[0], self._best * self.omega / (2.0 - self.omega))
-        lost = self.omega > 1.0 and errors.min() >= LOST
-        if not np.isfinite(errors[-1]) or errors[-1] > allowed or lost:
-            self._most, self._risen_from = 1.0 + 0.5 * (self.omega - 1.0), 0.5 * min(self._best, errors[0])
-            self.omega, self.steps = 1.0, self._FIRST
-            return False
-        self._best = min(self._best, float(errors.min()))
-        if self._best <= self._risen_from:
-            self._most = min(2.0 - self._RISE * (2.0 - self._most), self._MOST)
-        if len(errors) >= 6 and errors[-1] > 0:
-            rate = (errors[-1] / errors[-6]) ** 0.2
-            if self.omega - 1.0 < rate < 1.0:
-                # Young's relation for an over-relaxed sweep; theta is the rate of plain ones.
-                theta = min((rate + self.omega - 1.0) ** 2 / (rate * self.omega**2), 1.0)
-                self.omega = max(self.omega, min(2.0 / (1.0 + math.sqrt(1.0 - theta)), self._most))
-        self.steps = max(self._FIRST, int(2.0 / (2.0 - self.omega)))
-        return True
-
-
-def _sor_steps(problem, control, patience=math.inf):
-    """Over-relaxed sweeps; where the error has grown, back to the potentials before and to smaller omega.
-
-    It ends where more sweeps than a finite ``patience`` seem to be left, and where the error has grown.
-    """
-    yield [_first_error(problem)], None
-    rule = _Rate()
-    while True:
-        saved, seen, omega = problem.save(), np.empty(0), rule.omega
-        while len(seen) < rule.steps:
-            errors = _sweeps(problem, control, rule.omega, min(control.max_steps, rule.steps - len(seen)))
-            seen = np.append(seen, errors)
-            if len(seen) < rule.steps and np.isfinite(errors[-1]):
-                yield errors, None
-            else:
-                break
-        if not rule.observe(seen):
-            problem.restore(saved)
-            if omega == 1.0 and not np.isfinite(errors[-1]):
-                # Smaller steps there are none.
-                if patience < math.inf:
-                    return
-                yield errors, None
-            errors = np.where(np.isfinite(errors), errors, 2.0)
-        yield errors, None
-        # The errors after a change of omega promise too little.
-        most = patience if rule.omega < omega + 0.02 else 1.5 * patience
-        most *= NEAR_COSTS if seen[-1] < NEAR else 1.0
-        if most < math.inf and (rule.omega < omega or _remaining(seen, control.threshold, omega) > most):
-            return
-
-
-# Over-relaxed sweeps that a Newton solve costs about as much as (measured).
-_NEWTON_COSTS = 100
-
-
-def _auto_steps(problem, control):
-    """Over-relaxed sweeps; Newton's method from where they would take longer than that."""
-    start = problem.save()
-    yield from _sor_steps(problem, control, _NEWTON_COSTS)
-    if problem.true_norm() > FAR:
-        # The path of falling eps begins at large ones, where potentials of this eps are of no use.
-        problem.restore(start)
-    newton = newton_steps(problem, control)
-    next(newton)
-    yield from newton
-
-
-def _remaining(errors, threshold, omega):
-    """Over-relaxed sweeps that seem to be left, from the rate of the last sweeps with this omega."""
-    half = len(errors) // 2
-    if len(errors) < 4 or not np.all(errors > 0):
-        return 0.0
-    rate = (errors[-1] / errors[half]) ** (1.0 / (len(errors) - 1 - half))
-    if not 0.0 < rate < 1.0:
-        return math.inf
-    digits = max(0.0, math.log(errors[-1] / max(threshold, 1e-300)))
-    if omega > 1.0:
-        return -digits / math.log(rate)
-    # Over-relaxation turns a rate of 1 - d into one of 1 - 2 sqrt(d), at its best.
-    return 0.75 * digits / math.sqrt(-math.log(rate))
-
-
-_STEPS = {
-    "auto": _auto_steps,
-    "log": _log_steps,
-    "scaling": _scaling_steps,
-    "sor": _sor_steps,
-    "newton": newton_steps,
-}

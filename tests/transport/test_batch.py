@@ -256,10 +256,9 @@ def test_a_sequence_of_clouds_is_refused_in_one_sentence(rng):
 
 def test_the_rule_for_omega_is_that_of_the_single_solve(rng):
     from solvers.transport._many import _Rates, _remaining
-    from solvers.transport._sinkhorn import _Rate
-    from solvers.transport._sinkhorn import _remaining as remaining
+    from solvers.transport._sinkhorn_steps import Rate, remaining
 
-    rules, many, everyone = [_Rate() for _ in range(50)], _Rates(50), np.arange(50)
+    rules, many, everyone = [Rate() for _ in range(50)], _Rates(50), np.arange(50)
     rates, level = rng.uniform(0.5, 1.02, 50), np.ones(50)
     for _ in range(8):
         steps, omega = many.steps.copy(), many.omega.copy()
