@@ -82,9 +82,10 @@ def bench(args, argv):
 
 def _tasks(args):
     """Pairs of a problem and its size."""
-    if args.quick and args.problems is None and args.size is None:
+    quick = args.quick and args.problems is None
+    if quick and args.size is None:
         return [(LEARNED[name], size) for name, size in _QUICK]
-    chosen = list(LEARNED.values()) if args.problems is None else LEARNED.select(args.problems)
+    chosen = [LEARNED[name] for name, _ in _QUICK] if quick else LEARNED.select("*" if args.problems is None else args.problems)
     if args.seeds > 1:
         families = [entry for entry in chosen if entry.family != "box"]
         return [(entry, size) for entry in families for size in args.size or _SEED_SIZES[entry.dim]]
