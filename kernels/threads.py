@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 __all__ = ["Choice", "alone", "choose", "limit", "spread", "take_back"]
 
-# The number in force; None until it is asked for, where nobody chose one.
+# The number that was chosen, None for the default; and the default, once it was asked for.
 _chosen: int | None = None
+_usual: int | None = None
 _here = threading.local()
 
 
@@ -30,7 +31,7 @@ if hasattr(os, "register_at_fork"):  # a child must not wait for a thread that i
 
 def choose(n: int | None, block: bool = False) -> Choice:
     """Set the limit; None restores the default. ``take_back`` undoes it."""
-    global _chosen
+    global _chosen, _usual
     new = Choice(n, block)
     with _lock:
         mine = [choice for choice in _choices if choice.thread == new.thread]
@@ -39,6 +40,8 @@ def choose(n: int | None, block: bool = False) -> Choice:
             _choices.remove(mine[-2])
         _choices.append(new)
         _chosen = n
+        if n is None:
+            _usual = None  # the environment may have changed
     return new
 
 
@@ -60,12 +63,15 @@ def limit() -> int:
 
     Within a task of ``spread``, and where one is ``alone``, it is 1: the threads are taken.
     """
-    global _chosen
+    global _usual
     if getattr(_here, "alone", False):
         return 1
-    if _chosen is None:
-        _chosen = _default()
-    return _chosen
+    # Each is read once: another thread may change it in between.
+    if (n := _chosen) is not None:
+        return n
+    if (n := _usual) is None:
+        n = _usual = _default()
+    return n
 
 
 def spread(task, items, stop):
