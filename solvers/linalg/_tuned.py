@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
+from .._model_file import read_model, write_model
 from .._plot import pyplot
 from .._types import MatrixLike, PathLike, Seed
 from ._cg import cg
@@ -25,6 +26,9 @@ from ._triangular import incomplete_cholesky
 
 __all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "TunedSSORCG"]
 
+_KIND = "tuned parameter"
+# What a file has of each system.
+_RECORDS = ("values", "iterations", "costs", "contexts", "chances")
 _OMEGAS = np.linspace(1.0, 1.95, 20)
 _RELAXATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1.0)
 # Draws (in effect, weights counted) from which a mean is taken.
@@ -183,32 +187,47 @@ class Tuned:
         return axes
 
     def save(self, path: PathLike) -> None:
-        """Write what was learned and what happened to an ``.npz`` file."""
+        """Write what was learned and what happened to an ``.npz`` file, which holds no pickled objects."""
+        if not hasattr(self.policy, "state"):
+            raise UnsupportedType(
+                f"`policy` must be one of this library to be saved, got a {type(self.policy).__name__}; pickle it."
+            )
         learned = {f"policy_{k}": v for k, v in self.policy.state().items()}
-        happened = {name: getattr(self, name) for name in ("values", "iterations", "costs", "contexts", "grid")}
-        happened["chances"] = np.array(self._chances)
-        np.savez(path, parameter=self.parameter, named=str(self._named), **happened, **learned)
+        happened = {name: np.array(getattr(self, f"_{name}")) for name in _RECORDS}
+        header = {"parameter": self.parameter, "named": str(self._named)}
+        write_model(path, _KIND, {"grid": self.grid} | happened | learned, header)
 
     def load(self, path: PathLike) -> Self:
-        """Take over what ``save`` wrote, and go on from there; returns self."""
-        with np.load(path, allow_pickle=False) as file:
-            saved = dict(file)
-        if str(saved.get("parameter")) != self.parameter:
+        """Take over what ``save`` wrote, and go on from there; returns self.
+
+        Raises
+        ------
+        InvalidInput
+            If the file is no such file, is one for another parameter, or its checksum or records do not agree.
+        """
+        saved, header = read_model(path, _KIND)
+        if header.get("parameter") != self.parameter:
             raise InvalidInput(
                 f"`path` must be a file that save() wrote for {self.parameter!r}, got one for "
-                f"{str(saved.get('parameter'))!r}."
+                f"{header.get('parameter')!r}."
             )
-        self.grid, self._named = saved["grid"], str(saved["named"])
-        self._values, self._iterations = saved["values"].tolist(), saved["iterations"].tolist()
-        self._costs, self._contexts = saved["costs"].tolist(), saved["contexts"].tolist()
-        self._chances = saved["chances"].tolist()
+        if not (_of_one_length(saved) and "grid" in saved):
+            raise InvalidInput(f"`path` must hold a grid and one record for each system, unlike {str(path)!r}.")
         learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
         self.policy = _Classical(str(learned["classical"])) if "classical" in learned else from_state(learned)
+        self.grid, self._named = saved["grid"], str(header.get("named"))
+        for name in _RECORDS:
+            setattr(self, f"_{name}", saved[name].tolist())
         return self
 
     def __repr__(self):
         mean = f", {np.mean(self._costs):.1f} a system" if self._costs else ""
         return f"{type(self).__name__}({self.parameter}, {self._named}, {len(self._costs)} systems{mean})"
+
+
+def _of_one_length(saved):
+    shapes = [saved[name].shape if name in saved else () for name in _RECORDS]
+    return len(shapes[0]) == 1 and len(set(shapes)) == 1
 
 
 class _Classical:

@@ -1,12 +1,14 @@
 """Solvers that choose a parameter anew for each system: what they record, charge, save and refuse."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from solvers import InvalidInput, linalg
+from solvers import InvalidInput, UnsupportedType, linalg
+from solvers._model_file import write_model
 from solvers.linalg._policies import NAMES, TsallisINF, make_policy
 
 M = 12
@@ -230,6 +232,30 @@ def test_nothing_yet_is_saved_as_well(tmp_path):
     assert drive_values(restored) == drive_values(linalg.TunedSOR(rng=14))
 
 
+def test_a_file_that_was_changed_and_one_of_another_kind_are_refused_and_change_nothing(tmp_path):
+    path = tmp_path / "tuned.npz"
+    tuned = linalg.TunedSOR(rng=14)
+    drive(tuned, 0, 3)
+    tuned.save(path)
+    with np.load(path) as file:
+        saved = dict(file)
+    assert json.loads(saved["header"].tobytes())["kind"] == "tuned parameter"
+    fresh = linalg.TunedSOR(rng=15)
+    np.savez(path, **(saved | {"costs": saved["costs"] + 1}))
+    with pytest.raises(InvalidInput, match="checksum of '.*tuned.npz'"):
+        fresh.load(path)
+    linalg.CoarseSpace(k=2, rng=0).fit(sp.eye_array(4, format="csr")).save(path)
+    with pytest.raises(InvalidInput, match="must hold a tuned parameter of schema 1, got 'coarse space'"):
+        fresh.load(path)
+    write_model(path, "tuned parameter", {"grid": tuned.grid, "values": np.ones(2)}, {"parameter": "omega"})
+    with pytest.raises(InvalidInput, match="one record for each system"):
+        fresh.load(path)
+    path.write_bytes(b"values")
+    with pytest.raises(InvalidInput, match="pickled models are not read"):
+        fresh.load(path)
+    assert drive_values(fresh) == drive_values(linalg.TunedSOR(rng=15))
+
+
 # ---- what is shown, what is refused ----
 
 
@@ -278,6 +304,12 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(what, call, tmp_path):
         call(tuned, tmp_path / "tuned.npz")
     message = str(caught.value)
     assert f"`{what}`" in message and message.endswith(".") and "\n" not in message
+
+
+def test_a_policy_of_the_users_is_not_saved(tmp_path):
+    own = SimpleNamespace(choose=lambda context: 1.2, observe=lambda cost: None)
+    with pytest.raises(UnsupportedType, match="`policy` must be one of this library"):
+        linalg.TunedSOR(own).save(tmp_path / "tuned.npz")
 
 
 def test_the_names_of_the_issue_are_policies():
