@@ -39,6 +39,12 @@ def solve_batches(
     TaskError
         If a solve of a batch raised; names that batch, and has the answers of the others.
 
+    Notes
+    -----
+    A batch is one task, from its first system to its last, for its policy learns from each. Where the task runs in
+    another process its systems are sent there, and the results and the Tuned, with what it has learned, come back: all
+    of them must pickle, a ``cost`` or a ``solve`` of your own too.
+
     Examples
     --------
     >>> import numpy as np
