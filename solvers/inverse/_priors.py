@@ -90,6 +90,9 @@ class GaussianMixture:
         self._there = {}
         self.weights.flags.writeable = self._centres.flags.writeable = False
 
+    def __getstate__(self):
+        return self.__dict__ | {"_there": {}}  # copies for a device are of no use elsewhere
+
     @classmethod
     def fit(
         cls, images: ArrayLike, n_components: int, *, rng: Seed | None = None, regularization: float = 1e-2,

@@ -116,7 +116,8 @@ def sample(
         StopIteration ends the walk. "gaussian" and "exact" have no levels: they report their end alone.
     executor : concurrent.futures executor, optional
         Where blocks of samples are drawn, in threads, processes or elsewhere, without a ``callback``; on the CPU. A
-        task carries A, its data sets and the prior or denoiser, which must pickle for processes. "exact" draws here.
+        task carries A, its data sets and the prior or denoiser, which must pickle for processes; threads call them at
+        the same time. "exact" draws here.
 
     Returns
     -------

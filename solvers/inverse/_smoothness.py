@@ -63,6 +63,9 @@ class Smoothness:
         is_complex = "c" in (self.L.dtype.kind, self.mean.dtype.kind)
         self.dtype = np.dtype(np.complex128 if is_complex else np.float64)
 
+    def __getstate__(self):
+        return self.__dict__ | {"_sent": None}  # a copy for a device is of no use elsewhere
+
     def denoise(self, x: ArrayLike, sigma: float) -> NDArray[Any]:
         """Return E[x0 | x] for x = x0 + sigma n.
 

@@ -136,6 +136,15 @@ def test_non_local_means_pickle():
     assert np.array_equal(pickle.loads(pickle.dumps(denoiser))(x, 0.1), denoiser(x, 0.1))
 
 
+def test_priors_leave_their_copies_for_a_device_behind():
+    A, b, mixture = data(np.random.default_rng(0))
+    smooth = inverse.Smoothness(np.eye(6))
+    mixture._there[0] = smooth._sent = lambda: "on a device"
+    for prior, method in ((mixture, "mmps"), (smooth, "gaussian")):
+        twin = pickle.loads(pickle.dumps(prior))
+        assert_same(run(A, b, prior=twin, method=method), run(A, b, prior=prior, method=method))
+
+
 def test_denoisers_of_torch_pickle():
     pytest.importorskip("torch")
     denoiser, x = inverse.from_torch(shrunk), np.random.default_rng(0).random((2, 3))
@@ -196,6 +205,15 @@ def test_samples_that_fail_are_named_and_the_others_go_on(shared):
     good = [0, 1, 4, 5, 6]
     assert np.array_equal(found.samples[good], healthy.samples[good]) and np.isfinite(found.samples).all()
     assert found.iterations == 3 and found.residuals.shape == (4,) and found.n_denoiser == 3
+
+
+def test_samples_around_a_mean_that_was_not_reached_are_not_converged():
+    A, b, _ = data(np.random.default_rng(0))
+    options = dict(prior=inverse.Gaussian(np.zeros(6), 0.5), method="gaussian", rtol=0.3)
+    enough = run(A, b, **options)
+    assert enough.converged
+    few = run(A, b, **options, n_cg=int(enough.iterations) - 1)
+    assert few.status is Status.MAXITER and few.stop_reason == "maxiter"
 
 
 def test_a_callback_sees_all_samples_of_a_level_at_once_and_changes_no_bit():

@@ -35,6 +35,11 @@ def scan(rng, k=5):
     return A, b + 0.01 * rng.standard_normal(b.shape)
 
 
+def assert_repeats_last(curves, steps):
+    for curve, taken in zip(curves.T, steps):
+        assert (curve[taken:] == curve[taken]).all() and curve[taken] > 0
+
+
 def mean_filter(x, sigma):
     return (x + sigma * x.mean(axis=(1, 2), keepdims=True)) / (1 + sigma)
 
@@ -62,6 +67,7 @@ def test_pnp_on_threads_has_the_bits_of_one_call(options, kind):
     # All blocks are reported together, and are what the data sets are by themselves.
     assert_same(inverse.pnp(A, b, **options, callback=seen.append), serial, "sigmas", "n_denoiser")
     assert len(seen) == max(serial.iterations) and np.array_equal(seen[-1], serial.x)
+    assert_repeats_last(serial.residuals, serial.iterations)
     single = inverse.pnp(A, b[:, 3] if kind == "matrix" else b[3], **options)
     np.testing.assert_allclose(single.x, serial.x[:, 3] if kind == "matrix" else serial.x[3], atol=1e-8)
     assert (single.status, single.stop_reason) == (serial.status[3], serial.stop_reason[3])
@@ -96,6 +102,8 @@ def test_least_squares_on_threads_has_the_bits_of_one_call(options, kind):
     assert_same(inverse.least_squares(A, b, **options, callback=seen.append), serial, *more)
     assert len(seen) == max(serial.iterations) - 1 and {each.shape for each in seen} == {serial.x.shape}
     assert len(set(serial.iterations)) > 1
+    assert_repeats_last(serial.residuals[:, [0, 1, 3, 4]], serial.iterations[[0, 1, 3, 4]])
+    assert_repeats_last(serial.solution_norms[:, [0, 1, 3, 4]], serial.iterations[[0, 1, 3, 4]])
     if kind != "matrix":  # whose products round otherwise in one block, by which "gcv" here takes another weight
         _blocks._NUMBERS["cpu"] = 10**6
         whole = inverse.least_squares(A, b, **options)
