@@ -266,13 +266,13 @@ def _from_sparse(A, name):
 def check_indices(A, name):
     """Refuse index arrays that point outside of the matrix: the compiled loops do not look."""
     kind = getattr(A, "format", None)
-    if kind in ("csr", "csc"):
+    if kind in ("csr", "csc") and A.shape[0] == A.shape[1]:
         kernels = _backend.kernels("gpu" if _on_gpu(A) else "cpu")
         good = kernels.is_valid_csr(A.indptr, A.indices, A.data.size)
+    elif kind in ("csr", "csc"):
+        good = _is_compressed(A, *(A.shape if kind == "csr" else A.shape[::-1]))
     elif kind == "bsr":
-        ends = A.indptr.size == A.shape[0] // A.blocksize[0] + 1 and A.indptr[0] == 0
-        good = ends and A.indptr[-1] == A.indices.size == A.data.shape[0] and bool(np.all(np.diff(A.indptr) >= 0))
-        good = good and _within(A.indices, A.shape[1] // A.blocksize[1])
+        good = _is_compressed(A, A.shape[0] // A.blocksize[0], A.shape[1] // A.blocksize[1])
     elif kind == "coo":
         good = all(_within(index, size) for index, size in zip((A.row, A.col), A.shape))
     else:
@@ -282,6 +282,12 @@ def check_indices(A, name):
             f"`{name}` must have index arrays that fit its shape {A.shape}, got an index out of range; "
             f"{name}.check_format(full_check=True) or {name}.coords shows it."
         )
+
+
+def _is_compressed(A, lines, length):
+    """Whether its index arrays are those of so many lines of that length."""
+    ends = A.indptr.size == lines + 1 and A.indptr[0] == 0 and A.indptr[-1] == A.indices.size == A.data.shape[0]
+    return bool(ends and np.all(np.diff(A.indptr) >= 0)) and _within(A.indices, length)
 
 
 def _within(indices, size):

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 from petsc4py import PETSc
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import LinearOperator
 
 import solvers
@@ -80,7 +80,7 @@ def distributed():
     made = {
         "whole": (linalg.to_petsc(coo_array(whole)), whole),
         "whole, rows": (linalg.to_petsc(whole, rows=cut), whole),
-        "own rows": (linalg.to_petsc(whole[slice(*cut)], mpi, rows=tuple(cut)), whole),
+        "own rows": (linalg.to_petsc(csr_array(whole[slice(*cut)]), mpi, rows=tuple(cut)), whole),
         "stencil": (linalg.to_petsc(grid), grid @ np.eye(12)),
     }
     return {name: float(np.abs(entries(A) - dense).max()) for name, (A, dense) in made.items()}

@@ -9,6 +9,7 @@ from solvers import InvalidInput, UnsupportedType, linalg
 from solvers.linalg._petsc_rows import check_layout, for_petsc, own_rows, rows_of
 
 FLOAT, INT = np.float64, np.int32
+KINDS = "csr", "csc", "coo", "bsr", "lil", "dia"
 STENCILS = [
     ((5,), [2, -1]),
     ((1,), [2, 3]),
@@ -16,6 +17,32 @@ STENCILS = [
     ((3, 1, 4), [6, -1, -2, -3]),
     ((2, 4, 3), [6, -1, -2, -3]),
 ]
+
+
+@pytest.mark.parametrize("made", [np.asarray, linalg.prepare, *(getattr(scipy.sparse, f"{k}_array") for k in KINDS)])
+def test_the_rows_of_a_matrix_are_taken_of_the_whole_or_as_they_are(made):
+    whole = np.arange(20.0).reshape(5, 4)[:, [0, 1, 2, 3, 0]]
+    for begin, end in [(0, 5), (1, 3), (4, 4)]:
+        given = [whole] if made is linalg.prepare else [whole, whole[begin:end]]
+        for A in given:
+            assert np.array_equal(rows_of(made(A), begin, end).toarray(), whole[begin:end])
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
+@pytest.mark.parametrize("n_rows", [2, 6])
+def test_index_arrays_that_do_not_fit_are_refused(kind, n_rows):
+    for spoil in (
+        lambda A: A.indices.__setitem__(1, 6),
+        lambda A: A.indices.__setitem__(1, -1),
+        lambda A: A.indptr.__setitem__(1, A.indptr[-1] + 1),
+        lambda A: A.indptr.__setitem__(0, 1),
+    ):
+        A = scipy.sparse.csr_array(np.ones((n_rows, 6)))
+        A = A.tobsr((2, 2)) if kind == "bsr" else A.asformat(kind)
+        rows_of(A, 0, n_rows)
+        spoil(A)
+        with pytest.raises(InvalidInput, match="index arrays that fit its shape"):
+            rows_of(A, 0, n_rows)
 
 
 @pytest.mark.parametrize("shape, weights", STENCILS)
