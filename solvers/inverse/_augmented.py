@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from .._arrays import module_of
-from ..linalg._golub_kahan import Bidiagonalisation, columns, norms
+from .._stacks import columns, norms
+from ..linalg._golub_kahan import Bidiagonalisation
 
 __all__ = ["Augmented"]
 

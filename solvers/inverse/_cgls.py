@@ -8,8 +8,7 @@ many do not. A weight adds ``weight |L x|^2`` to what is minimised.
 import numpy as np
 
 from .._arrays import module_of
-from .._place import inner_rows
-from ..linalg._golub_kahan import columns, norms, ratio, taken_rows
+from .._stacks import columns, inner_rows, norms, ratio, taken_rows
 
 __all__ = ["CGLS"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import _backend, _checks
 from .._arrays import kinds, module_of, on_host
 from .._errors import InvalidInput
-from .._place import inner_rows
+from .._stacks import inner_rows
 from ._shapes import sizes
 
 __all__ = ["nlm", "tv"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .._arrays import enter, kind_of, module_of
 from .._errors import InvalidInput, UnsupportedType
-from .._place import inner_rows
 from .._result import Status
+from .._stacks import inner_rows
 from ._schedules import injected
 from ._tweedie import normals
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import _backend
 from .._arrays import kinds
-from ..linalg._golub_kahan import Bidiagonalisation, taken_rows
+from .._stacks import taken_rows
+from ..linalg._golub_kahan import Bidiagonalisation
 from ._weights import Small, choose
 
 __all__ = ["Bases", "Hybrid", "settle"]

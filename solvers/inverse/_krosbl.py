@@ -12,9 +12,9 @@ from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
+from .._tensors import mode_products, outer
 from .._types import Callback
 from ..linalg import KroneckerOperator
-from ..linalg._kron import mode_products, outer
 from ._result import InverseResult
 from ._shapes import power_of_two
 

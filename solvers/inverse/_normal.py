@@ -8,7 +8,7 @@ the operators are Hermitian.
 import numpy as np
 
 from .._arrays import module_of
-from .._place import inner_rows
+from .._stacks import inner_rows
 from ._operator import applied
 
 __all__ = ["conjugate_gradients", "solve_normal"]

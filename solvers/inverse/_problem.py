@@ -12,7 +12,8 @@ from .._loop import told
 from .._place import at
 from .._result import Status
 from .._scale import reach_of, to_one
-from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, columns, drive, driven, norms, taken_rows
+from .._stacks import columns, norms, taken_rows
+from ..linalg._golub_kahan import NONFINITE, NOT_ADJOINT, STOPPED, drive, driven
 from ..linalg._least_squares import SLIGHT
 from ..linalg._lsmr import LSMR
 from ..linalg._lsqr import LSQR

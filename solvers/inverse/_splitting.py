@@ -9,8 +9,8 @@ import numpy as np
 
 from .._arrays import module_of
 from .._loop import told
-from .._place import inner_rows
 from .._result import Status
+from .._stacks import inner_rows
 from ._blocks import exhausted, listed, rows_of, run_blocks, side_by_side, slices
 from ._diffusion import Denoiser
 from ._result import InverseResult

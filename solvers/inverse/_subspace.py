@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from .._arrays import module_of
-from .._place import inner_rows
-from ..linalg._golub_kahan import columns, mismatch, normalise, norms, ratio, taken_rows
+from .._stacks import columns, inner_rows, normalise, norms, ratio, taken_rows
+from ..linalg._golub_kahan import mismatch
 from ._hybrid import Bases, settle
 from ._weights import Small, choose
 

@@ -9,13 +9,11 @@ none of which is a threshold known beforehand, and the rows of a stack share one
 hands the decision to a function ``judge``.
 """
 
-import math
 
 import numpy as np
 
 from .._arrays import module_of
-from .._place import inner_rows
-from .._scale import to_one
+from .._stacks import columns, inner_rows, normalise, norms, ratio, taken_rows
 
 __all__ = [
     "GROSS",
@@ -23,18 +21,10 @@ __all__ = [
     "NOT_ADJOINT",
     "STOPPED",
     "Bidiagonalisation",
-    "columns",
     "drive",
     "driven",
     "mismatch",
-    "normalise",
-    "norms",
-    "numbers",
     "published",
-    "ratio",
-    "rotation",
-    "taken_rows",
-    "unless",
 ]
 
 # What ends a row beside the codes > 0 of ``judge``.
@@ -140,7 +130,7 @@ def driven(method, judge, X, maxiter, watched):
         if not live.size:
             return codes, taken, np.array(history), differs
         if step and watched:
-            X[_rows(X, live)] = method.answer(np.arange(live.size))
+            X[module_of(X).asarray(live)] = method.answer(np.arange(live.size))
             if (yield step, history[-1][0]):
                 codes[live] = STOPPED
                 return codes, taken, np.array(history), differs
@@ -170,80 +160,10 @@ def _without_ended(method, live, ends, codes, X):
     if not over.any():
         return live
     codes[live] = ends
-    X[_rows(X, live[over])] = method.answer(np.flatnonzero(over))
+    X[module_of(X).asarray(live[over])] = method.answer(np.flatnonzero(over))
     if not over.all():
         method.keep(np.flatnonzero(~over))
     return live[~over]
-
-
-def _rows(X, rows):
-    return module_of(X).asarray(rows)
-
-
-def taken_rows(X, rows):
-    """Those rows of an array, which may be on the device, in new memory."""
-    return X[_rows(X, rows)]
-
-
-def norms(X):
-    """The 2-norm of each row, on the host: also where its square is out of range."""
-    squares = inner_rows(X, X)
-    found = np.sqrt(squares)
-    if len(X) == 1 and 1e-280 < squares[0] < 1e280:
-        return found
-    safe = (squares > 1e-280) & (squares < 1e280)
-    for j in () if safe.all() else np.flatnonzero(~safe):
-        largest = float(abs(X[j]).max()) if X[j].size else 0.0
-        if largest == 0.0 or not math.isfinite(largest):
-            found[j] = largest
-        else:
-            power = to_one(largest)
-            wide = X[j : j + 1].astype(np.result_type(X.dtype, np.float64)) * power
-            found[j] = math.sqrt(inner_rows(wide, wide)[0]) / power
-    return found
-
-
-def normalise(X):
-    """Divide each row by its norm, in place, where that is not zero; returns the norms."""
-    sizes = norms(X)
-    X *= columns(ratio(1.0, numbers(sizes, len(X) == 1)), X)
-    return sizes
-
-
-def columns(scalars, X):
-    """Numbers of the host, one a row, in the precision of a stack that they are to multiply."""
-    real = np.dtype(X.dtype.char.lower())
-    if isinstance(scalars, float):
-        return real.type(scalars)
-    real = np.asarray(scalars, real)
-    if real.size == 1:
-        return real.reshape(())[()]
-    return module_of(X).asarray(real).reshape((-1,) + (1,) * (X.ndim - 1))
-
-
-def ratio(a, b):
-    """a / b, and 0 where b is 0; of arrays, or of numbers."""
-    if isinstance(b, float):
-        return a / b if b else 0.0
-    return a / np.where(b == 0, np.inf, b)
-
-
-def rotation(a, b):
-    """c, s, r with c a + s b = r and c b - s a = 0."""
-    r = np.hypot(a, b)
-    return ratio(a, r), ratio(b, r), r
-
-
-def numbers(values, alone):
-    """The scalars of a stack; of one row alone as a number, with which Python reckons ten times as fast."""
-    return float(values[0]) if alone else values
-
-
-def unless(failed, values):
-    """The values, and 0 for rows that have failed."""
-    if isinstance(values, float):
-        return 0.0 if failed[0] else values
-    return np.where(failed, 0.0, values)
 
 
 def published(method, found):

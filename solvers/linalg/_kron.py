@@ -17,27 +17,9 @@ from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving, on_host
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
+from .._tensors import along, mode_products, outer
 
-__all__ = ["KroneckerOperator", "kron_matvec", "kron_solve", "mode_products", "outer"]
-
-
-def mode_products(As, X):
-    """The array X (n_1, ..., n_d) multiplied by A_i (m_i, n_i) along each axis i: shape (m_1, ..., m_d).
-
-    Axes that shrink come first, which takes the fewest operations.
-    """
-    for axis in sorted(range(len(As)), key=lambda i: As[i].shape[0] / max(As[i].shape[1], 1)):
-        X = _along(As[axis], X, axis)
-    return X
-
-
-def _along(A, X, axis):
-    """One product along one axis, by matrix products on views."""
-    before, n, after = math.prod(X.shape[:axis]), X.shape[axis], math.prod(X.shape[axis + 1 :])
-    shape = (*X.shape[:axis], A.shape[0], *X.shape[axis + 1 :])
-    if after == 1:
-        return (X.reshape(before, n) @ A.T).reshape(shape)
-    return (A @ X.reshape((before, n, after) if before > 1 else (n, after))).reshape(shape)
+__all__ = ["KroneckerOperator", "kron_matvec", "kron_solve"]
 
 
 def kron_matvec(As: Sequence[ArrayLike], x: ArrayLike) -> NDArray[Any]:
@@ -285,20 +267,12 @@ def _refuse_singular(values):
         raise InvalidInput("`shift` must be no eigenvalue of -(A_1 x ... x A_d): the sum is singular to rounding.")
 
 
-def outer(vectors):
-    """The outer product of some vectors."""
-    out = vectors[0]
-    for v in vectors[1:]:
-        out = np.multiply.outer(out, v)
-    return out
-
-
 def _multiplied(As, X):
     """``mode_products`` for an array with more axes behind those of the factors."""
     if X.ndim == len(As):
         return mode_products(As, X)
     for axis, A in enumerate(As):
-        X = _along(A, X, axis)
+        X = along(A, X, axis)
     return X
 
 

@@ -16,9 +16,10 @@ from .._place import at
 from .._progress import progress
 from .._result import Status
 from .._scale import reach_of, safe_range, to_one
+from .._stacks import columns, norms, numbers, taken_rows
 from .._tasks import only_on_cpu, run_tasks
 from ._away import check_away, cut, names_of
-from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, columns, drive, norms, numbers, taken_rows
+from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, drive
 from ._operator import source
 from ._rectangular import Rectangular
 from ._result import LeastSquaresResult

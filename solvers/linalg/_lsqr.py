@@ -8,18 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import module_of
+from .._stacks import columns, norms, numbers, ratio, rotation, taken_rows, unless
 from .._types import Executor, MatrixLike
-from ._golub_kahan import (
-    Bidiagonalisation,
-    columns,
-    norms,
-    numbers,
-    published,
-    ratio,
-    rotation,
-    taken_rows,
-    unless,
-)
+from ._golub_kahan import Bidiagonalisation, published
 from ._least_squares import Demands, least_squares
 from ._result import LeastSquaresResult
 

@@ -27,7 +27,7 @@ import numpy as np
 from .._errors import InvalidInput
 from .._loop import told
 from .._result import Status
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 from ._gram import Line, Mixture, diagonal_sums, lag_sums
 from ._kernels import SpectralMixture, of_each_axis
 from ._solution import GPSolution

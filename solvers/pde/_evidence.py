@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..linalg._kron import outer
-from ._grid import outer_sum
+from .._tensors import outer, outer_sum
 
 __all__ = ["DECAYS", "Fit", "Rest", "fit"]
 

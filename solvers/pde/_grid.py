@@ -4,10 +4,10 @@ import numpy as np
 
 from .. import _backend
 from .._errors import InvalidInput
-from ..linalg._kron import mode_products, outer
+from .._tensors import mode_products, outer
 from ._axis import Axis
 
-__all__ = ["Grid", "outer_sum"]
+__all__ = ["Grid"]
 
 
 class Grid:
@@ -151,11 +151,3 @@ class Grid:
                 data = self.boundary.values(i, side, points)
                 gap, size = max(gap, float(np.max(np.abs(here - data)))), max(size, float(np.max(np.abs(data))))
         return gap, size
-
-
-def outer_sum(vectors):
-    """v_1[i] + v_2[j] + ..., shape (k_1, ..., k_d)."""
-    out = vectors[0]
-    for v in vectors[1:]:
-        out = np.add.outer(out, v)
-    return out

@@ -5,8 +5,8 @@ import scipy.linalg
 
 from .. import _backend
 from .._loop import parts
+from .._tensors import outer
 from ..linalg import LinearOperator, gmres
-from ..linalg._kron import outer
 from ._sylvester import KroneckerSum
 
 __all__ = ["Linear"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _checks
 from .._errors import InvalidInput
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 from ._estimate import Estimate
 from ._evidence import DECAYS, Rest, fit
 from ._grid import Grid

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 
 __all__ = ["drawn", "evaluated", "orders_of", "points_of"]
 

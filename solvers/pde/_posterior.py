@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 from ._axis import nodes_of
 from ._evidence import DECAYS, Rest, fit
 from ._kernels import Automatic

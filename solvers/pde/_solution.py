@@ -10,7 +10,7 @@ from .. import _checks
 from .._errors import UnsupportedType
 from .._plot import axes_or_new
 from .._result import Result, Status
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 from ._noisy import interpolated
 from ._points import drawn, evaluated, orders_of, points_of
 

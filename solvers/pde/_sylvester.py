@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.linalg
 
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 
 __all__ = ["KroneckerSum"]
 

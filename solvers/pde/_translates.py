@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._errors import InvalidInput
-from ..linalg._kron import mode_products
+from .._tensors import mode_products
 from ._gram import toeplitz
 
 __all__ = ["BETWEEN", "Translates"]

@@ -13,9 +13,8 @@ import numpy as np
 import scipy.linalg
 
 from .._errors import UnsupportedType
-from ..linalg._kron import mode_products, outer
+from .._tensors import mode_products, outer, outer_sum
 from ._axis import nodes_of
-from ._grid import outer_sum
 
 __all__ = ["Modes", "Weak", "refusal", "require", "smooth_lifts"]
 
