@@ -10,14 +10,20 @@ import os
 import subprocess
 import sys
 
-__all__ = ["environment", "pinned"]
+__all__ = ["environment", "pinned", "started_by_another"]
 
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_MARK = "SOLVERS_BENCH_CHILD"
 
 
 def environment(n):
-    """The environment of a process whose BLAS and OpenMP use ``n`` threads."""
-    return os.environ | dict.fromkeys(_VARIABLES, str(n))
+    """The environment of a process of this command whose BLAS and OpenMP use ``n`` threads."""
+    return os.environ | dict.fromkeys(_VARIABLES, str(n)) | {_MARK: "1"}
+
+
+def started_by_another():
+    """Whether a process of the same command has started this one, and has said what there was to say before."""
+    return _MARK in os.environ
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from importlib import metadata
 from types import ModuleType
 
 from ._registry import NameTaken
+from ._threads import started_by_another
 
 __all__ = ["GROUPS", "load", "load_all"]
 
@@ -36,10 +37,11 @@ def _load(registries, wanted):
     for group, part in GROUPS.items():
         for point in sorted(metadata.entry_points(group=group), key=lambda point: (_origin(point), point.name)):
             if wanted(point.name.partition(".")[0]) and point not in _loaded:
-                if complaint := _load_one(point, part, registries):
-                    print(f"solvers: {complaint}", file=sys.stderr)
-                else:
+                complaint = _load_one(point, part, registries)
+                if not complaint:
                     _loaded.add(point)
+                elif not started_by_another():
+                    print(f"solvers: {complaint}", file=sys.stderr)
 
 
 def _load_one(point, part, registries):

@@ -131,6 +131,15 @@ def test_a_package_with_entry_points_is_listed_and_measured_by_the_program(tmp_p
     assert rows and all(row.rstrip().endswith("converged") for row in rows)
 
 
+def test_the_program_which_starts_itself_again_names_a_failure_once(site):
+    install(site, {"solvers.methods": ["linalg.x = nowhere_to_be_found:f"]})
+    environment = startup.child_environment() | {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    command = [sys.executable, "-m", "solvers", "bench", "linalg", "--problems", "poisson2d", "--size", "4"]
+    done = subprocess.run([*command, "--methods", "cg"], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "poisson2d" in done.stdout
+    assert done.stderr.count("\n") == 1 and "'linalg.x' of their-package 0.3 is left out" in done.stderr
+
+
 def test_importing_the_library_and_the_command_line_loads_no_entry_point(site):
     install(site, THEIRS, their_package="raise SystemExit('loaded')")
     code = "import solvers, solvers.linalg, solvers.testing, solvers.benchmarks.cli"
