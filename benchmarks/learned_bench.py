@@ -85,7 +85,8 @@ def _tasks(args):
     quick = args.quick and args.problems is None
     if quick and args.size is None:
         return [(LEARNED[name], size) for name, size in _QUICK]
-    chosen = [LEARNED[name] for name, _ in _QUICK] if quick else LEARNED.select("*" if args.problems is None else args.problems)
+    names = ",".join(name for name, _ in _QUICK) if quick else "*"
+    chosen = LEARNED.select(names if args.problems is None else args.problems)
     if args.seeds > 1:
         families = [entry for entry in chosen if entry.family != "box"]
         return [(entry, size) for entry in families for size in args.size or _SEED_SIZES[entry.dim]]
