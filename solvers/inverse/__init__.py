@@ -4,7 +4,7 @@
 """
 
 from ._check_adjoint import check_adjoint
-from ._completion import complete
+from ._complete import complete
 from ._denoisers import nlm, tv
 from ._diffusion import from_torch
 from ._fbp import fbp
@@ -16,8 +16,8 @@ from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
 from ._pnp import pnp
 from ._priors import Gaussian, GaussianMixture
+from ._recover import recover
 from ._result import InverseResult
-from ._robust import recover
 from ._sample import sample
 from ._smoothness import Smoothness
 from ._tomography import FanBeam, ParallelBeam

@@ -10,10 +10,10 @@ from scipy.sparse.linalg import test  # noqa: F401
 
 from . import _elsewhere
 from ._amg import AMGPreconditioner, amg
-from ._auto import solve
 from ._bicgstab import bicgstab
 from ._box import BoxPoisson, box_poisson
 from ._cg import cg
+from ._chebyshev import ChebyshevPreconditioner, chebyshev
 from ._coarse_space import CoarseSpace
 from ._dcdm import dcdm
 from ._gmres import gmres
@@ -25,11 +25,11 @@ from ._multigrid import MultigridPreconditioner
 from ._omega import omega_optimal
 from ._operator import PreparedOperator
 from ._petsc import PETScPreconditioner, to_petsc
-from ._polynomial import ChebyshevPreconditioner, chebyshev
 from ._prepare import StencilOperator, prepare, stencil
 from ._result import LeastSquaresResult, LinearResult
+from ._solve import solve
 from ._sor import gauss_seidel, jacobi, sor
-from ._ssor import ssor_cg
+from ._ssor_cg import ssor_cg
 from ._triangular import IncompleteCholesky, SSORPreconditioner, ic, incomplete_cholesky, ssor
 from ._tuned import Tuned, TunedChebyshev, TunedIncompleteCholesky, TunedSOR, TunedSSORCG
 from ._tuned_batches import solve_batches

@@ -31,7 +31,7 @@ class Job:
     """How the systems of one call are solved.
 
     ``many`` solves several at once, or is None; ``known`` is the NullSpace that A or M says A has, or None; the rest
-    is as in ``_solve.solve``.
+    is as in ``_iterative.solve``.
     """
 
     steps: Callable[..., Any]

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
+from ._iterative import solve
 from ._result import LinearResult
-from ._solve import solve
 
 __all__ = ["bicgstab"]
 

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
+from ._iterative import solve
 from ._many import run_many, run_spread
 from ._result import LinearResult
-from ._solve import solve
 
 __all__ = ["FLAGS", "cg", "steps_from"]
 

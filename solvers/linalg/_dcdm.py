@@ -20,8 +20,8 @@ from .._result import Status
 from .._scale import to_one
 from .._types import Callback, Executor, MatrixLike
 from ._cg import FLAGS, steps_from
+from ._iterative import solve
 from ._result import LinearResult
-from ._solve import solve
 
 __all__ = ["dcdm"]
 

@@ -15,8 +15,8 @@ from .. import _checks
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
 from ._away import check_away
+from ._iterative import solve
 from ._result import LinearResult
-from ._solve import solve
 
 __all__ = ["gmres"]
 

@@ -13,9 +13,9 @@ from .._errors import InvalidInput
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
 from ._hageman_young import HagemanYoung
+from ._iterative import solve
 from ._omega import in_range
 from ._result import LinearResult
-from ._solve import solve
 from ._sweeps import ORDERINGS, blocks_of, diagonal_of, sweep_of
 
 __all__ = ["gauss_seidel", "jacobi", "sor"]

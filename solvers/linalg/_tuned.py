@@ -17,11 +17,11 @@ from .._model_file import read_model, write_model
 from .._plot import pyplot
 from .._types import MatrixLike, PathLike, Seed
 from ._cg import cg
+from ._chebyshev import chebyshev
 from ._omega import omega_optimal
 from ._policies import from_state, grid_of, make_policy
-from ._polynomial import chebyshev
 from ._sor import sor
-from ._ssor import ssor_cg
+from ._ssor_cg import ssor_cg
 from ._triangular import incomplete_cholesky
 
 __all__ = ["Tuned", "TunedChebyshev", "TunedIncompleteCholesky", "TunedSOR", "TunedSSORCG"]

@@ -12,11 +12,11 @@ from ._divergence import SinkhornDivergence, sinkhorn_divergence
 from ._partial import partial
 from ._result import TransportResult
 from ._sinkhorn import sinkhorn
+from ._sinkhorn_newton_sparse import sinkhorn_newton_sparse
 from ._sliced import sliced_wasserstein
 from ._sliced_max import MaxSlicedResult, max_sliced_wasserstein
 from ._sliced_pairwise import pairwise_sliced_wasserstein
 from ._sliced_result import SlicedResult
-from ._sns import sinkhorn_newton_sparse
 
 __all__ = [
     "MaxSlicedResult",

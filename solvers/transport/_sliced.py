@@ -19,9 +19,9 @@ from .._loop import ended
 from .._result import Status
 from .._tasks import run_tasks
 from .._types import Callback, Executor, Seed
-from ._controls import Control
-from ._estimate import Estimate, estimate, slopes
 from ._sliced_clouds import Clouds, power_of
+from ._sliced_controls import Control
+from ._sliced_estimate import Estimate, estimate, slopes
 from ._sliced_plan import Plan
 from ._sliced_result import SlicedResult
 

@@ -8,8 +8,8 @@ from .. import _backend, _checks
 from .._arrays import enter, leaving, on_host
 from .._errors import InvalidInput, UnsupportedType
 from .._tasks import check_executor
-from ._controls import Moments
 from ._measures import points, weights
+from ._sliced_controls import Moments
 
 __all__ = ["Clouds", "power_of", "probabilities"]
 

@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput
+from .._loop import ended, told
 from .._result import Result, Status
-from .._tasks import run_tasks
-from .._types import Executor, Seed
-from ._directions import root_of
+from .._tasks import check_executor, run_tasks
+from .._types import Callback, Executor, Seed
 from ._sliced_clouds import Clouds, power_of
+from ._sliced_directions import root_of
 
 __all__ = ["MaxSlicedResult", "max_sliced_wasserstein"]
 
@@ -74,6 +75,8 @@ class MaxSlicedResult(Result):
         """One line: how it ended, and what to do about it."""
         if self.converged:
             return f"{self!r}: No step leads higher by more than the tolerance."
+        if self.status is Status.STOPPED:
+            return f"{self!r}: The callback raised StopIteration; the direction is the best so far."
         return (
             f"{self.method} {self.status}: the distance still grew by {self.residual:.1e} of itself after "
             f"{self.iterations} steps, asked for {self.threshold:.1e}. Raise `maxiter`, or loosen `tol`."
@@ -96,6 +99,7 @@ def max_sliced_wasserstein(
     maxiter: int = 500,
     tol: float = 1e-7,
     normalize: bool = False,
+    callback: Callback | None = None,
     rng: Seed | None = None,
     executor: Executor | None = None,
 ) -> MaxSlicedResult:
@@ -118,9 +122,13 @@ def max_sliced_wasserstein(
         A start has arrived when no step raises its distance by more than this part of it.
     normalize : bool, default False
         Divide a and b by their totals.
+    callback : callable, or object with ``on_chunk(steps, rise)``, optional
+        Called as ``callback(direction)`` after each step, start after start, with a copy of the direction that it led
+        to; ``on_chunk`` with the steps of all starts and the relative rise. StopIteration ends the search.
     rng : None, int or numpy.random.Generator, optional
     executor : concurrent.futures executor, optional
-        Where each start ascends, in threads, processes or elsewhere; on the CPU. No bit depends on it.
+        Where each start ascends, in threads, processes or elsewhere, without a ``callback``; on the CPU. No bit
+        depends on it.
 
     Returns
     -------
@@ -161,6 +169,7 @@ def max_sliced_wasserstein(
     tol = _checks.tolerance("tol", tol)
     if tol == 0.0:
         raise InvalidInput("`tol` must be > 0, got 0.0; rounding ends the ascent near 1e-15.")
+    check_executor(executor, _checks.function("callback", callback))
     rng, executor = np.random.default_rng(root_of(rng)), clouds.checked(executor)
     climb = _Climb(clouds, tol, maxiter, rng)
     if clouds.d == 1 or clouds.coincide():
@@ -168,8 +177,8 @@ def max_sliced_wasserstein(
         climb.arrived[:] = True
     else:
         climb.begin(_starts(climb, n_starts, rng))
-        climb.to_the_end(executor)
-    return climb.result(began)
+        climb.to_the_end(executor, callback)
+    return ended(callback, climb.result(began))
 
 
 def _starts(climb, number, rng):
@@ -191,7 +200,7 @@ class _Climb:
 
     def __init__(self, clouds, tol, maxiter, rng):
         self.clouds, self.tol, self.maxiter, self.rng = clouds, tol, maxiter, rng
-        self.projected = 0
+        self.projected, self.stopped = 0, False
 
     def powers(self, directions):
         self.projected += len(directions)
@@ -204,12 +213,12 @@ class _Climb:
         self.arrived, self.steps = np.zeros(count, bool), np.zeros(count, int)
         self.gains = [[] for _ in range(count)]
 
-    def to_the_end(self, executor):
+    def to_the_end(self, executor, callback):
         """All starts on their way, each with a stream of its own to draw from."""
         streams = self.rng.spawn(len(self.values))
         if executor is None:
             for k, stream in enumerate(streams):
-                self.ascend(k, stream)
+                self.ascend(k, stream, callback)
             return
         tasks = [(self.only(k), stream) for k, stream in enumerate(streams)]
         names = [f"start {k}" for k in range(len(tasks))]
@@ -229,9 +238,9 @@ class _Climb:
         self.directions[k], self.values[k], self.arrived[k], self.steps[k], self.gains[k], projected, _ = found
         self.projected += projected
 
-    def ascend(self, k, stream):
-        """Steps until it has arrived."""
-        while not self.arrived[k] and self.steps[k] < self.maxiter:
+    def ascend(self, k, stream, callback=None):
+        """Steps until it has arrived, or the callback stops all."""
+        while not (self.arrived[k] or self.stopped) and self.steps[k] < self.maxiter:
             before = self.values[k]
             if self.radii[k] == 0.0:
                 self.along_gradient(k)
@@ -240,6 +249,7 @@ class _Climb:
             gain = (self.values[k] - before) / (self.clouds.p * self.values[k]) if before else 0.0
             self.steps[k] += 1
             self.gains[k].append(gain)
+            self.stopped = told(callback, int(self.steps.sum()), gain, self.directions[k].copy)
 
     def along_gradient(self, k):
         """The best of some angles on the great circle towards the gradient; none: an edge, or the top."""
@@ -296,6 +306,7 @@ class _Climb:
         best = int(np.argmax(self.values))
         distances = self.values ** (1 / p) * clouds.unit
         gains = np.array(self.gains[best] or [0.0])
+        status = Status.CONVERGED if self.arrived[best] else Status.MAXITER
         facts = dict(
             distance=float(distances[best]),
             power=float(self.values[best]) * clouds.unit**p,
@@ -306,7 +317,7 @@ class _Climb:
         )
         return MaxSlicedResult(
             facts=facts,
-            status=Status.CONVERGED if self.arrived[best] else Status.MAXITER,
+            status=Status.STOPPED if self.stopped else status,
             iterations=int(self.steps[best]),
             residuals=gains,
             residual=float(gains[-1]),

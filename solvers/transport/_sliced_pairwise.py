@@ -16,10 +16,10 @@ from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
 from .._tasks import check_executor, run_tasks
 from .._types import Executor, Seed
-from ._controls import Moments
-from ._gaussian import gaussian_mean
 from ._measures import points
 from ._sliced_clouds import Clouds, power_of, probabilities
+from ._sliced_controls import Moments
+from ._sliced_gaussian import gaussian_mean
 from ._sliced_plan import Plan
 
 __all__ = ["pairwise_sliced_wasserstein"]

@@ -4,8 +4,8 @@ import math
 
 from .. import _checks
 from .._errors import InvalidInput
-from ._controls import CONTROLS, harmonic_degree
-from ._directions import ROTATIONS, Directions, own_directions, root_of
+from ._sliced_controls import CONTROLS, harmonic_degree
+from ._sliced_directions import ROTATIONS, Directions, own_directions, root_of
 
 __all__ = ["Plan"]
 

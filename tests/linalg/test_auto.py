@@ -148,7 +148,7 @@ def test_an_attempt_that_is_too_slow_is_left_for_a_direct_solution():
     A = STRUCTURES["truss"][0](40)
     result = linalg.solve(A, noise(A.shape[0]))
     assert result.converged and result.choice == "direct"
-    from solvers.linalg._case import Watch
+    from solvers.linalg._solve_case import Watch
 
     watch = Watch(1e-8, 100)
     for i in range(1, 12):

@@ -12,8 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from solvers import InvalidInput, TaskError, UnsupportedType, linalg
 from solvers._tasks import only_on_cpu
-from solvers.linalg import _auto
-from solvers.linalg._case import Watch
+from solvers.linalg import _solve
+from solvers.linalg._solve_case import Watch
 
 SIDE = 12
 N = SIDE * SIDE
@@ -214,7 +214,7 @@ def test_an_attempt_against_the_clock_stays_here(monkeypatch):
         case.watch = Watch(case.rtol, 100)
         yield "ic", 100, "ic: told to."
 
-    monkeypatch.setattr(_auto, "plan", plan)
+    monkeypatch.setattr(_solve, "plan", plan)
     A, B, pickled = laplacian(), right_hand_sides(), Pickled()
     same(linalg.solve(A, B), linalg.solve(A, B, executor=pickled))
     assert not pickled.sent

@@ -111,7 +111,7 @@ def test_solve_says_so_where_a_diagonal_has_zeros():
     (dict(b=np.full(132, np.nan)), "132 NaN"), (dict(b=np.ones(5)), "to go with"), (dict(callback=3), "callback"),
 ])  # fmt: skip
 def test_solve_refuses_before_it_makes_factors(wrong, word, monkeypatch):
-    monkeypatch.setattr("solvers.linalg._auto.ATTEMPTS", {})
+    monkeypatch.setattr("solvers.linalg._solve.ATTEMPTS", {})
     with pytest.raises((InvalidInput, UnsupportedType), match=word):
         linalg.solve(laplacian(), **(dict(b=np.ones(132)) | wrong))
 

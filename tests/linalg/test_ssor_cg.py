@@ -121,12 +121,12 @@ def test_a_complex_symmetric_matrix_is_named(dtype):
 @pytest.mark.parametrize("share", [0.0, 1e-17, 2e-17])
 def test_an_imaginary_part_made_by_rounding_is_no_obstacle(share, chunk, monkeypatch):
     """Some step looks not Hermitian: the matrix is looked at, and the iteration goes on from its residual."""
-    from solvers.linalg import _setup, _ssor
+    from solvers.linalg import _setup, _ssor_cg
 
     A, b = definite(40, "D"), right(40, "D")
     plain = linalg.ssor_cg(A, b, omega=1.2, rtol=1e-8)
     monkeypatch.setattr(_setup, "_LONGEST_CHUNK", chunk)
-    monkeypatch.setattr(_ssor, "math", SimpleNamespace(inf=np.inf, isfinite=np.isfinite, sqrt=lambda eps: share))
+    monkeypatch.setattr(_ssor_cg, "math", SimpleNamespace(inf=np.inf, isfinite=np.isfinite, sqrt=lambda eps: share))
     result = linalg.ssor_cg(A, b, omega=1.2, rtol=1e-8)
     assert result.converged and result.iterations <= 1.25 * plain.iterations
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers import InvalidInput, transport
-from solvers.transport._controls import Control, Moments
-from solvers.transport._directions import Directions, root_of
-from solvers.transport._estimate import estimate, slopes
-from solvers.transport._harmonics import count, even_degree, harmonics
+from solvers.transport._sliced_controls import Control, Moments
+from solvers.transport._sliced_directions import Directions, root_of
+from solvers.transport._sliced_estimate import estimate, slopes
+from solvers.transport._sliced_harmonics import count, even_degree, harmonics
 
 
 def spiral(number):

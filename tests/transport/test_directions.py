@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from solvers import InvalidInput
-from solvers.transport._directions import Directions, own_directions, root_of
+from solvers.transport._sliced_directions import Directions, own_directions, root_of
 
 KINDS = [("iid", 5), ("orthogonal", 5), ("orthogonal", 70), ("spiral", 3), ("lattice", 2), ("sobol", 4)]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from solvers.transport._gaussian import gaussian_mean
+from solvers.transport._sliced_gaussian import gaussian_mean
 
 
 def wishart(rng, d, rank):

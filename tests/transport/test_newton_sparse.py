@@ -5,7 +5,7 @@ import ot
 import pytest
 
 from solvers import InvalidInput, Status, transport
-from solvers.transport._sns import sinkhorn_newton_sparse
+from solvers.transport._sinkhorn_newton_sparse import sinkhorn_newton_sparse
 
 
 def error_of(res, a, b):

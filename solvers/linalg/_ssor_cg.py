@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from .._result import Status
 from .._types import Callback, Executor, MatrixLike
 from ._cg import FLAGS
+from ._iterative import solve
 from ._omega import in_range
 from ._result import LinearResult
-from ._solve import solve
 from ._sweeps import sweep_of
 from ._triangular import omega_for_ssor
 

@@ -8,15 +8,15 @@ import scipy.sparse
 
 from .._errors import InvalidInput, UnsupportedType
 from .._result import Status
-from . import _choice, _direct
+from . import _solve_choice, _solve_direct
 from ._amg import amg
 from ._bicgstab import bicgstab
-from ._direct import Failed
 from ._gmres import gmres
+from ._iterative import solve as drive
 from ._minres import minres
 from ._multigrid import MultigridPreconditioner
-from ._solve import solve as drive
-from ._ssor import ssor_cg
+from ._solve_direct import Failed
+from ._ssor_cg import ssor_cg
 from ._triangular import ic, incomplete_cholesky
 
 __all__ = ["ATTEMPTS"]
@@ -89,35 +89,35 @@ def _factorisations(case):
 
 
 def _dense_makers(case):
-    yield lambda: _direct.refinement(_direct.dense(case.dense, case.hermitian))
+    yield lambda: _solve_direct.refinement(_solve_direct.dense(case.dense, case.hermitian))
 
 
 def _sparse_makers(case):
     facts, A = case.facts, case.host
     null = case.null_space if facts.hermitian else None
     if null is not None:
-        yield lambda: _direct.refinement(_direct.grounded(_grounded_lu, A, null), null)
+        yield lambda: _solve_direct.refinement(_solve_direct.grounded(_grounded_lu, A, null), null)
         return
-    if _choice.prefers_band(facts) and math.isfinite(_choice.band_seconds(facts)):
-        yield lambda: _direct.refinement(_direct.banded(A, facts.order, facts.width))
-    if math.isfinite(_choice.lu_seconds(facts)):
-        yield lambda: _direct.refinement(_direct.sparse_lu(A, facts.hermitian))
+    if _solve_choice.prefers_band(facts) and math.isfinite(_solve_choice.band_seconds(facts)):
+        yield lambda: _solve_direct.refinement(_solve_direct.banded(A, facts.order, facts.width))
+    if math.isfinite(_solve_choice.lu_seconds(facts)):
+        yield lambda: _solve_direct.refinement(_solve_direct.sparse_lu(A, facts.hermitian))
         if facts.hermitian:  # with all pivots free
-            yield lambda: _direct.refinement(_direct.sparse_lu(A, False))
+            yield lambda: _solve_direct.refinement(_solve_direct.sparse_lu(A, False))
 
 
 def _grounded_lu(A):
-    facts = _choice.survey(A, True, 1)
-    if _choice.prefers_band(facts):
-        return _direct.banded(A, facts.order, facts.width)
-    return _direct.sparse_lu(A, True)
+    facts = _solve_choice.survey(A, True, 1)
+    if _solve_choice.prefers_band(facts):
+        return _solve_direct.banded(A, facts.order, facts.width)
+    return _solve_direct.sparse_lu(A, True)
 
 
 def _pseudoinverse_attempt(case, most):
     if not case.explicit or case.n > _PSEUDOINVERSE:
         raise Failed(Status.BREAKDOWN, f"more than {_PSEUDOINVERSE} rows are too many for singular values")
     A = case.host.toarray() if case.dense is None else case.dense
-    steps = _direct.refinement(*_direct.pseudoinverse(A, case.hermitian))
+    steps = _solve_direct.refinement(*_solve_direct.pseudoinverse(A, case.hermitian))
     return _refined(case, steps)
 
 

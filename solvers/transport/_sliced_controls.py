@@ -19,8 +19,8 @@ from functools import cached_property
 import numpy as np
 
 from .._errors import InvalidInput
-from ._gaussian import gaussian_mean
-from ._harmonics import even_degree, harmonics
+from ._sliced_gaussian import gaussian_mean
+from ._sliced_harmonics import even_degree, harmonics
 
 __all__ = ["CONTROLS", "Control", "Moments", "harmonic_degree"]
 

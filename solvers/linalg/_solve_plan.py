@@ -3,8 +3,8 @@
 import math
 
 from .._result import Status
-from . import _choice
-from ._case import Watch
+from . import _solve_choice
+from ._solve_case import Watch
 
 __all__ = ["plan"]
 
@@ -68,7 +68,7 @@ def _sparse(case, tried):
     if grid is not None and (case.n > _GRID_FIRST or case.grid is not None):
         yield "learned", _CYCLES, f"learned: A seems a stencil on the grid {_times(grid)}."
     facts = case.facts
-    ranks = _choice.candidates(facts, grid is not None and not any(name == "learned" for name, _ in tried))
+    ranks = _solve_choice.candidates(facts, grid is not None and not any(name == "learned" for name, _ in tried))
     for place, (_, name) in enumerate(ranks):
         if name == "direct":
             yield name, 0, _reason(facts, ranks, place)
@@ -93,15 +93,15 @@ def _is_idle(name, tried):
 
 def _probe_seconds(facts, name):
     """Until it shows whether a triangular preconditioner serves: factors, or the estimate of omega, and 12 steps."""
-    each = _choice.iteration_seconds(facts)
-    return {"ic": _choice.setup_seconds(facts) + 12 * each, "ssor": 32 * each}.get(name, 0.0)
+    each = _solve_choice.iteration_seconds(facts)
+    return {"ic": _solve_choice.setup_seconds(facts) + 12 * each, "ssor": 32 * each}.get(name, 0.0)
 
 
 def _limit(facts, sure):
     """Iterations that an attempt gets where another one will take so many seconds for sure."""
     if sure == math.inf:
         return int(min(_MOST, max(_LEAST, _PATIENCE * facts.steps)))
-    return int(min(_MOST, max(_LEAST_STEPS, _SHARE * sure / _choice.iteration_seconds(facts))))
+    return int(min(_MOST, max(_LEAST_STEPS, _SHARE * sure / _solve_choice.iteration_seconds(facts))))
 
 
 def _after_direct(case):
@@ -122,7 +122,7 @@ def _reason(facts, ranks, place):
     seconds, name = ranks[place]
     what = f"n = {facts.n}, {facts.entries / facts.n:.1f} entries a row"
     if name == "direct":
-        band = _choice.prefers_band(facts)
+        band = _solve_choice.prefers_band(facts)
         what += f", a band of {facts.width}" if band else f", some {facts.fill:.0f} entries a column of the factors"
     rivals = ", ".join(f"{other} {estimate:.2g} s" for estimate, other in ranks[place + 1 : place + 3])
     return f"{name}: {what}; {seconds:.2g} s expected" + (f" ({rivals})." if rivals else ".")

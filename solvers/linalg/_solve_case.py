@@ -13,13 +13,13 @@ from .._errors import InvalidInput
 from .._loop import Observers
 from .._place import at
 from .._result import Status
-from . import _choice
+from . import _solve_choice
 from ._cg import cg
-from ._direct import Failed
 from ._grid_operator import grid_shape
 from ._null_space import null_space_of_sparse
 from ._operator import Matrix, PreparedOperator, analyse, is_matrix, source
 from ._setup import check_right_hand_sides
+from ._solve_direct import Failed
 from ._sweeps import sparse_of, without_duplicates
 
 __all__ = ["Case", "Watch"]
@@ -147,12 +147,12 @@ class Case:
 
     @cached_property
     def facts(self):
-        return _choice.survey(self.host, self.hermitian, self.columns)
+        return _solve_choice.survey(self.host, self.hermitian, self.columns)
 
     @cached_property
     def grid_at_hand(self):
         """The caller's grid, or what the entries tell."""
-        return _choice.grid_guess(self.host) if self.grid is None else self.grid
+        return _solve_choice.grid_guess(self.host) if self.grid is None else self.grid
 
     @cached_property
     def null_space(self):
