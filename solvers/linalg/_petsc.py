@@ -147,9 +147,10 @@ class PETScPreconditioner:
         """Make the operator of the rank's block; PETSc calls it."""
         _, P = pc.getOperators()
         with _together(pc.getComm()):
-            if self._make is not None:
-                self.operator = _operator("M", self._make(_diagonal_block(P)))
             m, _ = P.getLocalSize()
+            if self._make is not None:
+                # A rank may have no rows, of which few functions make anything.
+                self.operator = _operator("M", self._make(_diagonal_block(P)) if m else csr_array((0, 0)))
             if self.operator.shape != (m, m):
                 raise InvalidInput(
                     f"`M` must have shape {(m, m)}, for the rows of this rank, got {self.operator.shape}; pass a "

@@ -86,6 +86,12 @@ def distributed():
     return {name: float(np.abs(entries(A) - dense).max()) for name, (A, dense) in made.items()}
 
 
+def on_rank_0_alone():
+    """All rows on the first rank, none on the others."""
+    A = linalg.to_petsc(linalg.stencil((6, 6), [4, -1, -1]), rows=(0, 36) if rank == 0 else (36, 36))
+    return [solved(A, ours(make), np.ones(36))[1] for make in (linalg.ic, linalg.amg)]
+
+
 def refused():
     """What several ranks say where one of them, or each, is wrong."""
     half = (0, 4) if rank == 0 else (4, 8)
@@ -113,7 +119,7 @@ if __name__ == "__main__":
     steps = poisson()
     answers = {"size": size, "steps": {name: found[:2] for name, found in steps.items()}, "gaps": distributed()}
     if size > 1:
-        answers["refused"] = refused()
+        answers |= {"alone": on_rank_0_alone(), "refused": refused()}
     if rank == 0:
         folder = pathlib.Path(sys.argv[1])
         np.savez(folder / "x.npz", **{name: found[2] for name, found in steps.items()})

@@ -51,6 +51,12 @@ def test_a_context_is_made_of_a_preconditioner_or_of_a_function():
         linalg.PETScPreconditioner(3)
 
 
+def test_what_lives_on_a_gpu_is_refused():
+    there = type("ndarray", (), {"__module__": "cupy", "flags": None, "shape": (3, 3)})()
+    with pytest.raises(UnsupportedType, match=r"`M` must live on the CPU for PETSc, got a ndarray on the GPU"):
+        linalg.PETScPreconditioner(there)
+
+
 # ---- on one rank ----
 
 
@@ -81,15 +87,13 @@ def test_a_matrix_of_any_kind_keeps_its_entries(PETSc, made):
 
 
 def test_the_callers_matrix_is_neither_changed_nor_shared(PETSc):
-    A = random_matrix()
-    before = A.copy()
+    A, before = random_matrix(), random_matrix()
     for each in (A.data, A.indices, A.indptr):
         each.flags.writeable = False
     P = linalg.to_petsc(A, PETSc.COMM_SELF)
     P.scale(2.0)
     assert (A != before).nnz == 0
-    A = random_matrix()
-    P = linalg.to_petsc(A)
+    P = linalg.to_petsc(A := random_matrix())
     A.data[:] = 7
     assert np.array_equal(dense(P), before.toarray())
 
@@ -313,6 +317,10 @@ def test_a_preconditioner_of_each_block_saves_steps_on_two_ranks_too(answers):
 def test_the_ranks_together_hold_the_matrix(answers, size):
     gaps = answers[size][0]["gaps"]
     assert len(gaps) == 4 and not any(gaps.values())
+
+
+def test_a_rank_may_have_no_rows(answers):
+    assert [reason > 0 for reason in answers[2][0]["alone"]] == [True, True]
 
 
 def test_what_one_rank_refuses_is_refused_on_both(answers):
