@@ -20,7 +20,7 @@ import numpy as np
 
 from ._result import Status
 
-__all__ = ["Control", "Limits", "Observers", "Record", "ended", "parts", "run", "told"]
+__all__ = ["Control", "Limits", "Observers", "Record", "ended", "fitted", "parts", "run", "told"]
 
 # Silent unless the user configures logging.
 _log = logging.getLogger(__package__)
@@ -223,3 +223,10 @@ def ended(callback, result):
     if hasattr(callback, "on_end"):
         callback.on_end(result)
     return result
+
+
+def fitted(callback, model):
+    """Tell the user's callback that a fit is over; returns the model, which has no status to log."""
+    if hasattr(callback, "on_end"):
+        callback.on_end(model)
+    return model

@@ -18,13 +18,18 @@ __all__ = ["check_executor", "only_on_cpu", "run_tasks"]
 _HERE = uuid.uuid4().hex
 
 
-def check_executor(executor):
-    """Refuse what takes no tasks, before anything is computed; returns it."""
+def check_executor(executor, callback=None):
+    """Refuse what takes no tasks, and a callback, which tasks cannot tell, before anything is computed; returns it."""
     if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
         got = f"the class {executor.__name__}" if isinstance(executor, type) else f"a {type(executor).__name__}"
         raise UnsupportedType(
             f"`executor` must be None or an open executor with submit(function, task), got {got}; pass one such as "
             "concurrent.futures.ThreadPoolExecutor()."
+        )
+    if executor is not None and callback is not None:
+        raise InvalidInput(
+            f"`callback` must be None where there is an `executor`, whose tasks cannot tell it, got a "
+            f"{type(callback).__name__}; leave one of them out."
         )
     return executor
 

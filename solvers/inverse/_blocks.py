@@ -7,7 +7,7 @@ bounds the memory that a method works in, however many rows there are.
 
 import math
 
-from .._errors import InvalidInput, UnsupportedType
+from .._errors import UnsupportedType
 from .._tasks import check_executor, run_tasks
 
 __all__ = ["can_be_shared", "exhausted", "listed", "rows_of", "run_blocks", "side_by_side", "slices"]
@@ -65,17 +65,12 @@ def exhausted(walker):
 
 def can_be_shared(executor, callback, backend):
     """Refuse an executor that cannot be used, before any work; returns it."""
-    if check_executor(executor) is None:
+    if check_executor(executor, callback) is None:
         return None
     if backend != "cpu":
         raise UnsupportedType(
             f"`executor` must be None on the GPU, which takes a whole stack at once, got a {type(executor).__name__}; "
             "leave it out, or bring the data to the CPU."
-        )
-    if callback is not None:
-        raise InvalidInput(
-            f"`callback` must be None where there is an `executor`, whose tasks cannot tell it, got a "
-            f"{type(callback).__name__}; leave one of them out."
         )
     return executor
 

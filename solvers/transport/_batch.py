@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
-from .._errors import InvalidInput, UnsupportedType
+from .._errors import UnsupportedType
 from .._loop import Limits, Record, ended, run
 from .._result import Result, Status
-from .._tasks import run_tasks
+from .._tasks import check_executor, run_tasks
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
@@ -170,11 +170,7 @@ def _can_be_told(callback, executor):
             "`callback` must have on_chunk(iteration, norm) where `C` has shape (B, n, m), such as solvers.progress(), "
             "got a function of one problem's potentials."
         )
-    if callback is not None and executor is not None:
-        raise InvalidInput(
-            f"`callback` must be None where an `executor` solves the batch, whose tasks cannot tell it, got a "
-            f"{type(callback).__name__}; leave one of them out."
-        )
+    check_executor(executor, callback)
 
 
 def _solved(problems, *, method, steps, patience, limits):

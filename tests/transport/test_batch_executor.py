@@ -122,7 +122,7 @@ def test_all_is_checked_before_a_task_is_sent(rng):
     for wrong in (dict(a=negative), dict(tol=-1.0), dict(maxiter=0), dict(method="none"), dict(eps=-1.0)):
         with pytest.raises(InvalidInput):
             transport.sinkhorn(**given | wrong, executor=Unused())
-    with pytest.raises(InvalidInput, match="^`callback` must be None where an `executor` solves the batch"):
+    with pytest.raises(InvalidInput, match="^`callback` must be None where there is an `executor`"):
         transport.sinkhorn(**given, callback=solvers.progress(), executor=Unused())
     with pytest.raises(UnsupportedType, match="^`executor` must be"):
         transport.sinkhorn(**given, executor=3)
