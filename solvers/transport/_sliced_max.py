@@ -127,8 +127,7 @@ def max_sliced_wasserstein(
         to; ``on_chunk`` with the steps of all starts and the relative rise. StopIteration ends the search.
     rng : None, int or numpy.random.Generator, optional
     executor : concurrent.futures executor, optional
-        Where each start ascends, in threads, processes or elsewhere, without a ``callback``; on the CPU. No bit
-        depends on it.
+        Where each start ascends without ``callback``, in threads, processes or elsewhere, to the same bits; on the CPU.
 
     Returns
     -------

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import ot
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import solvers
 from solvers import InvalidInput, UnsupportedType, transport
 from solvers._result import Status
 
@@ -172,3 +174,34 @@ def test_unsupported_kinds(rng):
         largest(rng.standard_normal((4, 3)) * 1j, rng.standard_normal((4, 3)))
     res = largest(rng.standard_normal((4, 3)), rng.standard_normal((4, 3)), [1] * 4, normalize=True, rng=0)
     assert res.converged
+
+
+def test_a_callback_is_told_of_every_step_and_may_end_the_search_with_the_best_so_far(rng):
+    X, Y = rng.standard_normal((2, 40, 6))
+    X, seen, ends = 1.5 * X, [], []
+
+    class Watch:
+        def on_chunk(self, steps, rise):
+            seen.append((steps, rise))
+
+        def on_end(self, result):
+            ends.append(result)
+
+    whole = largest(X, Y, rng=0, callback=Watch())
+    assert ends == [whole] and [steps for steps, _ in seen] == list(range(1, len(seen) + 1))
+    assert whole.distance == largest(X, Y, rng=0).distance and len(seen) > whole.iterations
+    directions = []
+
+    def stop(direction):
+        directions.append(direction.copy())
+        direction[:] = np.nan  # a copy, which is the user's
+        if len(directions) == 3:
+            raise StopIteration
+
+    cut = largest(X, Y, rng=0, callback=stop)
+    assert cut.status is Status.STOPPED and len(directions) == 3 and "StopIteration" in cut.message
+    assert np.array_equal(cut.direction, directions[-1]) and 0 < cut.distance < whole.distance
+    assert cut.distance == pytest.approx(along(X, Y, cut.direction[None])[0], rel=1e-12)
+    assert largest(X, Y, rng=0, callback=solvers.maxtime(1e-9)).status is Status.STOPPED
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidInput, match="^`callback` must be None where there is an"):
+        largest(X, Y, callback=solvers.progress(), executor=pool)
