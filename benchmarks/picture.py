@@ -131,7 +131,9 @@ def _values(ax, marks, places, sides):
 
 
 def _number(value):
-    return f"{value:.3g}" if value == 0 or 1e-3 <= value < 1e5 else f"{value:.1e}"
+    if float(value).is_integer() and value < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if 1e-3 <= value < 1e3 else f"{value:.1e}"
 
 
 def _ratios(ax, marks, places, sides):
