@@ -1,6 +1,15 @@
 """Reconstruction from measurements: what measures, how to invert it, and when to stop.
 
 ``A`` is any linear operator, ``b`` noisy data; shaped images come back shaped, flat ones flat.
+
+>>> import numpy as np
+>>> from solvers import inverse
+>>> A = inverse.ParallelBeam((32, 32), angles=20)
+>>> noise = 0.1 * np.random.default_rng(0).standard_normal(A.data_shape)
+>>> b = A @ np.pad(np.ones((16, 16)), 8) + noise
+>>> result = inverse.least_squares(A, b, noise_norm=np.linalg.norm(noise))
+>>> result.x.shape, result.stop_reason
+((32, 32), 'discrepancy')
 """
 
 from ._check_adjoint import check_adjoint

@@ -2,6 +2,13 @@
 
 ``cg`` (and what follows it) returns SciPy's pair with iterations and a recomputed residual beside it, names
 its failures, and takes many right-hand sides. ``prepare`` does a matrix's analysis once for many solves.
+
+>>> import numpy as np, scipy.sparse as sp
+>>> from solvers import linalg
+>>> A = sp.diags_array([-1.0, 2.1, -1.0], offsets=[-1, 0, 1], shape=(100, 100)).tocsr()
+>>> x, info = linalg.cg(A, np.ones(100), rtol=1e-8)
+>>> info, bool(np.linalg.norm(A @ x - 1) <= 1e-7)
+(0, True)
 """
 
 from scipy.sparse import linalg as _scipy

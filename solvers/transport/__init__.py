@@ -4,6 +4,13 @@
 ``partial`` transports a given mass; ``sinkhorn_divergence`` compares clouds of points without the bias of the entropy.
 ``sliced_wasserstein`` compares them along random directions, with an error bar; ``pairwise_sliced_wasserstein`` does so
 for all pairs of many, and ``max_sliced_wasserstein`` looks for the direction that tells two apart best.
+
+>>> import numpy as np
+>>> from solvers import transport
+>>> X, Y = np.random.default_rng(0).random((2, 50, 3))
+>>> result = transport.sinkhorn(transport.PointCloud(X, Y), eps=0.05, tol=1e-8)
+>>> result.converged, result.plan.shape, result.marginal_error <= 1e-8
+(True, (50, 50), True)
 """
 
 from ._batch import TransportBatch
