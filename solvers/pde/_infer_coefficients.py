@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import ended
+from .._loop import ended, told
 from .._plot import axes_or_new
 from .._result import Result, Status
-from .._types import Box, DifferentialOperator, Function, Sides
+from .._types import Box, Callback, DifferentialOperator, Function, Sides
 from ._boundary import Boundary
 from ._fits import ByNodes, InModes, Observations
 from ._infer_source import observed, smoothed
@@ -43,6 +43,7 @@ def infer_coefficients(
     kernel: str | SpectralMixture | Sequence[str | SpectralMixture] = "auto",
     grid: str = "uniform",
     maxiter: int | None = None,
+    callback: Callback | None = None,
 ) -> "CoefficientEstimate":
     """Estimate theta in sum_t theta_t op_t(u) = f from values of u with noise.
 
@@ -68,6 +69,9 @@ def infer_coefficients(
     grid : {"uniform", "legendre"}, default "uniform"
     maxiter : int, default 50
         Most steps, those that are not taken included.
+    callback : callable, or object with ``on_chunk``, optional
+        Called as ``callback(theta)`` after each step that is taken with a copy; ``on_chunk`` with the root mean square
+        of u_obs - u. StopIteration ends the fit.
 
     Returns
     -------
@@ -99,6 +103,7 @@ def infer_coefficients(
     True
     """
     start = time.perf_counter()
+    _checks.function("callback", callback)
     box = checked_box(box)
     d = len(box)
     kind = _checks.choice("grid", grid, ("legendre", "uniform"))
@@ -114,13 +119,13 @@ def infer_coefficients(
     data = Observations(grid, u_obs, np.asarray(source(grid.nodes)), lift, p)
     symmetric = all(refusal(t, boundary, None) is None for t in (*terms, known))
     model = (InModes if symmetric else ByNodes)(data, terms, known)
-    theta, costs, status, J, s2 = _fit(model, model.start() if theta is None else theta, noise, maxiter)
+    theta, costs, status, J, s2 = _fit(model, model.start() if theta is None else theta, noise, maxiter, callback)
     result = CoefficientEstimate(
         theta=theta, J=J, s2=s2, u=model.solution(theta), axes=grid.axes, choice=model.name, status=status,
         iterations=len(costs) - 1, residuals=np.sqrt(costs), residual=float(np.sqrt(costs[-1])), threshold=np.inf,
         n_matvec=model.n_matvec, seconds=time.perf_counter() - start, backend="cpu", method="infer_coefficients",
     )  # fmt: skip
-    return ended(None, result)
+    return ended(callback, result)
 
 
 def _terms(operators, known, d):
@@ -139,7 +144,7 @@ def _start(theta0, q):
 
 
 @np.errstate(all="ignore")  # steps that overflow are not taken
-def _fit(model, theta, noise, maxiter):
+def _fit(model, theta, noise, maxiter, callback):
     """Levenberg and Marquardt's method: theta, the mean squares at each step, a status, J and the variance of noise."""
     r, J = model(theta)
     cost, damping, costs = float(r @ r), 1e-3, []
@@ -147,10 +152,10 @@ def _fit(model, theta, noise, maxiter):
     costs.append(model.mean_square(cost) if np.isfinite(cost) else np.inf)
     for _ in range(maxiter):
         s2 = noise**2 if noise != "auto" else model.variance(cost, len(theta))
-        size = np.linalg.norm(J, axis=0)
-        if not np.all(np.isfinite(J)) or size.min() <= 1e-150 or _least(J / size) <= _UNDETERMINED:
+        if not _determined(J):
             status = Status.BREAKDOWN
             break
+        size = np.linalg.norm(J, axis=0)
         H = (J / size).T @ (J / size)
         step = np.linalg.solve(H + damping * np.eye(len(theta)), (J / size).T @ r) / size
         trial_r, trial_J = model(theta + step)
@@ -160,6 +165,9 @@ def _fit(model, theta, noise, maxiter):
         if np.isfinite(trial) and trial <= cost * (1.0 + 1e-14):
             theta, r, J, cost, damping = theta + step, trial_r, trial_J, trial, damping / 10.0
             costs.append(model.mean_square(cost))
+            if told(callback, len(costs) - 1, np.sqrt(costs[-1]), theta.copy):
+                status = Status.STOPPED
+                break
         elif worth > _SMALL:
             damping *= 10.0
             continue
@@ -169,8 +177,13 @@ def _fit(model, theta, noise, maxiter):
     return theta, costs, status, J, noise**2 if noise != "auto" else model.variance(cost, len(theta))
 
 
-def _least(J):
-    return float(np.linalg.eigvalsh(J.T @ J)[0])
+@np.errstate(all="ignore")
+def _determined(J):
+    """Whether the data tell the coefficients apart where J is the derivative by them."""
+    size = np.linalg.norm(J, axis=0)
+    if not np.isfinite(size).all() or size.min() <= 1e-150:
+        return False
+    return float(np.linalg.eigvalsh((J / size).T @ (J / size))[0]) > _UNDETERMINED
 
 
 class CoefficientEstimate(Result):
@@ -196,16 +209,14 @@ class CoefficientEstimate(Result):
     _not_in_dict = frozenset(("u", "axes"))
     _answer = "theta"
 
-    def __init__(
-        self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, **fields: Any
-    ) -> None:
+    def __init__(self, *, theta: NDArray[Any], J: Any, s2: Any, u: NDArray[Any], axes: Any, **fields: Any) -> None:
         super().__init__(**fields)
         self.theta = theta
         self.noise, self.u = float(np.sqrt(s2)) if np.isfinite(s2) else np.inf, u
         self.axes: tuple[NDArray[Any], ...] = tuple(axis.x.copy() for axis in axes)
         q = len(theta)
         self.covariance: NDArray[Any] = np.diag(np.full(q, np.inf))
-        if self.status is not Status.BREAKDOWN:
+        if _determined(J):
             size = np.linalg.norm(J, axis=0)
             self.covariance = s2 * np.linalg.inv((J / size).T @ (J / size)) / np.multiply.outer(size, size)
         self.std: NDArray[Any] = np.sqrt(np.diag(self.covariance))
@@ -218,6 +229,7 @@ class CoefficientEstimate(Result):
             Status.MAXITER: "The steps came to their limit; raise `maxiter`, or give `theta0` nearer the coefficients.",
             Status.BREAKDOWN: "The data do not tell the coefficients apart, or not where the steps came to; fix one of "
             "them in `known`, observe another solution, or give `theta0` nearer the coefficients.",
+            Status.STOPPED: "The callback raised StopIteration; the coefficients are those at that moment.",
         }[self.status]
         return f"{self!r}: {sentence}"
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import solvers
 from solvers import pde
 from solvers._errors import InvalidInput, UnsupportedType
 from solvers._result import Status
@@ -115,6 +116,34 @@ def test_one_step_is_not_enough_and_says_so():
     assert found.status is Status.MAXITER and "theta0" in found.message
 
 
+def test_a_callback_is_told_of_every_step_and_may_end_the_fit():
+    data, seen, ends = observe(u, 0.05, 0, 32), [], []
+
+    class Watch:
+        def on_chunk(self, steps, level):
+            seen.append((steps, level))
+
+        def on_end(self, result):
+            ends.append(result)
+
+    given = dict(operators=TERMS, u_obs=data, f=f, box=SQUARE, bc=0, theta0=[5, 5, -5])
+    whole = pde.infer_coefficients(**given, callback=Watch())
+    assert ends == [whole] and whole.converged
+    assert seen == list(enumerate(whole.residuals.tolist()))[1:] and len(seen) == whole.iterations > 2
+    thetas = []
+
+    def stop(theta):
+        thetas.append(theta.copy())
+        theta[:] = np.nan  # a copy, which is the user's
+        if len(thetas) == 2:
+            raise StopIteration
+
+    cut = pde.infer_coefficients(**given, callback=stop)
+    assert cut.status is Status.STOPPED and cut.iterations == 2 and "StopIteration" in cut.message
+    assert np.array_equal(cut.theta, thetas[-1]) and np.isfinite(cut.std).all() and np.isfinite(cut.u).all()
+    assert pde.infer_coefficients(**given, callback=solvers.maxtime(1e-9)).status is Status.STOPPED
+
+
 @pytest.mark.parametrize(
     ("operators", "options", "kind", "sentence"),
     [
@@ -123,6 +152,7 @@ def test_one_step_is_not_enough_and_says_so():
         ([{(2,): 1.0}], {}, InvalidInput, "indices of 2 orders"),
         ([{(0, 0): 1.0}], {}, InvalidInput, "`operators` must have a derivative"),
         (TERMS, {"theta0": [1.0]}, InvalidInput, "`theta0` must have shape"),
+        (TERMS, {"callback": 3}, UnsupportedType, "`callback` must be a function"),
         (TERMS, {"noise": -1.0}, InvalidInput, "`noise` must be > 0"),
     ],
 )
