@@ -76,11 +76,11 @@ def _name_the_cause(system, record):
 
 
 def check_away(executor, callback=None, show=False):
-    """Refuse what takes no tasks, and callbacks, which are out of a task's reach."""
-    if check_executor(executor) is not None and (callback is not None or show):
+    """Refuse what takes no tasks, and what would follow a solve, before anything is computed."""
+    if check_executor(executor, callback) is not None and show:
         raise InvalidInput(
-            "`callback` and `show` must be left out with `executor`, whose tasks run out of their reach; leave out one "
-            "of the two."
+            "`show` must be False where there is an `executor`, whose tasks cannot report, got True; leave one of them "
+            "out."
         )
 
 

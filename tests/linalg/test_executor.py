@@ -266,9 +266,9 @@ def test_what_is_wrong_is_refused_before_any_task():
     assert not pickled.sent
 
 
-def test_callbacks_are_refused():
+def test_callbacks_and_reports_are_refused():
     A, B = laplacian(), right_hand_sides()
-    sentence = "^`callback` and `show` must be left out with `executor`, [^.]*[.]$"
+    sentence = "^`(callback|show)` must be (None|False) where there is an `executor`, whose tasks cannot [^.]*[.]$"
     for method in (linalg.cg, linalg.minres, linalg.gmres, linalg.sor, linalg.ssor_cg, linalg.solve):
         with pytest.raises(InvalidInput, match=sentence):
             method(A, B, callback=print, executor=Pickled())
