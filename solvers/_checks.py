@@ -10,6 +10,7 @@ from ._arrays import kinds, module_of
 from ._errors import InvalidInput, UnsupportedType
 
 __all__ = [
+    "array",
     "brief",
     "choice",
     "count",
@@ -21,7 +22,6 @@ __all__ = [
     "made",
     "number",
     "positive",
-    "real_array",
     "shape_is",
     "tolerance",
     "wrong_kind",
@@ -116,7 +116,7 @@ def generator(rng):
         ) from None
 
 
-def real_array(name, value):
+def array(name, value):
     """Anything array-like of numbers, as an array of a float or complex dtype; never a copy without need.
 
     CuPy's arrays stay where they are, all else becomes NumPy's.

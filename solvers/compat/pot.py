@@ -202,7 +202,7 @@ def _starts(warmstart, factor, several):
         return [None] * max(several, 1)
     if not isinstance(warmstart, tuple | list) or len(warmstart) != 2:
         raise InvalidInput("`warmstart` must be a pair, such as (log u, log v).")
-    u, v = (factor * _checks.real_array(f"warmstart[{i}]", enter("warmstart", w)) for i, w in enumerate(warmstart))
+    u, v = (factor * _checks.array(f"warmstart[{i}]", enter("warmstart", w)) for i, w in enumerate(warmstart))
     if not several:
         return [(u, v)]
     for i, w in enumerate((u, v)):

@@ -172,7 +172,7 @@ def _descend(torch, network, loss_of, batches, lr, report, training):
 
 
 def _samples(data, n):
-    data = _checks.real_array("data", data)
+    data = _checks.array("data", data)
     if data.ndim != 2 or data.shape[1] != n or not len(data) or data.dtype.kind == "c":
         raise InvalidInput(f"`data` must be real, of shape (k, {n}) with k >= 1, got {data.dtype} of {data.shape}.")
     return _checks.finite("data", data).astype(np.float32, copy=False)

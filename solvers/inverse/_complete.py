@@ -247,7 +247,7 @@ def _known(M, mask):
         known = sparse.coo_array(M, copy=True)
         known.sum_duplicates()
     else:
-        M = _checks.real_array("M", enter("M", M))
+        M = _checks.array("M", enter("M", M))
         if mask is None:
             raise InvalidInput("`mask` must say which entries of a dense `M` are known; M != 0 if zeros are not.")
         mask = np.asarray(mask)

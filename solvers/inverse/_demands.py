@@ -89,7 +89,7 @@ def per_row(name, value, k, least):
     """A number, or k of them, finite and at least (or, for None, above) zero, as an array of shape (k,)."""
     if isinstance(value, bool | np.bool_):
         raise _checks.wrong_kind(name, "a real number", value)
-    values = _checks.real_array(name, value)
+    values = _checks.array(name, value)
     values = np.asarray(on_host(values))
     if values.dtype.kind == "c" or values.shape not in ((), (1,), (k,)):
         remedy = "; of the noise itself pass numpy.linalg.norm(noise)" if name == "noise_norm" else ""

@@ -78,7 +78,7 @@ def tv(
 
 
 def _by_variation(x, sigma, *, weight, power, image_shape, tol, maxiter):
-    x, sigma = _checks.real_array("x", x), _checks.number("sigma", sigma, 0)
+    x, sigma = _checks.array("x", x), _checks.number("sigma", sigma, 0)
     images = _shaped(x, image_shape)
     if images.ndim > 4:
         raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
@@ -178,7 +178,7 @@ def nlm(
 
 
 def _by_patches(x, sigma, *, image_shape, **patches):
-    x, sigma = _checks.real_array("x", x), _checks.number("sigma", sigma, 0)
+    x, sigma = _checks.array("x", x), _checks.number("sigma", sigma, 0)
     images = _shaped(x, image_shape)
     if images.ndim not in (3, 4):
         raise InvalidInput(

@@ -74,7 +74,7 @@ def fbp(A: ParallelBeam, b: ArrayLike, *, filter: str = "ramp") -> NDArray[Any]:
         )
     window = _WINDOWS[_checks.choice("filter", filter, tuple(_WINDOWS))]
     backend = _backend.pick(b=b)
-    leave, b = leaving(b), _checks.real_array("b", enter("b", b))
+    leave, b = leaving(b), _checks.array("b", enter("b", b))
     fine, factor = _finer(A)
     with at(backend, b):
         kernels = _backend.kernels(backend)

@@ -64,7 +64,7 @@ class MRI(ImagingOperator):
         if coils is None:
             self.mask, dtype, n_coils = mask, np.complex64, 1
         else:
-            coils = on_host(_checks.real_array("coils", enter("coils", coils)))
+            coils = on_host(_checks.array("coils", enter("coils", coils)))
             if coils.ndim < 3 or len(coils) == 0:
                 raise InvalidInput(f"`coils` must have shape (n_coils, ny, nx) or be None, got {coils.shape}.")
             self.mask, dtype = _mask_of(mask, coils.shape[1:]), np.result_type(coils.dtype, np.complex64)
@@ -132,7 +132,7 @@ class Blur(ImagingOperator):
     """
 
     def __init__(self, kernel: ArrayLike, image_shape: Sequence[int], *, boundary: str = "periodic") -> None:
-        kernel = on_host(_checks.real_array("kernel", enter("kernel", kernel)))
+        kernel = on_host(_checks.array("kernel", enter("kernel", kernel)))
         image_shape = sizes("image_shape", image_shape)
         self.boundary = _checks.choice("boundary", boundary, ("periodic", "zero", "reflect"))
         if kernel.ndim != len(image_shape) or kernel.size == 0:

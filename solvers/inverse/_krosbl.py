@@ -260,8 +260,8 @@ def _entered(A, b):
         A = A.factors
     if not isinstance(A, list | tuple) or not A:
         raise UnsupportedType(f"`A` must be a list of matrices or a KroneckerOperator, got {type(A).__name__}.")
-    factors = [_checks.real_array(f"A[{i}]", enter(f"A[{i}]", each)) for i, each in enumerate(A)]
-    b = _checks.real_array("b", enter("b", b))
+    factors = [_checks.array(f"A[{i}]", enter(f"A[{i}]", each)) for i, each in enumerate(A)]
+    b = _checks.array("b", enter("b", b))
     if _backend.pick(b=b) == "gpu" or any(kinds[type(each)] == "gpu" for each in factors):
         raise UnsupportedType("`krosbl` runs on the CPU only: its matrices are small; pass NumPy arrays.")
     for i, each in enumerate(factors):

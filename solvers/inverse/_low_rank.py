@@ -77,7 +77,7 @@ class LowRank:
         return self.toarray().astype(dtype or self.dtype, copy=False)
 
     def __matmul__(self, x: ArrayLike) -> NDArray[Any]:
-        x = _checks.real_array("x", x)
+        x = _checks.array("x", x)
         if x.ndim not in (1, 2) or len(x) != self.shape[1]:
             raise InvalidInput(f"`x` must have shape ({self.shape[1]},) or ({self.shape[1]}, k), got {x.shape}.")
         return self.U @ (self.V.conj().T @ x)

@@ -48,7 +48,7 @@ class Measurement:
         A = as_imaging_operator(there(enter("A", A), kernels))
         if prior is not None:
             _match(A, prior)
-        self.leave, b = leaving(b), _checks.finite("b", _checks.real_array("b", enter("b", b)))
+        self.leave, b = leaving(b), _checks.finite("b", _checks.array("b", enter("b", b)))
         wide = np.result_type(A.dtype, b.dtype)
         self.dtype = wide if prior is None else np.dtype(wide.char.lower())
         if prior is not None and prior.dtype.kind == "c":

@@ -13,12 +13,12 @@ __all__ = ["fit_mixture"]
 _LLOYD = 5
 
 
-def fit_mixture(images, n_components, rng, regularization, maxiter, tol):
+def fit_mixture(images, n_components, rng, regularization, maxiter, tol, report):
     """Weights (K,), means (K, *image_shape) and covariances (K, n, n) for images (N, *image_shape), real or complex.
 
     ``regularization`` times the mean variance of an entry is added to the diagonals: no component collapses on a few
     images, and entries that never change keep a positive variance. The iteration ends when the mean log-likelihood
-    grows by less than ``tol``.
+    grows by less than ``tol``, or ``report(iteration, growth, what is found)`` is true.
     """
     if images.ndim < 2 or images.size == 0:
         raise InvalidInput(f"`images` must have shape (N, *image_shape), got {images.shape}.")
@@ -31,13 +31,14 @@ def fit_mixture(images, n_components, rng, regularization, maxiter, tol):
     floor = regularization * float(np.mean(np.var(X, axis=0))) or regularization
     shares = (_clusters(X, n_components, rng)[:, None] == np.arange(n_components)).astype(float)
     last = -np.inf
-    for _ in range(maxiter):
+    for iteration in range(1, maxiter + 1):
         weights, means, covariances = _maximise(X, shares, floor)
         shares, level = _expect(X, weights, means, covariances)
-        if level - last < tol:
+        found = weights, means.reshape(-1, *images.shape[1:]), covariances
+        if report(iteration, level - last, found) or level - last < tol:
             break
         last = level
-    return weights, means.reshape(-1, *images.shape[1:]), covariances
+    return found
 
 
 def _clusters(X, n_components, rng):

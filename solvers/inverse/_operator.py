@@ -117,7 +117,7 @@ class ImagingOperator(LinearOperator):
 
     def _product(self, name, x, own, other, apply):
         backend = _backend.pick(**{name: x})
-        leave, x = leaving(x), _checks.real_array(name, enter(name, x))
+        leave, x = leaving(x), _checks.array(name, enter(name, x))
         with at(backend, x):
             kernels = _backend.kernels(backend)
             x = kernels.to_device(x, np.result_type(self.dtype, x.dtype))

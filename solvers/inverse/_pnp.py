@@ -163,7 +163,7 @@ def pnp(
 
 
 def _start(problem, x0, kernels):
-    x0 = _checks.finite("x0", _checks.real_array("x0", enter("x0", x0)))
+    x0 = _checks.finite("x0", _checks.array("x0", enter("x0", x0)))
     if x0.dtype.kind == "c" and problem.dtype.kind != "c":
         raise InvalidInput("`x0` must be real where the images are, got complex entries; pass x0.real.")
     X, _ = stack_of("x0", kernels.to_device(x0, problem.dtype), problem.A.image_shape)

@@ -54,7 +54,7 @@ class Problem:
         with at(self.backend, b):
             self.A = as_imaging_operator(there(A, kernels))
             self.L = None if L is None else self._penalty(there(L, kernels, "L"))
-            self._read(_checks.real_array("b", b), x0)
+            self._read(_checks.array("b", b), x0)
 
     def _penalty(self, L):
         L = as_imaging_operator(L, "L")
@@ -75,7 +75,7 @@ class Problem:
         B, self._form = stack_of("b", b, A.data_shape, shaped=True)
         k, self._single = len(B), b.shape in (A.data_shape, A.shape[:1])
         if x0 is not None:
-            x0 = _checks.finite("x0", _checks.real_array("x0", x0))
+            x0 = _checks.finite("x0", _checks.array("x0", x0))
             X0, _ = stack_of("x0", x0, A.image_shape)
             if len(X0) != k:
                 raise InvalidInput(f"`x0` must have as many images as `b` has data sets, {k}, got {len(X0)}.")

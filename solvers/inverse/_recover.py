@@ -225,7 +225,7 @@ def _entered(A, b, shape, rank):
     rank = _checks.count("rank", rank)
     if rank > min(shape):
         raise InvalidInput(f"`rank` must be at most {min(shape)} for this shape, got {rank}.")
-    b = _checks.real_array("b", enter("b", b))
+    b = _checks.array("b", enter("b", b))
     _checks.finite("b", _checks.shape_is("b", b, ((A.shape[0],),), "to go with `A`"))
     if not b.any():
         raise InvalidInput("`b` must have an entry other than zero.")

@@ -235,7 +235,7 @@ def _start(problem, x0, kernels):
     """The images that the first noise is added to: one, or one for each data set of every sample."""
     if x0 is None:
         return 0.0
-    x0 = _checks.finite("x0", _checks.real_array("x0", enter("x0", x0)))
+    x0 = _checks.finite("x0", _checks.array("x0", enter("x0", x0)))
     if x0.dtype.kind == "c" and problem.dtype.kind != "c":
         raise InvalidInput("`x0` must be real where the images are, got complex entries; pass x0.real.")
     X0, _ = stack_of("x0", kernels.to_device(x0, problem.dtype), problem.A.image_shape)

@@ -60,7 +60,7 @@ def _between(high, low, count, spacing):
 
 
 def _own(schedule):
-    sigmas = _checks.finite("schedule", _checks.real_array("schedule", schedule))
+    sigmas = _checks.finite("schedule", _checks.array("schedule", schedule))
     if sigmas.ndim != 1 or sigmas.size < 1 or sigmas.dtype.kind == "c":
         raise InvalidInput(f"`schedule` must be 'vp', 've' or a list of sigma, got an array of shape {sigmas.shape}.")
     if not ((np.diff(sigmas) < 0).all() and sigmas[-1] > 0):

@@ -139,5 +139,5 @@ def images_of(name, x, shape):
 
 def values_on_host(name, value):
     """Anything array-like as NumPy's."""
-    value = _checks.real_array(name, enter(name, value))
+    value = _checks.array(name, enter(name, value))
     return on_host(value)

@@ -71,7 +71,7 @@ def _entered(A, kind, B):
         return host, matrix.dtype, hermitian, None
     if kind == "ruge_stuben":
         raise InvalidInput("`B` must be None for kind='ruge_stuben'; use kind='smoothed_aggregation'.")
-    B = _checks.finite("B", _checks.real_array("B", B))
+    B = _checks.finite("B", _checks.array("B", B))
     if B.ndim != 2 or B.shape[0] != host.shape[0] or B.shape[1] == 0:
         raise InvalidInput(f"`B` must have shape ({host.shape[0]}, k), a column for each candidate, got {B.shape}.")
     return host, matrix.dtype, hermitian, np.array(B, dtype=np.result_type(host.dtype, B.dtype))

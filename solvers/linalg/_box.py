@@ -160,7 +160,7 @@ def box_poisson(
     if not isinstance(grid, tuple | list) or not 1 <= len(grid) <= 3:
         raise InvalidInput(f"`grid` must be a sequence of 1 to 3 sizes, got {grid!r}.")
     grid = tuple(_checks.count("grid", size) for size in grid)
-    weights = _checks.finite("weights", _checks.real_array("weights", weights))
+    weights = _checks.finite("weights", _checks.array("weights", weights))
     if weights.dtype.kind == "c" or np.any(weights <= 0):
         raise InvalidInput(f"`weights` must be > 0, got {weights.tolist()!r}; for no flow along an axis drop it.")
     _checks.shape_is("weights", weights, [(), (len(grid),)], "(one number, or one an axis)")

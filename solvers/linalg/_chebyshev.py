@@ -106,7 +106,7 @@ def chebyshev(A: MatrixLike, degree: int = 4, *, bounds: tuple[float, float] | N
     """
     degree = _checks.count("degree", degree)
     if bounds is not None:
-        low, high = _checks.shape_is("bounds", _checks.real_array("bounds", bounds), [(2,)], "(low, high)").tolist()
+        low, high = _checks.shape_is("bounds", _checks.array("bounds", bounds), [(2,)], "(low, high)").tolist()
         if not (isinstance(low, float) and 0.0 < low < high < np.inf):
             raise InvalidInput(f"`bounds` must be two positive numbers, the smaller first, got ({low!r}, {high!r}).")
         bounds = low, high

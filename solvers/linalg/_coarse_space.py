@@ -122,7 +122,7 @@ class CoarseSpace(Preconditioner):
         if snapshots is None:
             rows, solves = self._learn(host, D, M0, min(self.k, host.shape[0]), sweeps, rtol)
         else:
-            S = _checks.finite("snapshots", _checks.real_array("snapshots", snapshots))
+            S = _checks.finite("snapshots", _checks.array("snapshots", snapshots))
             if S.ndim != 2 or S.shape[0] != host.shape[0] or S.shape[1] == 0:
                 raise InvalidInput(f"`snapshots` must have shape ({host.shape[0]}, m), got {S.shape}.")
             if S.dtype.kind == "c" and host.dtype.kind != "c":

@@ -250,7 +250,7 @@ def _answer(system, unit):
         raise InvalidInput("`model` must not raise StopIteration; raise it in `callback` to end a solve.") from None
     if system.backend == "gpu" and kinds[type(y)] != "gpu":
         raise UnsupportedType(f"`model(r)` must be an array on the GPU, as r is, got {type(y).__name__}.")
-    y = _checks.real_array("model(r)", y)
+    y = _checks.array("model(r)", y)
     _checks.shape_is("model(r)", y, [(system.n,), (system.n, 1)], "as r has")
     if y.dtype.kind == "c" and system.dtype.kind != "c":
         raise InvalidInput("`model(r)` must be real where `A` and `b` are, got a complex array; return its real part.")

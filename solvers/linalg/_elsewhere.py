@@ -108,7 +108,7 @@ def sent(name, value):
             f"`{name}` must have its entries at hand to be sent to the GPU, got an operator; pass a sparse matrix, or "
             "an operator of cupyx and CuPy arrays."
         )
-    value = _checks.real_array(name, value)
+    value = _checks.array(name, value)
     return _backend.kernels("gpu").to_device(value, value.dtype)
 
 

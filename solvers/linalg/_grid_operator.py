@@ -181,7 +181,7 @@ class GridOperator(Operator):
     def _matvec(self, v):
         x, inside = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
         y, out = _backend.kernels("cpu").grid_vector(self._whole.shape, np.float64)
-        v = _checks.real_array("v", np.ravel(v))
+        v = _checks.array("v", np.ravel(v))
         if v.dtype.kind == "c":
             return self._matvec(v.real) + 1j * self._matvec(v.imag)
         inside[:] = v
@@ -269,7 +269,7 @@ def _why(A, row, column, shape):
 
 
 def _real(name, value):
-    array = _checks.real_array(name, value)
+    array = _checks.array(name, value)
     if array.dtype.kind == "c":
         raise UnsupportedType(f"`{name}` must be real for a multigrid cycle, got dtype {array.dtype}.")
     return array

@@ -279,7 +279,7 @@ def _multiplied(As, X):
 def _matrices(As):
     if not isinstance(As, list | tuple) or not As:
         raise UnsupportedType(f"`As` must be a list of matrices, at least one, got {type(As).__name__}.")
-    As = [_checks.real_array(f"As[{i}]", enter(f"As[{i}]", A)) for i, A in enumerate(As)]
+    As = [_checks.array(f"As[{i}]", enter(f"As[{i}]", A)) for i, A in enumerate(As)]
     for i, A in enumerate(As):
         if A.ndim != 2:
             raise InvalidInput(f"`As[{i}]` must be a matrix, got shape {A.shape}.")
@@ -291,7 +291,7 @@ def _entered(As, x, name):
     leave, x, As = leaving(x), enter(name, x), _matrices(As)
     host = [A for A in As if kinds[type(A)] != "gpu"]
     backend = _backend.pick(**{name: x}) if host else _backend.pick(**{name: x, "As": As[0]})
-    x = _checks.real_array(name, x)
+    x = _checks.array(name, x)
     work = at(backend, x)
     with work:
         kernels = _backend.kernels(backend)

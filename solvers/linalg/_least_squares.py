@@ -68,7 +68,7 @@ def least_squares(name, method, A, b, x0, demands, executor):
     backend, leave = _backend.pick(A=source(A), b=b, x0=x0), leaving(b)
     A, b, x0 = enter("A", A), enter("b", b), enter("x0", x0)
     with at(backend, b):
-        A, b = Rectangular(A, backend), _checks.real_array("b", b)
+        A, b = Rectangular(A, backend), _checks.array("b", b)
         problem = _Problem(A, b, x0, demands.check(A.shape), backend)
         result_of = partial(problem.result, name, leave)
         found = problem.solve(method) if executor is None else _away(executor, method, problem, result_of)
@@ -93,7 +93,7 @@ class _Problem:
         if not np.isfinite(self.bnorm).all():
             _checks.finite("b", kernels.to_host(b))
         if self._given and not np.isfinite(norms(self.X0)).all():
-            _checks.finite("x0", kernels.to_host(_checks.real_array("x0", x0)))
+            _checks.finite("x0", kernels.to_host(_checks.array("x0", x0)))
         self.scale = self._scale()
         self.eps = float(np.finfo(dtype).eps)
         self._trivial = (self.bnorm == 0) & (demands.damp == 0)  # SciPy's answer is 0 whatever x0 is
@@ -304,6 +304,6 @@ def _rows(b, m):
 
 
 def _start(x0, n, k, many):
-    x0 = _checks.real_array("x0", x0)
+    x0 = _checks.array("x0", x0)
     _checks.shape_is("x0", x0, [(n, k)] if many else [(n,), (n, 1)], "to go with `A` and `b`")
     return x0.T if many else x0.reshape(1, n)

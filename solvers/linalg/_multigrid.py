@@ -314,7 +314,7 @@ def _roots(parameters):
 
 def _valid(parameters):
     """The parameters as an array of ours, with a certificate."""
-    array = _checks.finite("parameters", _checks.real_array("parameters", parameters))
+    array = _checks.finite("parameters", _checks.array("parameters", parameters))
     if array.dtype.kind == "c":
         raise UnsupportedType(f"`parameters` must be real, got dtype {array.dtype}.")
     array = array.astype(np.float64)

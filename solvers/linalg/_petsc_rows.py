@@ -68,7 +68,7 @@ def rows_of(A, begin, end):
         _checks.float_dtype("A", A.dtype)
         A = csr_array(A)
     own = A[begin:end] if A.shape[0] == n else A
-    return own if issparse(own) else csr_array(_checks.real_array("A", own))
+    return own if issparse(own) else csr_array(_checks.array("A", own))
 
 
 def _bands_of_stencil(shape, weights, begin, end):

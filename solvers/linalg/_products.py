@@ -46,7 +46,7 @@ class Operator(LinearOperator):
         leave, x = leaving(x), enter(name, x)
         kernels = _backend.kernels("gpu")
         with kernels.device_of(x):
-            x = _checks.real_array(name, x)
+            x = _checks.array(name, x)
             n = self.shape[1]
             if x.ndim not in (1, 2) or x.shape[0] != n:
                 raise InvalidInput(f"`{name}` must have shape ({n},) or ({n}, k) for this operator, got {x.shape}.")
@@ -75,7 +75,7 @@ class Preconditioner(Operator):
         return self.on_backend(v, "gpu")
 
     def _matvec(self, v):
-        v = _checks.real_array("v", np.ravel(v))
+        v = _checks.array("v", np.ravel(v))
         return self.on_backend(np.ascontiguousarray(v, self._dtype_of_products(v)), "cpu")
 
     def _adjoint(self):

@@ -47,7 +47,7 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter, few_produc
     kernels, leave = _backend.kernels(backend), leaving(b)
     A, b, x0, M = enter("A", A), enter("b", b), enter("x0", x0), enter("M", M)
     with at(backend, b):
-        b = _checks.real_array("b", b)
+        b = _checks.array("b", b)
         matrix = _from_function(A, b, leave) if _is_function(A) else analyse(A)
         matrix.refuse_where_too_large(kernels)
         b, shape = _right_hand_sides(b, matrix.n)
@@ -180,7 +180,7 @@ def _starting_guess(x0, shape, dtype):
         if x0 != "Mb":
             raise InvalidInput(f"`x0` must be an array or 'Mb' (which starts from M @ b), got {x0!r}.")
         return x0
-    x0 = _checks.real_array("x0", x0)
+    x0 = _checks.array("x0", x0)
     n = shape[0]
     _checks.shape_is("x0", x0, [shape, (n, 1)] if len(shape) == 1 else [shape], "to go with `b`")
     if x0.dtype.kind == "c" and dtype.kind != "c":

@@ -82,7 +82,7 @@ class Case:
         inside = enter("b", b)
         self.backend = _backend.pick(A=source(A), b=inside)
         with at(self.backend, inside):
-            checked = _checks.real_array("b", inside)
+            checked = _checks.array("b", inside)
             plain = callable(A) and not isinstance(A, LinearOperator) and not hasattr(A, "shape")
             self.matrix = None if plain else analyse(A)
             if is_matrix(A) and self.matrix.explicit:

@@ -209,7 +209,7 @@ def _block_numbers(labels, n):
     """The block of each row, from these or from the size of all."""
     if np.ndim(labels) == 0 and not isinstance(labels, str):
         return np.arange(n) // _checks.count("blocks", labels)
-    labels = _checks.finite("blocks", _checks.real_array("blocks", labels))
+    labels = _checks.finite("blocks", _checks.array("blocks", labels))
     if labels.dtype.kind == "c" or np.any(labels != np.floor(labels)):
         raise InvalidInput("`blocks` must hold integers, got others; number the blocks, or give the size of all.")
     return _checks.shape_is("blocks", labels, [(n,)], "(the block of each row), or be the size of all")

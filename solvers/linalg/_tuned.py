@@ -156,7 +156,7 @@ class Tuned:
         """
         charged = self.costs
         if costs is not None:
-            table = _checks.real_array("costs", costs)
+            table = _checks.array("costs", costs)
             _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
         elif hasattr(self.policy, "expected") and charged.size:
             table = np.array([self.policy.expected(c if np.isfinite(c) else None) for c in self._contexts])

@@ -66,7 +66,7 @@ def drawn(ax, result, box, points=400):
 
 
 def _real(name, values):
-    values = _checks.real_array(name, values)
+    values = _checks.array(name, values)
     if values.dtype.kind == "c":
         raise UnsupportedType(f"`{name}` must hold real numbers, got an array of dtype {values.dtype}.")
     return values

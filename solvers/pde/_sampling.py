@@ -65,7 +65,7 @@ def bounded(name, value):
 
 def real(name, values):
     """Finite real numbers as a new array of float64."""
-    values = _checks.finite(name, _checks.real_array(name, values))
+    values = _checks.finite(name, _checks.array(name, values))
     if values.dtype.kind == "c":
         raise UnsupportedType(f"`{name}` must hold real numbers, got an array of dtype {values.dtype}.")
     values = values.astype(np.float64)

@@ -31,7 +31,7 @@ def points(name, given):
 
 def real(name, values):
     """A real array, float32 as it came and other numbers in float64."""
-    values = _checks.real_array(name, enter(name, values))
+    values = _checks.array(name, enter(name, values))
     if values.dtype.kind == "c":
         raise UnsupportedType(f"`{name}` must be real, got complex numbers.")
     return values

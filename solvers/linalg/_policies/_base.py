@@ -101,7 +101,7 @@ def from_state(saved) -> Policy:
 
 def grid_of(grid):
     """The values to choose from, as an array: real and increasing."""
-    grid = np.array(_checks.finite("grid", _checks.real_array("grid", grid)))
+    grid = np.array(_checks.finite("grid", _checks.array("grid", grid)))
     if grid.ndim != 1 or grid.size == 0 or grid.dtype.kind == "c":
         raise InvalidInput(f"`grid` must be a list of real numbers, got shape {grid.shape}, dtype {grid.dtype}.")
     if np.any(np.diff(grid) <= 0):

@@ -68,6 +68,6 @@ def best_fixed(costs: ArrayLike) -> tuple[int, float]:
     costs : array_like, shape (T, d)
         The iterations of every round with every value.
     """
-    totals = _checks.finite("costs", _checks.real_array("costs", costs)).sum(axis=0)
+    totals = _checks.finite("costs", _checks.array("costs", costs)).sum(axis=0)
     arm = int(totals.argmin())
     return arm, float(totals[arm])

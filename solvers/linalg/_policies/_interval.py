@@ -14,7 +14,7 @@ def span_of(interval):
     """Return [low, high]; NaN where no interval was given and none has been seen."""
     if interval is None:
         return np.full(2, np.nan)
-    span = np.array(_checks.finite("interval", _checks.real_array("interval", interval)))
+    span = np.array(_checks.finite("interval", _checks.array("interval", interval)))
     if span.shape != (2,) or not span[0] < span[1]:
         raise InvalidInput(f"`interval` must be a pair (low, high) with low < high, got {span.tolist()}.")
     return span
