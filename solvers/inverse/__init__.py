@@ -18,13 +18,14 @@ from ._denoisers import nlm, tv
 from ._diffusion import from_torch
 from ._fbp import fbp
 from ._fourier import MRI, Blur
+from ._gaussian import Gaussian
 from ._krosbl import krosbl
 from ._least_squares import least_squares
 from ._low_rank import LowRank
 from ._operator import ImagingOperator
 from ._pixels import Downsampling, Gradient, Inpainting
 from ._pnp import pnp
-from ._priors import Gaussian, GaussianMixture
+from ._priors import GaussianMixture
 from ._recover import recover
 from ._result import InverseResult
 from ._sample import sample

@@ -16,14 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of, on_host
 from .._errors import InvalidInput
+from .._loop import fitted, told
 from .._place import at
-from .._types import MatrixLike, Seed
+from .._types import Callback, MatrixLike, Seed
 from ._measurement import Measurement
 from ._mixture_fit import fit_mixture
 from ._posterior import mixture_posterior
 from ._tweedie import Tweedie, eigen, images_of, normals, spawned, values_on_host
 
-__all__ = ["Gaussian", "GaussianMixture"]
+__all__ = ["GaussianMixture"]
 
 
 class GaussianMixture:
@@ -96,7 +97,7 @@ class GaussianMixture:
     @classmethod
     def fit(
         cls, images: ArrayLike, n_components: int, *, rng: Seed | None = None, regularization: float = 1e-2,
-        maxiter: int = 100, tol: float = 1e-3,
+        maxiter: int = 100, tol: float = 1e-3, callback: Callback | None = None,
     ) -> Self:  # fmt: skip
         """Fit a mixture to images by expectation maximisation.
 
@@ -113,6 +114,9 @@ class GaussianMixture:
         maxiter : int, default 100
         tol : float, default 1e-3
             It ends when the mean log-likelihood of an image grows by less.
+        callback : callable, or object with ``on_chunk(iteration, growth)``, optional
+            Called as ``callback(mixture)`` after each iteration with the mixture so far; ``on_chunk`` with that growth,
+            infinite at first. StopIteration ends the fit, and the mixture so far is returned.
 
         Returns
         -------
@@ -129,7 +133,10 @@ class GaussianMixture:
         [[0.0, 4.0], [8.0, 0.0]]
         """
         images = _checks.finite("images", values_on_host("images", images))
-        return cls(*fit_mixture(images, n_components, _checks.generator(rng), regularization, maxiter, tol))
+        _checks.function("callback", callback)
+        report = lambda iteration, growth, found: told(callback, iteration, growth, lambda: cls(*found))
+        found = fit_mixture(images, n_components, _checks.generator(rng), regularization, maxiter, tol, report)
+        return fitted(callback, cls(*found))
 
     @property
     def means(self) -> NDArray[Any]:
@@ -188,7 +195,7 @@ class GaussianMixture:
         -------
         ndarray like x
         """
-        v = _checks.shape_is("v", _checks.real_array("v", enter("v", v)), [np.shape(x)], "of `x`")
+        v = _checks.shape_is("v", _checks.array("v", enter("v", v)), [np.shape(x)], "of `x`")
         sigma = _checks.positive("sigma", sigma)
         V = self._stack("v", v)
         return self._at(x, sigma, lambda tweedie: tweedie.covariance_product(V) / sigma**2)
@@ -279,7 +286,7 @@ class GaussianMixture:
     def _at(self, x, sigma, answer):
         sigma = _checks.positive("sigma", sigma)
         backend = _backend.pick(x=x)
-        leave, x = leaving(x), _checks.real_array("x", enter("x", x))
+        leave, x = leaving(x), _checks.array("x", enter("x", x))
         with at(backend, x):
             x = _backend.kernels(backend).to_device(x, x.dtype)
             X = self._stack("x", _checks.finite("x", x))
@@ -319,34 +326,3 @@ class GaussianMixture:
 
     def __repr__(self):
         return f"<{type(self).__name__} of {len(self.weights)} component(s) on images of shape {self.image_shape}>"
-
-
-class Gaussian(GaussianMixture):
-    """A Gaussian as the prior of images.
-
-    Parameters
-    ----------
-    mean : array_like, shape image_shape
-    covariance : float or array_like
-        A variance for all entries; one for each, of ``image_shape``; or a matrix between flattened images, shape
-        (n, n). For a prior given by what it penalises, such as differences, see ``Smoothness``.
-
-    Notes
-    -----
-    Everything that ``GaussianMixture`` has: ``denoise``, ``jacobian_product``, ``log_density``, ``sample``,
-    ``posterior``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from solvers import inverse
-    >>> prior = inverse.Gaussian(np.zeros(3), 4.0)
-    >>> prior.denoise([5.0, 0.0, -5.0], sigma=1.0).tolist()
-    [4.0, 0.0, -4.0]
-    """
-
-    def __init__(self, mean: ArrayLike, covariance: ArrayLike):
-        mean, covariance = (values_on_host(name, value) for name, value in (("mean", mean), ("covariance", covariance)))
-        if mean.ndim == 0:
-            raise InvalidInput("`mean` must have the shape of an image, got a number; fill an image with it.")
-        super().__init__([1.0], mean[None], covariance[None])

@@ -11,11 +11,11 @@ from .._arrays import enter, kinds, leaving, module_of, on_host
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike
+from ._gaussian import Gaussian
 from ._measurement import Measurement, there
 from ._normal import solve_normal
 from ._operator import ImagingOperator, applied, as_imaging_operator
 from ._posterior import data_of, dense_of, host_array
-from ._priors import Gaussian
 from ._tweedie import images_of, values_on_host
 
 __all__ = ["Smoothness"]
@@ -81,7 +81,7 @@ class Smoothness:
         """
         sigma = _checks.positive("sigma", sigma)
         backend = _backend.pick(x=x)
-        leave, x = leaving(x), _checks.finite("x", _checks.real_array("x", enter("x", x)))
+        leave, x = leaving(x), _checks.finite("x", _checks.array("x", enter("x", x)))
         with at(backend, x):
             x = _backend.kernels(backend).to_device(x, np.result_type(x.dtype, np.dtype(self.dtype.kind + "8")))
             return leave(self.tweedie(images_of("x", x, self.image_shape), sigma)[0].reshape(x.shape))

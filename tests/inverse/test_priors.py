@@ -1,8 +1,11 @@
 """Gaussian, mixture and smoothness priors against plain formulas, and the fit of a mixture."""
 
+import io
+
 import numpy as np
 import pytest
 
+import solvers
 from solvers import InvalidInput, inverse
 
 
@@ -123,6 +126,37 @@ def test_a_fit_finds_the_mixture_it_was_drawn_from(complex_):
 def test_a_fit_survives_equal_images_and_empty_components():
     prior = inverse.GaussianMixture.fit(np.ones((5, 2, 2)), 4, rng=0)
     assert np.isfinite(prior.covariances).all() and np.isfinite(prior.denoise(np.ones((2, 2)), 0.1)).all()
+
+
+def test_a_callback_is_told_of_every_iteration_of_a_fit_and_may_end_it():
+    images, growths, ends, mixtures = mixture()[0].sample(300, rng=0), [], [], []
+
+    class Watch:
+        def on_chunk(self, iteration, growth):
+            assert iteration == len(growths) + 1
+            growths.append(growth)
+
+        def on_end(self, prior):
+            ends.append(prior)
+
+    def stop(prior):
+        mixtures.append(prior)
+        if len(mixtures) == 2:
+            raise StopIteration
+
+    whole = inverse.GaussianMixture.fit(images, 3, rng=0, callback=Watch())
+    assert ends == [whole] and growths[0] == np.inf and growths[-1] < 1e-3 <= min(growths[:-1])
+    assert len(growths) > 3
+    cut = inverse.GaussianMixture.fit(images, 3, rng=0, callback=stop)
+    same = inverse.GaussianMixture.fit(images, 3, rng=0, maxiter=2)
+    for name in ("weights", "means", "covariances"):
+        assert np.array_equal(getattr(cut, name), getattr(same, name))
+        assert np.array_equal(getattr(cut, name), getattr(mixtures[-1], name))
+    watch = solvers.maxtime(1e-9, solvers.progress(file=io.StringIO()))
+    assert np.array_equal(
+        inverse.GaussianMixture.fit(images, 3, rng=0, callback=watch).means,
+        inverse.GaussianMixture.fit(images, 3, rng=0, maxiter=1).means,
+    )
 
 
 def test_smoothness_is_the_gaussian_of_its_precision():
