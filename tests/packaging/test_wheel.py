@@ -100,7 +100,9 @@ def test_the_licence_is_named_and_carried(metadata, names):
 
 
 def test_the_extras_are_those_of_the_design(metadata):
-    assert {*metadata.get_all("Provides-Extra")} == {"gpu", "gpu-cuda12", "learned", "deep", "bench", "test", "docs"}
+    assert {*metadata.get_all("Provides-Extra")} == {
+        "gpu", "gpu-cuda12", "petsc", "learned", "deep", "bench", "test", "docs",
+    }  # fmt: skip
 
 
 def test_the_core_needs_numpy_scipy_numba_and_pyamg_only(metadata):
