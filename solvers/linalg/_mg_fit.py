@@ -4,6 +4,8 @@ The objective is the mean log10 residual after a few steps of preconditioned con
 that it measures what the parameters are for. It has no gradient worth the name, and some fifteen variables.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ._cycle import certificate, textbook
@@ -16,10 +18,11 @@ _SAFE = 0.999
 _REFUSED = 100.0
 
 
-def fit_parameters(hierarchies, K, budget, steps, rng):
+def fit_parameters(hierarchies, K, budget, steps, rng, report):
     """The best parameters found, their objective, the start's, and the evaluations made.
 
-    K has the number of roots of each slot; the rows are as long as the most of them need.
+    K has the number of roots of each slot; the rows are as long as the most of them need. It ends early where
+    ``report(evaluations, objective, function that makes the parameters)``, of the best so far, is true.
     """
     cma = _cma()
     sides = [h.right_hand_side(rng) for h in hierarchies]
@@ -44,7 +47,7 @@ def fit_parameters(hierarchies, K, budget, steps, rng):
 
     best = np.zeros(np.count_nonzero(searched))
     value = first = objective(best)
-    used = 1
+    used, stopped = 1, report(1, value, partial(moved, best))
     options = {
         # Its own generator would be seeded through NumPy's global one.
         "seed": np.nan,
@@ -54,13 +57,16 @@ def fit_parameters(hierarchies, K, budget, steps, rng):
         "verb_disp": 0,
     }
     search = cma.CMAEvolutionStrategy(best.tolist(), 0.5, options)
-    while used < budget and not search.stop():
-        asked = search.ask()
-        values = [objective(x) for x in asked[: budget - used]]
-        used += len(values)
-        for x, v in zip(asked, values):
-            if v < value:
-                best, value = np.array(x), v
+    while used < budget and not stopped and not search.stop():
+        asked, values = search.ask(), []
+        for x in asked[: budget - used]:
+            values.append(objective(x))
+            used += 1
+            if values[-1] < value:
+                best, value = np.array(x), values[-1]
+            stopped = report(used, value, partial(moved, best))
+            if stopped:
+                break
         if len(values) == len(asked):
             search.tell(asked, values)
     return moved(best), value, first, used

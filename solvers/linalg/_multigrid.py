@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from .._types import MatrixLike, PathLike, Seed
+from .._loop import fitted, told
+from .._types import Callback, MatrixLike, PathLike, Seed
 from ._cycle import Hierarchy, certificate, textbook
 from ._grid_operator import Grid, GridOperator
 from ._mg_file import read, write
+from ._mg_probe import better, roots
 from ._products import Preconditioner
 
 __all__ = ["MultigridPreconditioner"]
@@ -26,12 +28,6 @@ __all__ = ["MultigridPreconditioner"]
 _SHIPPED = pathlib.Path(__file__).parent / "pretrained"
 # Levels that a fit tells apart: the finest, the next, all below.
 _SLOTS = 3
-# The probe works on the finest level with at most so many cells, for at most so many steps: its cost stays well below
-# that of a solve. Ahead by this power of ten in two steps running, the learned parameters need no further ones.
-_PROBED, _PROBE_STEPS, _CLEAR = 20_000, 8, 0.3
-# What the textbook's must be better by, as a power of ten of the residual: where 8 steps are half a solve, a smaller
-# lead may change sides later. It did on the one case that this number was taken from, jumps of a thousand to one.
-_LEAD = 0.1
 
 
 class MultigridPreconditioner(Preconditioner):
@@ -147,6 +143,7 @@ class MultigridPreconditioner(Preconditioner):
         budget: int = 400,
         steps: int = 8,
         family: str = "own",
+        callback: Callback | None = None,
     ) -> "MultigridPreconditioner":
         """Fit the parameters to a family of systems by CMA-ES, from the textbook's.
 
@@ -163,6 +160,9 @@ class MultigridPreconditioner(Preconditioner):
             The objective is the mean log10 residual after so many iterations of conjugate gradients.
         family : str, default "own"
             A name for the header.
+        callback : callable, or object with ``on_chunk(evaluations, share)``, optional
+            Called as ``callback(parameters)`` after each evaluation with a copy of the best so far; ``on_chunk`` with
+            the share of the residual that they leave, the geometric mean. StopIteration ends the fit with them.
 
         Returns
         -------
@@ -176,6 +176,7 @@ class MultigridPreconditioner(Preconditioner):
         """
         from ._mg_fit import fit_parameters
 
+        _checks.function("callback", callback)
         budget, steps = _checks.count("budget", budget), _checks.count("steps", steps)
         if not isinstance(matrices, list | tuple) or not matrices:
             raise UnsupportedType("`matrices` must be a list of sparse matrices, one or more.")
@@ -186,11 +187,12 @@ class MultigridPreconditioner(Preconditioner):
         systems = [Grid.of_matrix(A, each) for A, each in zip(matrices, grids)]
         if not all(system.level.inverse.any() for system in systems):
             raise InvalidInput("`matrices` must have cells that are connected with others, got one in which none are.")
-        K, rng = _roots(self.parameters), np.random.default_rng(self._rng)
+        K, rng = roots(self.parameters), np.random.default_rng(self._rng)
         K = K * _SLOTS if len(K) == 1 else K
-        found, value, first, used = fit_parameters([Hierarchy(s) for s in systems], K, budget, steps, rng)
-        fitted = MultigridPreconditioner(found, dtype=self.precision, rng=self._rng)
-        fitted.header = {
+        report = lambda used, value, best: told(callback, used, 10.0 ** min(value, 300.0), best)
+        found, value, first, used = fit_parameters([Hierarchy(s) for s in systems], K, budget, steps, rng, report)
+        model = MultigridPreconditioner(found, dtype=self.precision, rng=self._rng)
+        model.header = {
             "family": str(family),
             "training": [[s for s in system.shape if s > 1] for system in systems],
             "seed": int(self._rng) if isinstance(self._rng, int | np.integer) else None,
@@ -199,7 +201,7 @@ class MultigridPreconditioner(Preconditioner):
             "steps": steps,
             "objective": [first, value],
         }
-        return fitted
+        return fitted(callback, model)
 
     def setup(
         self,
@@ -253,7 +255,7 @@ class MultigridPreconditioner(Preconditioner):
         ready = MultigridPreconditioner(self._given, dtype=self.precision, rng=self._rng)
         ready._learned = self._learned
         if gate and self._learned:
-            ready.parameters, ready.choice = _better(hierarchy, self._given)
+            ready.parameters, ready.choice = better(hierarchy, self._given)
         ready.header, ready._hierarchy, ready.operator = self.header, hierarchy, GridOperator(system)
         ready.shape, ready.null_space = (system.n, system.n), system.null_space
         return ready
@@ -281,7 +283,7 @@ class MultigridPreconditioner(Preconditioner):
         return np.result_type(x.dtype, np.float32)
 
     def __repr__(self):
-        K = ", ".join(map(str, _roots(self.parameters)))
+        K = ", ".join(map(str, roots(self.parameters)))
         what = f"{self.header.get('family', 'own parameters' if self._learned else 'textbook')}, K = {K}"
         if self._hierarchy is None:
             return f"<multigrid preconditioner, not set up, {what}>"
@@ -307,11 +309,6 @@ def _smoothing_steps(K):
     return [_checks.count("K", each) for each in K]
 
 
-def _roots(parameters):
-    """How many smoothing steps there are on each level."""
-    return np.count_nonzero(parameters[:, :-2], axis=1).tolist()
-
-
 def _valid(parameters):
     """The parameters as an array of ours, with a certificate."""
     array = _checks.finite("parameters", _checks.array("parameters", parameters))
@@ -329,20 +326,3 @@ def _valid(parameters):
     if array[:, -2].min() <= 0:
         raise InvalidInput(f"`parameters` must have factors c > 0, got {array[:, -2].min():g}.")
     return array
-
-
-def _better(hierarchy, learned):
-    """The learned parameters, or the textbook's where they leave a smaller residual after the probe."""
-    sizes = [np.prod(L.shape) for L in hierarchy.levels]
-    begin = next(i for i, size in enumerate(sizes) if size <= _PROBED)
-    usual = textbook(_roots(learned)[0])
-    b = hierarchy.right_hand_side(np.random.default_rng(0), begin)
-    if not b.any():
-        return learned, "learned"
-    clear = 0
-    for ours, theirs in zip(*(hierarchy.probes(p, b, _PROBE_STEPS, begin) for p in (learned, usual))):
-        clear = clear + 1 if ours <= theirs - _CLEAR else 0
-        if clear == 2:
-            break
-    # What stands in for them has as many steps: it is never behind the one it was compared with.
-    return (learned, "learned") if ours <= theirs + _LEAD else (textbook(_roots(learned)), "textbook")

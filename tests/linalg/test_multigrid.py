@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.sparse import linalg as scipy_linalg
 from solvers.benchmarks.families import FAMILIES, family
 
+import solvers
 from solvers import linalg
 from solvers._model_file import write_model
 from solvers.linalg._cycle import certificate
@@ -274,6 +275,34 @@ def test_a_fit_is_better_than_its_start_and_the_same_for_a_seed():
     uneven = MG(K=(1, 2), rng=3).fit([P.A for P in members], budget=20, steps=4)
     assert np.array_equal(uneven.parameters == 0, [[False, True, False, False], [False] * 4])
     assert MG(uneven.parameters).setup(members[0].A, gate=False).choice == "given"
+
+
+def test_a_callback_is_told_of_every_evaluation_of_a_fit_and_may_end_it():
+    pytest.importorskip("cma")
+    matrices, shares, ends, best = [family("obstacles", 16, 2, 1).A], [], [], []
+
+    class Watch:
+        def on_chunk(self, evaluations, share):
+            shares.append(share)
+            assert evaluations == len(shares)
+
+        def on_end(self, model):
+            ends.append(model)
+
+    def stop(parameters):
+        best.append(parameters.copy())
+        parameters[:] = np.nan  # a copy, which is the user's
+        if len(best) == 17:  # within a generation
+            raise StopIteration
+
+    whole = MG(rng=3).fit(matrices, budget=30, steps=3, callback=Watch())
+    assert ends == [whole] and len(shares) == 30 and shares == sorted(shares, reverse=True) and shares[-1] < shares[0]
+    np.testing.assert_allclose(np.log10([shares[0], shares[-1]]), whole.header["objective"], rtol=1e-12)
+    cut = MG(rng=3).fit(matrices, budget=30, steps=3, callback=stop)
+    assert cut.header["budget"] == len(best) == 17 and np.array_equal(cut.parameters, best[-1])
+    assert cut.header["objective"][1] == pytest.approx(np.log10(shares[16]), rel=1e-12)
+    least = MG(rng=3).fit(matrices, budget=30, steps=3, callback=solvers.maxtime(1e-9))
+    assert least.header["budget"] == 1 and np.array_equal(least.parameters, best[0])
 
 
 def test_without_cma_a_fit_says_what_to_install(monkeypatch):
