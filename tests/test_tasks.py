@@ -121,3 +121,18 @@ def test_an_executor_that_breaks_halfway_keeps_what_was_done():
     with ThreadPoolExecutor(1) as pool, pytest.raises(TaskError, match="part 2 .RuntimeError: a worker died") as caught:
         run_tasks(Breaks(pool), seldom, [0, 1, 3, 4], names(4))
     assert caught.value.results == [0, 10, None, None]
+
+
+def test_a_task_that_cannot_be_sent_is_named_and_the_others_are_done():
+    class Picky:
+        def __init__(self, pool):
+            self.pool = pool
+
+        def submit(self, function, task):
+            if task in (0, 3):
+                raise TypeError("Could not serialize object of type int")
+            return self.pool.submit(function, task)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TaskError, match="2 of 4 .*: part 0 .TypeError: Could") as caught:
+        run_tasks(Picky(pool), seldom, [0, 1, 3, 4], names(4))
+    assert caught.value.results == [None, 10, None, 40] and "define functions in a module" in str(caught.value)
