@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
-from .._loop import parts
+from .._loop import fitted, parts, told
 from .._model_file import read_model, write_model
 from .._place import at
-from .._types import MatrixLike, PathLike, Seed
+from .._types import Callback, MatrixLike, PathLike, Seed
 from .._version import __version__
 from ._cg import cg
 from ._operator import analyse, place, source
@@ -77,9 +77,7 @@ class CoarseSpace(Preconditioner):
     True
     """
 
-    def __init__(
-        self, k: int = 16, *, base: str | Callable[[Any], Any] = "ic", rng: Seed | None = None
-    ) -> None:
+    def __init__(self, k: int = 16, *, base: str | Callable[[Any], Any] = "ic", rng: Seed | None = None) -> None:
         super().__init__(np.dtype(np.float64), (0, 0))
         self.k = _checks.count("k", k)
         if rng is not None:
@@ -90,7 +88,10 @@ class CoarseSpace(Preconditioner):
         self.V, self.header = None, {}
         self._M0, self._rows, self._elsewhere = None, None, {}
 
-    def fit(self, A: MatrixLike, snapshots: ArrayLike | None = None, *, sweeps: int = 2, rtol: float = 0.1) -> Self:
+    def fit(
+        self, A: MatrixLike, snapshots: ArrayLike | None = None, *, sweeps: int = 2, rtol: float = 0.1,
+        callback: Callback | None = None,
+    ) -> Self:  # fmt: skip
         """Learn the directions from a matrix, and set up the preconditioner of it.
 
         Parameters
@@ -104,6 +105,10 @@ class CoarseSpace(Preconditioner):
             Rounds of 1.5 k loose solves, without ``snapshots``.
         rtol : float, default 0.1
             How loose.
+        callback : callable, or object with ``on_chunk(solves, residual)``, optional
+            Called as ``callback(x)`` after each loose solve with a copy of its solution; ``on_chunk`` with their number
+            and the norm of the residual over that of the right-hand side. StopIteration ends the fit with the best
+            directions of the solves so far.
 
         Returns
         -------
@@ -115,12 +120,13 @@ class CoarseSpace(Preconditioner):
         InvalidInput
             If A is not positive definite on the directions, or the snapshots do not go with it.
         """
+        _checks.function("callback", callback)
         sweeps, rtol = _checks.count("sweeps", sweeps), _checks.tolerance("rtol", rtol)
         host, dtype = _host(A)
         D = _diagonal(host)
         M0 = self._base_of(host)
         if snapshots is None:
-            rows, solves = self._learn(host, D, M0, min(self.k, host.shape[0]), sweeps, rtol)
+            rows, solves = self._learn(host, D, M0, min(self.k, host.shape[0]), sweeps, rtol, callback)
         else:
             S = _checks.finite("snapshots", _checks.array("snapshots", snapshots))
             if S.ndim != 2 or S.shape[0] != host.shape[0] or S.shape[1] == 0:
@@ -130,7 +136,7 @@ class CoarseSpace(Preconditioner):
             rows, solves = _ritz(host, D, S.T)[: self.k], 0
         self.header = {"n": host.shape[0], "k": len(rows), "version": __version__, "iterations": solves}
         self.header |= {"from": "loose solves" if snapshots is None else "snapshots"}
-        return self._ready(M0, rows, dtype)
+        return fitted(callback, self._ready(M0, rows, dtype))
 
     def setup(self, A: MatrixLike) -> Self:
         """Return a preconditioner of another matrix with the same directions: a new factorisation, no solve.
@@ -186,16 +192,26 @@ class CoarseSpace(Preconditioner):
             raise InvalidInput(f"`base` must make an operator of shape {host.shape}, got {type(M0).__name__}.")
         return M0
 
-    def _learn(self, A, D, M0, k, sweeps, rtol):
-        """k directions, and the iterations that they took."""
+    def _learn(self, A, D, M0, k, sweeps, rtol, callback):
+        """k directions, or fewer where the callback stops the first sweep, and the iterations that they took."""
         rng, n = np.random.default_rng(self._rng), A.shape[0]
         many = min(n, k + int(np.ceil(_MORE * k)))
-        right, iterations, M = rng.standard_normal((many, n)).astype(A.dtype), 0, M0
-        for _ in range(sweeps):
-            with parts():
-                solves = [cg(A, b, M=M, rtol=rtol, maxiter=_LONGEST) for b in right]
-            iterations += sum(solve.iterations for solve in solves)
-            rows = _ritz(A, D, np.array([solve.x for solve in solves]))
+        right, rows, iterations, M = rng.standard_normal((many, n)).astype(A.dtype), [], 0, M0
+        for sweep in range(sweeps):
+            found = []
+            for b in right:
+                with parts():
+                    solve = cg(A, b, M=M, rtol=rtol, maxiter=_LONGEST)
+                iterations += solve.iterations
+                found.append(solve.x)
+                share = solve.residual / np.linalg.norm(b)
+                stopped = told(callback, sweep * many + len(found), share, solve.x.copy)
+                if stopped:
+                    break
+            # A sweep that was cut short goes beside what the one before it had found, a whole one in its place.
+            rows = _ritz(A, D, np.array([*found, *rows] if stopped else found))
+            if stopped:
+                break
             right = D * rows
             right /= np.linalg.norm(right, axis=1)[:, None]
             M = copy.copy(self)._ready(M0, rows[:k], A.dtype)

@@ -1,5 +1,6 @@
 """CoarseSpace: learned directions, solved for directly beside a preconditioner."""
 
+import io
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import sparse
 from small_systems import phased, poisson, right
 from solvers.benchmarks.families import family
 
+import solvers
 from solvers import InvalidInput, UnsupportedType, linalg
 
 
@@ -91,6 +93,45 @@ def test_a_matrix_that_changed_a_little_is_set_up_with_the_same_directions(tmp_p
         linalg.CoarseSpace().setup(A)
     with pytest.raises(InvalidInput, match="`A` must have 1600 rows"):
         loaded.setup(poisson(3, 4))
+
+
+def test_a_callback_is_told_of_every_loose_solve_and_may_end_the_fit():
+    member, residuals, ends = family("obstacles", 30), [], []
+
+    class Watch:
+        def on_chunk(self, solves, residual):
+            residuals.append(residual)
+            assert solves == len(residuals)
+
+        def on_end(self, model):
+            ends.append(model)
+
+    def stopped(at):
+        """Fitted until that many solves, and what it was called with."""
+        solutions = []
+
+        def stop(x):
+            solutions.append(x.copy())
+            x[:] = np.nan  # a copy, which is the user's
+            if len(solutions) == at:
+                raise StopIteration
+
+        return linalg.CoarseSpace(k=4, rng=0).fit(member.A, callback=stop), solutions
+
+    whole = linalg.CoarseSpace(k=4, rng=0).fit(member.A, callback=Watch())
+    assert ends == [whole] and len(residuals) == 12 and 0 < max(residuals) <= 0.1
+    assert np.array_equal(whole.V, linalg.CoarseSpace(k=4, rng=0).fit(member.A).V)
+    for at, k in ((1, 1), (3, 3), (6, 4), (9, 4)):
+        cut, solutions = stopped(at)
+        assert cut.V.shape == (900, k) and cut.header["k"] == k and len(solutions) == at
+        assert cut.header["iterations"] < whole.header["iterations"]
+        assert np.allclose(cut.V.T @ (member.A @ cut.V), np.eye(k), atol=1e-10)
+    first, last = stopped(3)[0], stopped(9)[0]
+    assert np.array_equal(first.V, linalg.CoarseSpace(k=4).fit(member.A, np.array(stopped(3)[1]).T).V)
+    plain = iterations(member.A, member.b, linalg.ic(member.A))
+    assert iterations(member.A, member.b, whole) <= iterations(member.A, member.b, last) < plain
+    watch = solvers.maxtime(1e-9, solvers.progress(file=io.StringIO()))
+    assert linalg.CoarseSpace(k=4, rng=0).fit(member.A, callback=watch).V.shape == (900, 1)
 
 
 def test_a_tampered_a_pickled_and_another_file_are_refused_by_name(tmp_path):
