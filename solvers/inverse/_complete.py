@@ -15,6 +15,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
 from .._result import Status
 from .._types import Callback, MatrixLike, Seed
+from ..linalg._operator import check_indices
 from ._low_rank import LowRank
 from ._result import InverseResult
 from ._shapes import power_of_two
@@ -244,6 +245,7 @@ def _known(M, mask):
             raise InvalidInput("`mask` must be left out for a sparse `M`, whose stored entries are the known ones.")
         if M.ndim != 2:
             raise InvalidInput(f"`M` must be a matrix, got shape {M.shape}.")
+        check_indices(M, "M")
         known = sparse.coo_array(M, copy=True)
         known.sum_duplicates()
     else:

@@ -13,7 +13,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving, module_of
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
-from ..linalg._operator import is_plain
+from ..linalg._operator import check_indices, is_plain
 
 __all__ = ["ImagingOperator", "applied", "as_imaging_operator", "stack_of"]
 
@@ -277,6 +277,7 @@ def as_imaging_operator(A, name="A"):
         if np.ma.is_masked(A):
             raise UnsupportedType(f"`{name}` must have no masked entries; fill them with {name}.filled(...).")
         A = np.asarray(A) if isinstance(A, np.ndarray) else A
+        check_indices(A, name)  # SciPy trusts them with memory
         dtype = _checks.float_dtype(name, A.dtype)
         return _Wrapped(_OfMatrix(A if A.dtype == dtype else A.astype(dtype)), dtype)
     if not all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):

@@ -277,7 +277,7 @@ class Problem:
             x=self._images(X),
             status=statuses,
             iterations=taken,
-            residuals=history[:, 0] / self.scale,
+            residuals=np.where(np.isnan(history[:, 0]), np.inf, history[:, 0] / self.scale),
             residual=misfits / self.scale,
             threshold=np.where(known, self.targets, self.demands.rtol * self.bnorm * self.scale) / self.scale,
             regularization=self.weight / self.factor / self.factor,

@@ -11,6 +11,7 @@ from .._arrays import enter, kinds, leaving, module_of, on_host
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike
+from ..linalg._operator import check_indices
 from ._gaussian import Gaussian
 from ._measurement import Measurement, there
 from ._normal import solve_normal
@@ -52,6 +53,7 @@ class Smoothness:
 
     def __init__(self, L: MatrixLike, mean: ArrayLike = 0.0) -> None:
         L = enter("L", L)
+        check_indices(L, "L")
         L = L.copy() if hasattr(L, "copy") else L  # a matrix: the caller's may change
         self.L, self._given, self._sent = as_imaging_operator(L, "L"), L, None
         self.mean = np.array(_checks.finite("mean", values_on_host("mean", mean)))

@@ -142,7 +142,7 @@ class _Problem:
             r1, r2 = r1 / self.scale, r2 / self.scale
             gradient, size = gradient / A.factor / self.scale, size * A.factor / self.scale
             anorm, bnorm = self._anorm / A.factor, self.bnorm / self.scale
-            var = steps.var * A.factor**2 if demands.calc_var else abs(X) * 0
+            var = steps.var * np.square(A.factor) if demands.calc_var else abs(X) * 0
         istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
         fields = dict(
             status=tuple(statuses),

@@ -8,7 +8,7 @@ from .. import _checks
 from .._arrays import kinds, module_of
 from .._errors import InvalidInput, UnsupportedType
 from ._elsewhere import sent
-from ._operator import is_matrix, is_plain
+from ._operator import check_indices, is_matrix, is_plain
 from ._sweeps import entries
 
 __all__ = ["Rectangular"]
@@ -45,6 +45,7 @@ class Rectangular:
             if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
                 raise UnsupportedType("`A` must have no masked entries; fill them with A.filled(...).")
             A = np.asarray(A) if isinstance(A, np.ndarray) else A
+            check_indices(A, "A")  # SciPy trusts them with memory
             if getattr(A, "format", "csr") not in ("csr", "csc"):
                 A = A.tocsr()
             if A.ndim != 2:

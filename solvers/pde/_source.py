@@ -138,10 +138,11 @@ def checked_box(box):
 
 def sizes_of(n, d):
     """Nodes of each axis, from one number for all or a sequence."""
+    alone = isinstance(n, str) or not np.iterable(n)
     try:
-        sizes = tuple(n) if np.iterable(n) and not isinstance(n, str) else (n,) * d
+        sizes = (n,) * d if alone else tuple(n)
     except TypeError:
         sizes = ()
     if len(sizes) != d:
         raise InvalidInput(f"`n` must be a number of nodes, or {d} of them, got {_checks.brief(n)}.")
-    return tuple(_checks.count("n" if sizes == (n,) * d else f"n[{i}]", size, 4) for i, size in enumerate(sizes))
+    return tuple(_checks.count("n" if alone else f"n[{i}]", size, 4) for i, size in enumerate(sizes))

@@ -14,6 +14,8 @@ _DIMENSION = {"spiral": 3, "lattice": 2}
 # Projections where neither a number nor a tolerance is given, and the first of a doubling: intervals of fewer
 # directions, at which one stops because the error looks small, cover too little.
 _DEFAULT, _START = 256, 64
+# Blocks of directions have numbers of 32 bits.
+_TOO_MANY = 2**31
 # Doubling starts with whole orthogonal bases up to this dimension.
 _BASES = 32
 
@@ -30,6 +32,8 @@ class Plan:
         self.control, self.rule = _control(control, coefficient, self.p)
         self.kind, self.own = self._kind(directions)
         self.number = None if number is None else _checks.count("n_projections", number, 2)
+        if self.number is not None and self.number >= _TOO_MANY:
+            raise InvalidInput(f"`n_projections` must be below {_TOO_MANY}, got {_checks.brief(number)}.")
         if self.own is not None:
             self._match_own()
         elif self.number is None:

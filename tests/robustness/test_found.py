@@ -31,6 +31,8 @@ def unsorted():
         (lambda: inverse.Inpainting([1, [2, 3]]), UnsupportedType, "`mask` must be an array"),
         (lambda: inverse.Downsampling(sparse.eye_array(3), 2), UnsupportedType, "`image_shape` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
+        (lambda: transport.sliced_wasserstein(np.eye(3), np.eye(3), n_projections=1e300), InvalidInput, "`n_"),
+        (lambda: pde.nodes([(0, 1)] * 2, np.array([None, np.ones(2)], object)), UnsupportedType, r"`n\[0\]` must be"),
         (lambda: linalg.box_poisson((2, 2), sides=np.ones((2, 3))), InvalidInput, "`sides` must be"),
         (lambda: transport.pairwise_sliced_wasserstein(10**400), InvalidInput, "`clouds` must be"),
     ],
@@ -142,3 +144,41 @@ def test_no_nan_among_the_norms_of_least_squares():
     A[0, 0] = np.nan
     for solve in (linalg.lsqr, linalg.lsmr):
         assert not np.isnan(solve(A, np.ones(3), x0=np.ones(3)).residuals).any()
+    assert not np.isnan(inverse.least_squares(A, np.ones(3), x0=np.ones(3), method="lsmr").residuals).any()
+
+
+def test_variances_of_a_tiny_matrix_are_beyond_numbers_without_an_exception():
+    assert np.isfinite(linalg.lsqr(1e-200 * np.eye(2), np.ones(2), calc_var=True).x).all()
+
+
+def far_out(form):
+    """A matrix with an index out of range, which SciPy's products and conversions follow into foreign memory."""
+    A = sparse.csr_array(np.eye(9) + np.eye(9, k=1)).asformat(form)
+    if form == "coo":
+        rows = A.coords[0].copy()
+        rows[3] = 10**6
+        A.coords = (rows, A.coords[1])
+    else:
+        A.indices = A.indices.copy()
+        A.indices[3] = 10**6
+    return A
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda A: linalg.lsqr(A, np.ones(9)),
+        lambda A: linalg.lsmr(A, np.ones(9)),
+        lambda A: inverse.least_squares(A, np.ones(9)),
+        lambda A: inverse.least_squares(np.eye(9), np.ones(9), L=A, regularization=1.0),
+        lambda A: inverse.pnp(A, np.ones(9), inverse.tv()),
+        lambda A: inverse.complete(A, 1, rng=0),
+        lambda A: inverse.recover(A, np.ones(9), (3, 3), 1),
+        lambda A: inverse.Smoothness(A),
+        lambda A: inverse.check_adjoint(A, rng=0),
+    ],
+)
+def test_an_index_out_of_range_is_refused_before_it_is_followed(call, form):
+    with pytest.raises(InvalidInput, match="` must have index arrays that fit its shape"):
+        call(far_out(form))
