@@ -101,9 +101,10 @@ def preconditioners(b: Vector) -> None:
     assert_type(linalg.ic(A).shift, float)
     assert_type(linalg.incomplete_cholesky(A), linalg.IncompleteCholesky)
     assert_type(linalg.box_poisson((4, 4), sides=["neumann", ("dirichlet", "neumann")]), linalg.BoxPoisson)
-    space = linalg.CoarseSpace(4, rng=0).fit(A)
+    space = linalg.CoarseSpace(4, rng=0).fit(A, callback=solvers.progress())
     space.save("space.npz")
     assert_type(linalg.CoarseSpace.load("space.npz").setup(A), linalg.CoarseSpace)
+    linalg.MultigridPreconditioner(rng=0).fit([A], callback=lambda parameters: None).save("cycle.npz")
     M = linalg.MultigridPreconditioner.pretrained("mg2d-poisson").setup(A, grid=(4, 4))
     assert_type(M.parameters, NDArray[np.float64])
     x, info = linalg.cg(A, b, M=M)
@@ -127,6 +128,8 @@ def tuned_methods(b: Vector) -> list[linalg.Tuned]:
     assert_type(tuned.contexts, NDArray[np.float64])
     assert_type(tuned.values, NDArray[Any])
     assert_type(tuned.costs, NDArray[Any])
+    tuned.save("tuned.npz")
+    assert_type(linalg.TunedSOR().load("tuned.npz"), linalg.TunedSOR)
     made = [linalg.TunedSSORCG(), linalg.TunedChebyshev(), linalg.TunedIncompleteCholesky()]
     with ThreadPoolExecutor() as pool:
         linalg.cg(A, np.stack([b, b], axis=1), executor=pool)
@@ -166,7 +169,7 @@ def sliced_distances(X: Vector, Y: Vector) -> tuple[float, float]:
     sliced: transport.SlicedResult = transport.sliced_wasserstein(X, Y, rng=0)
     assert_type(sliced.distance, float)
     assert_type(sliced.standard_error, float)
-    largest: transport.MaxSlicedResult = transport.max_sliced_wasserstein(X, Y, rng=np.random.default_rng(0))
+    largest: transport.MaxSlicedResult = transport.max_sliced_wasserstein(X, Y, callback=Stopwatch(), rng=0)
     assert_type(largest.direction, NDArray[Any])
     with ThreadPoolExecutor() as pool:
         D, S = transport.pairwise_sliced_wasserstein([X, Y], errors=True, executor=pool)
@@ -193,7 +196,10 @@ def differential_equations() -> NDArray[Any]:
     pde.solve_gp(pde.laplacian(2), source, box, sides, nonlinear=(lambda u: u**3, lambda u: 3 * u**2))
     assert_type(pde.nodes(box, 5, grid="uniform"), tuple[NDArray[Any], ...])
     terms = [pde.advection([1.0, lambda x, y: x]), pde.div_grad(lambda x, y: 1 + x)]
-    found: pde.CoefficientEstimate = pde.infer_coefficients(terms, mean, 0.0, box, 0, known=pde.helmholtz(2, 2.0))
+    given = pde.helmholtz(2, 2.0)
+    found: pde.CoefficientEstimate = pde.infer_coefficients(
+        terms, mean, 0.0, box, 0, known=given, callback=solvers.maxtime(3.0)
+    )
     assert_type(found.theta, NDArray[Any])
     inferred: pde.SourceEstimate = pde.infer_source(operator, mean, box, 0, kernel=pde.Matern(1.0))
     f, deviation = inferred.predict(inferred.axes, return_std=True)
@@ -246,7 +252,8 @@ def reconstructions(b: Vector) -> NDArray[Any]:
         inverse.pnp(A, np.stack([b, b]), inverse.tv(0.1), executor=pool)
         inverse.sample(A, b, denoiser=denoiser, gamma=lambda sigma: sigma**2, n_samples=3, rng=0, executor=pool)
     inverse.sample(A, b, prior=inverse.Smoothness(3 * L), method="gaussian", noise_level=0.1)
-    prior = inverse.GaussianMixture.fit(np.ones((9, 4)), 2, rng=0)
+    rng = np.random.default_rng(0)
+    prior = inverse.GaussianMixture.fit(np.ones((9, 4)), 2, rng=rng, callback=Stopwatch())
     assert_type(prior.posterior(np.eye(4), np.ones(4), noise_level=0.1), inverse.GaussianMixture)
     assert_type((prior.mean, prior.std), tuple[NDArray[Any], NDArray[Any]])
     assert_type((prior.means, prior.covariances), tuple[NDArray[Any], NDArray[Any]])
