@@ -41,7 +41,10 @@ _THEIRS = "pyamg:sor"
 
 @dataclass
 class Sweeps:
-    """One way to sweep over one problem with one number of threads; ``ratio``: PyAMG's microseconds over these."""
+    """One way to sweep over one problem with one number of threads; ``ratio``: PyAMG's microseconds over these.
+
+    Both are None for noise: where more sweeps took no longer.
+    """
 
     problem: str
     n: int
@@ -49,8 +52,8 @@ class Sweeps:
     threads: int
     method: str
     iterations: int
-    microseconds: float
-    ratio: float
+    microseconds: float | None
+    ratio: float | None
     residual: float
     samples: int
 
@@ -73,14 +76,19 @@ def measure(case, threads, budget=3.0):
         1e6 * statistics.median(m - f for f, m in zip(few, many)) / (_MANY - _FEW)
         for few, many in zip(times[::2], times[1::2])
     ]
+    spent = [each if each > 0 else None for each in spent]
     answers = [_ours(A, b, ordering, _MANY).x for ordering in _ORDERINGS]
     answers.append(np.zeros_like(b))
     theirs(A, answers[-1], b, _OMEGA, iterations=_MANY)
     about = problem.name, problem.n, problem.nnz, threads
     return [
-        Sweeps(*about, name, _MANY, each, spent[-1] / each, true_residual(A, x, b, 0.0)[0], len(times[0]))
+        Sweeps(*about, name, _MANY, each, _over(spent[-1], each), true_residual(A, x, b, 0.0)[0], len(times[0]))
         for name, each, x in zip((*(f"sor {ordering}" for ordering in _ORDERINGS), _THEIRS), spent, answers)
     ]
+
+
+def _over(theirs, ours):
+    return None if theirs is None or ours is None else theirs / ours
 
 
 _ORDERINGS = ("natural", "colored")
@@ -146,7 +154,7 @@ _COLUMNS = (
     ("threads", 7, lambda r: str(r.threads)),
     ("method", -12, lambda r: r.method),
     ("iter", 4, lambda r: str(r.iterations)),
-    ("us/sweep", 10, lambda r: f"{r.microseconds:.1f}"),
+    ("us/sweep", 10, lambda r: "noise" if r.microseconds is None else f"{r.microseconds:.1f}"),
     ("ratio", 6, lambda r: ratio(r.ratio)),
     ("residual", 8, lambda r: f"{r.residual:.1e}"),
     ("samples", 7, lambda r: str(r.samples)),
@@ -164,7 +172,8 @@ def _draw(rows, path):
 def _mark(row):
     plural = "s" if row.threads > 1 else ""
     group = f"{row.problem}, n = {row.n:,}, {row.threads} thread{plural}"
-    return picture.Mark(group, row.method, row.microseconds, row.ratio, "other" if row.method == _THEIRS else "ours")
+    kind, remark = "other" if row.method == _THEIRS else "ours", "" if row.microseconds else "noise"
+    return picture.Mark(group, row.method, row.microseconds, row.ratio, kind, remark)
 
 
 VIEW = View(_COLUMNS, _draw)

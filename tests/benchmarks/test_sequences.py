@@ -205,6 +205,16 @@ def test_ratios_are_seconds_of_the_baselines_over_ones_own():
 def test_a_sweep_is_measured_by_differences():
     natural, colored, theirs = rows = sweeps.measure(("poisson2d", 60), threads=1, budget=0.05)
     assert [row.method for row in rows] == ["sor natural", "sor colored", "pyamg:sor"]
-    assert all(row.samples >= 5 and row.ratio == theirs.microseconds / row.microseconds for row in rows)
+    timed = [row for row in rows if row.microseconds and theirs.microseconds]
+    assert all(row.ratio == theirs.microseconds / row.microseconds > 0 for row in timed)
+    assert all(row.samples >= 5 and (row.ratio is None) == (row not in timed) for row in rows)
     assert natural.residual == pytest.approx(theirs.residual) and colored.residual < 1
     assert len(sweeps.VIEW.line(natural)) == len(sweeps.VIEW.heading().splitlines()[0])
+
+
+def test_more_sweeps_that_take_no_longer_are_noise(monkeypatch):
+    times = [[2.0], [3.0], [2.0], [1.0], [2.0], [4.0]]
+    monkeypatch.setattr(sweeps, "_in_turn", lambda runs, budget: times)
+    natural, colored, theirs = sweeps.measure(("poisson2d", 8), threads=1)
+    assert (natural.ratio, theirs.ratio) == (2.0, 1.0) and colored.microseconds is colored.ratio is None
+    assert "noise" in sweeps.VIEW.line(colored)
