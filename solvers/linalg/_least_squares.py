@@ -217,7 +217,7 @@ class _Problem:
             codes[lost] = NONFINITE
         R, D = self.B - A.forward(X), X - self.X0
         G = A.adjoint(R)
-        G -= G.dtype.type(damp**2) * D
+        G -= G.dtype.type(np.square(damp)) * D
         size = norms(X)
         r1 = np.where(size == 0, self.bnorm, norms(R))  # also where A is not finite
         r2, gradient = np.hypot(r1, damp * norms(D)), norms(G)

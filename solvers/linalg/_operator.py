@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .. import _backend, _checks
 from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
+from .._scale import to_one
 from ._products import Operator
 
 __all__ = [
@@ -82,7 +83,7 @@ class Matrix:
 
     def product(self, v):
         """A v through the user's own code, whose answer is checked."""
-        return _vector(self._apply(v), v)
+        return _vector(self._apply(v), v, self._name)
 
     def is_hermitian(self, dtype, backend):
         """Whether A = A^H up to rounding; entries that are not on the host are asked with two random vectors."""
@@ -108,6 +109,8 @@ class Matrix:
         if u.dtype.kind == "c":
             u, v = u * (1 + 1j), v + 1j * rng.standard_normal(self.n).astype(dtype)
         Au, Av = (kernels.to_host(self._once(kernels.copy_to_device(w, dtype), backend)) for w in (u, v))
+        unit = to_one(float(max(np.abs(Au).max(), np.abs(Av).max())))
+        Au, Av = (w.astype(np.result_type(w.dtype, np.float64)) * unit for w in (Au, Av))
         return bool(abs(np.vdot(u, Av) - np.vdot(Au, v)) <= eps**0.5 * np.linalg.norm(u) * np.linalg.norm(Av))
 
     def _once(self, v, backend):
@@ -312,18 +315,18 @@ def is_plain(A, name):
     return isinstance(A, LinearOperator) and getattr(type(A), name) is getattr(LinearOperator, name)
 
 
-def _vector(y, v):
+def _vector(y, v, name):
     """The product y of the user's function with v: the same kind of array, of the same size, of numbers."""
     n = v.size
     if isinstance(v, np.ndarray):
         y = np.asarray(y)
     elif not isinstance(y, type(v)):
         raise UnsupportedType(
-            f"A product with the operator must give what it gets, a {type(v).__module__} array, got "
+            f"A product with `{name}` must give what it gets, a {type(v).__module__} array, got "
             f"{type(y).__name__}; use solvers.backend('cpu') with NumPy arrays for functions written in NumPy."
         )
     if y.shape not in ((n,), (n, 1)):
-        raise InvalidInput(f"A product with the operator must have shape ({n},), got {y.shape}; check its matvec.")
+        raise InvalidInput(f"A product with `{name}` must have shape ({n},), got {y.shape}; check its matvec.")
     if y.dtype.kind not in "biufc":
-        raise UnsupportedType(f"A product with the operator must hold numbers, got dtype {y.dtype}.")
+        raise UnsupportedType(f"A product with `{name}` must hold numbers, got dtype {y.dtype}.")
     return y.reshape(n)

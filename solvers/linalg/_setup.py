@@ -109,7 +109,7 @@ def _scaled(b, x0, largest):
     power = to_one(float(np.abs(b).max()))
     if x0 is None:
         return power, (b * power).astype(b.dtype), None
-    room = largest / max(float(np.abs(x0).max(initial=0.0)), np.finfo(float).tiny)
+    room = largest / max(float(np.abs(x0).max(initial=0.0)), 1e-200)
     if not power < room:
         power = math.ldexp(1.0, math.frexp(room)[1] - 2)
         if power <= 1.0:
@@ -208,10 +208,10 @@ def _preconditioner(A, M, n, dtype, backend, leave):
     """(diagonal, None), (None, function) or (None, None)."""
     if M is None:
         psolve = getattr(A, "psolve", None)  # SciPy's old way to attach one
-        return None, None if psolve is None else Matrix(n, dtype, apply=psolve).product
+        return None, None if psolve is None else Matrix(n, dtype, "M", apply=psolve).product
     _checks.made("M", M)
     if _is_function(M):
-        return None, Matrix(n, dtype, apply=_bridge("M", M, leave)).product
+        return None, Matrix(n, dtype, "M", apply=_bridge("M", M, leave)).product
     matrix = analyse(M, "M")
     if hasattr(M, "on_backend") and matrix.n == n:
         return None, partial(_own_product, M, backend)

@@ -182,3 +182,26 @@ def far_out(form):
 def test_an_index_out_of_range_is_refused_before_it_is_followed(call, form):
     with pytest.raises(InvalidInput, match="` must have index arrays that fit its shape"):
         call(far_out(form))
+
+
+def test_a_wrong_product_names_the_parameter_it_comes_from():
+    for name, options in (("A", {}), ("M", {"M": lambda v: np.zeros(7)})):
+        A = np.eye(3) if options else lambda v: np.zeros(7)
+        with pytest.raises(InvalidInput, match=f"A product with `{name}` must have shape"):
+            linalg.gmres(A, np.ones(3), **options)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_an_operator_of_any_unit_is_asked_whether_it_is_hermitian_without_a_warning(unit):
+    A = LinearOperator((3, 3), matvec=lambda v: unit * np.array([3 * v[0] + v[1], v[0] + 3 * v[1], v[2]]), dtype=float)
+    result = linalg.solve(A, unit * np.ones(3))
+    assert result.converged and result.choice == "cg"
+
+
+def test_a_damping_beyond_squares_is_a_status_without_an_exception():
+    assert np.isfinite(linalg.lsmr(1e-250 * np.eye(2), np.ones(2), damp=1e3).x).all()
+
+
+def test_a_start_from_a_tiny_preconditioner_needs_no_warning():
+    b = 1e-150 * np.ones(3)
+    assert linalg.cg(np.eye(3), b, "Mb", M=1e-170 * np.eye(3)).iterations >= 0
