@@ -11,6 +11,7 @@ from scipy.linalg.blas import dnrm2
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._scale import to_one
 from .._types import Callback, MatrixLike, Seed
 from ..linalg import prepare
 
@@ -147,12 +148,13 @@ def ritz_vectors(A, m, rng, callback=None):
         if stopped(callback, j + 1, size) or size <= 1e-12 * largest:
             break
     found = j + 1
-    values, S = eigh_tridiagonal(alpha[:found], beta[: found - 1])
+    unit = to_one(largest)  # LAPACK's bounds for small numbers are of one scale
+    values, S = eigh_tridiagonal(unit * alpha[:found], unit * beta[: found - 1])
     V = V[:found]
     for begin in range(0, n, _COLUMNS):
         block = V[:, begin : begin + _COLUMNS]
         block[:] = S.T @ block
-    return values, V
+    return values / unit, V
 
 
 def stopped(callback, step, number):

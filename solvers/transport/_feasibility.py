@@ -120,9 +120,10 @@ def _flow_proves(problem, permitted, threshold):
     source, sink = n + m, n + m + 1
     tails = np.concatenate((i, np.full(n, source), n + np.arange(m)))
     heads = np.concatenate((n + j, np.arange(n), np.full(m, sink)))
+    places = tails.astype(np.int32), heads.astype(np.int32)  # SciPy's flow takes no others, and 1.14 converts none
     # A pair that is full would keep its column out of reach, although more may go there.
     capacities = np.concatenate((np.full(i.size, 2**31 - 1, np.int32), units_a, units_b))
-    graph = scipy.sparse.csr_array((capacities, (tails, heads)), shape=(n + m + 2, n + m + 2))
+    graph = scipy.sparse.csr_array((capacities, places), shape=(n + m + 2, n + m + 2))
     left = graph - scipy.sparse.csgraph.maximum_flow(graph, source, sink).flow
     left.eliminate_zeros()
     reached = scipy.sparse.csgraph.breadth_first_order(left, source, return_predecessors=False)
