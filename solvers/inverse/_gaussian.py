@@ -2,7 +2,7 @@
 
 from numpy.typing import ArrayLike
 
-from .._errors import InvalidInput
+from .._errors import InvalidInput, UnsupportedType
 from ._priors import GaussianMixture
 from ._tweedie import values_on_host
 
@@ -37,4 +37,8 @@ class Gaussian(GaussianMixture):
         mean, covariance = (values_on_host(name, value) for name, value in (("mean", mean), ("covariance", covariance)))
         if mean.ndim == 0:
             raise InvalidInput("`mean` must have the shape of an image, got a number; fill an image with it.")
-        super().__init__([1.0], mean[None], covariance[None])
+        try:
+            super().__init__([1.0], mean[None], covariance[None])
+        except (InvalidInput, UnsupportedType) as error:  # of a mixture's parameters, by their names
+            words = str(error).replace("`means`", "`mean`").replace("`covariances`", "`covariance`")
+            raise type(error)(words) from None

@@ -37,7 +37,7 @@ class LowRank:
     """
 
     def __init__(self, U: ArrayLike, V: ArrayLike) -> None:
-        self.U, self.V = np.array(U), np.array(V)
+        self.U, self.V = np.array(_checks.array("U", U)), np.array(_checks.array("V", V))
         if self.U.ndim != 2 or self.V.ndim != 2 or self.U.shape[1] != self.V.shape[1]:
             raise InvalidInput(
                 f"`U` and `V` must be matrices with as many columns, got shapes {self.U.shape} and {self.V.shape}."

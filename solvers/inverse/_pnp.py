@@ -177,7 +177,8 @@ def _given_levels(sigmas, n_steps):
     if sigmas is None:
         return None, n_steps
     levels = np.atleast_1d(values_on_host("sigmas", sigmas))
-    if levels.ndim != 1 or levels.size == 0 or not (np.isfinite(levels) & (levels.real > 0)).all():
+    real = levels.dtype.kind != "c"
+    if levels.ndim != 1 or levels.size == 0 or not (real and (np.isfinite(levels) & (levels > 0)).all()):
         got = _checks.brief(sigmas)
         raise InvalidInput(f"`sigmas` must be a number > 0, a pair of them, or a sequence, got {got}.")
     if levels.size == 1:

@@ -240,6 +240,7 @@ class Problem:
         R = self.R - self.forward(X)
         misfits, gradients = norms(R), np.zeros(len(X))
         misfits = np.where(np.isfinite(misfits), misfits, norms(self.R))  # x = 0, in whose product 0 times NaN is NaN
+        misfits = np.where(np.isnan(misfits), np.inf, misfits)  # of an x0 whose product is a NaN
         if (codes == TOLERANCE).any():
             G = self.adjoint(R)
             if self.weight.any():

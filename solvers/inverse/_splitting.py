@@ -99,7 +99,8 @@ class _Split:
         """|A x|^2 / |x|^2 for x = A^H b: near the square of A's norm, on what b says anything about."""
         size = inner_rows(self.rhs, self.rhs)
         Y = self.problem.forward(self.rhs)
-        gain = np.divide(inner_rows(Y, Y), size, out=np.ones_like(size), where=size > 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gain = np.divide(inner_rows(Y, Y), size, out=np.ones_like(size), where=size > 0)
         return np.where((gain > 0) & np.isfinite(gain), gain, 1.0)
 
     def steps_of(self, has_multipliers):

@@ -158,7 +158,7 @@ def box_poisson(
     6
     """
     if not isinstance(grid, tuple | list) or not 1 <= len(grid) <= 3:
-        raise InvalidInput(f"`grid` must be a sequence of 1 to 3 sizes, got {grid!r}.")
+        raise InvalidInput(f"`grid` must be a sequence of 1 to 3 sizes, got {_checks.brief(grid)}.")
     grid = tuple(_checks.count("grid", size) for size in grid)
     weights = _checks.finite("weights", _checks.array("weights", weights))
     if weights.dtype.kind == "c" or np.any(weights <= 0):

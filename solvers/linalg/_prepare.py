@@ -113,7 +113,7 @@ def stencil(shape: Sequence[int], weights: ArrayLike) -> StencilOperator:
     True
     """
     if not isinstance(shape, tuple | list) or not 1 <= len(shape) <= 3:
-        raise InvalidInput(f"`shape` must be a sequence of 1 to 3 grid sizes, got {shape!r}.")
+        raise InvalidInput(f"`shape` must be a sequence of 1 to 3 grid sizes, got {_checks.brief(shape)}.")
     shape = [_checks.count("shape", size) for size in shape]
     weights = _checks.finite("weights", _checks.array("weights", weights))
     _checks.shape_is("weights", weights, [(len(shape) + 1,)], "(the centre and one weight per axis)")

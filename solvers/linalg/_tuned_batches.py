@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._errors import UnsupportedType
 from .._tasks import check_executor, run_tasks
 from .._types import Executor, Seed
 from ._tuned import Tuned
@@ -80,4 +81,6 @@ def _listed(name, values, of_what):
 def _solve_batch(task):
     make, batch, rng = task
     tuned = make(rng)
+    if not callable(tuned):
+        raise UnsupportedType(f"`tuned` must make a Tuned, its function made {_checks.brief(tuned)}.")
     return [tuned(A, b, context=rest[0] if rest else None) for A, b, *rest in batch], tuned

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
+import solvers
 from solvers import InvalidInput, UnsupportedType, inverse, linalg, pde, transport
 
 
@@ -33,6 +34,12 @@ def unsorted():
         (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
         (lambda: transport.sliced_wasserstein(np.eye(3), np.eye(3), n_projections=1e300), InvalidInput, "`n_"),
         (lambda: pde.nodes([(0, 1)] * 2, np.array([None, np.ones(2)], object)), UnsupportedType, r"`n\[0\]` must be"),
+        (lambda: inverse.Gaussian(np.zeros(4), -1.0), InvalidInput, "`covariance` must hold variances"),
+        (lambda: inverse.Gaussian(np.zeros(0), 1.0), InvalidInput, "`mean` must have shape"),
+        (lambda: inverse.LowRank([[1, 2], [3]], np.ones((3, 2))), InvalidInput, "`U` must be an array"),
+        (lambda: inverse.pnp(np.eye(2), np.ones(2), inverse.tv(), sigmas=1j), InvalidInput, "`sigmas` must be"),
+        (lambda: linalg.stencil(np.ones((2, 3)), [2, 1]), InvalidInput, "`shape` must be"),
+        (lambda: linalg.box_poisson(np.ones((2, 3))), InvalidInput, "`grid` must be"),
         (lambda: linalg.box_poisson((2, 2), sides=np.ones((2, 3))), InvalidInput, "`sides` must be"),
         (lambda: transport.pairwise_sliced_wasserstein(10**400), InvalidInput, "`clouds` must be"),
     ],
@@ -76,6 +83,7 @@ def test_a_preconditioner_beyond_single_precision_ends_as_a_status_without_a_war
         (lambda: linalg.solve_batches(linalg.TunedSOR, "\n"), UnsupportedType, "`batches` must be"),
         (lambda: linalg.solve_batches(linalg.TunedSOR, [3]), UnsupportedType, r"`batches\[0\]` must be"),
         (lambda: linalg.solve_batches(linalg.TunedSOR, [[(1,)]]), UnsupportedType, r"`batches\[0\]` must be"),
+        (lambda: linalg.solve_batches(lambda rng: "a", [[]]), solvers.TaskError, "`tuned` must make a Tuned"),
         (lambda: linalg.MultigridPreconditioner(dtype=0.5), UnsupportedType, "`dtype` must be"),
         (lambda: linalg.MultigridPreconditioner(dtype="i4"), UnsupportedType, "`dtype` must be"),
     ],
@@ -144,7 +152,9 @@ def test_no_nan_among_the_norms_of_least_squares():
     A[0, 0] = np.nan
     for solve in (linalg.lsqr, linalg.lsmr):
         assert not np.isnan(solve(A, np.ones(3), x0=np.ones(3)).residuals).any()
-    assert not np.isnan(inverse.least_squares(A, np.ones(3), x0=np.ones(3), method="lsmr").residuals).any()
+    for method in ("lsmr", "cgls"):
+        result = inverse.least_squares(A, np.ones(3), x0=np.ones(3), method=method)
+        assert not np.isnan(result.residuals).any() and not np.isnan(result.residual)
 
 
 def test_variances_of_a_tiny_matrix_are_beyond_numbers_without_an_exception():
@@ -205,3 +215,10 @@ def test_a_damping_beyond_squares_is_a_status_without_an_exception():
 def test_a_start_from_a_tiny_preconditioner_needs_no_warning():
     b = 1e-150 * np.ones(3)
     assert linalg.cg(np.eye(3), b, "Mb", M=1e-170 * np.eye(3)).iterations >= 0
+
+
+def test_a_product_beyond_numbers_gives_a_status_without_a_warning():
+    A = np.eye(3)
+    A[0, 0] = np.inf
+    result = inverse.pnp(A, np.ones(3), lambda x, sigma: x, maxiter=2, noise_level=0.1)
+    assert not result.converged and np.isfinite(result.x).all()
