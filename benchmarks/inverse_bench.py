@@ -37,7 +37,7 @@ _COLUMNS = (
     ("quality", 8, lambda r: _quality(r.quality)),
     ("", -6, lambda r: r.unit if r.quality is not None else ""),
     ("to best", 7, lambda r: _to_best(r)),
-    ("status", -21, lambda r: f"! {r.status}" if r.quality is None else report.shorten(r.remark or r.status, 21)),
+    ("status", -15, lambda r: f"! {r.status}" if r.quality is None else report.shorten(r.remark or r.status, 15)),
 )
 
 

@@ -189,7 +189,7 @@ def _estimate(small):
 
     def assess(found):
         errors = [_error(dense)(np.ravel(each))[0] for dense, each in zip(right, found, strict=True)]
-        return max(errors), "of mean and deviations"
+        return max(errors), "of mean and std"
 
     return InverseProblem("", "e-step", "error", "numpy:e-step", assess, cases=(case,), data=given)
 

@@ -175,6 +175,8 @@ def test_the_columns_are_aligned():
     about = "kronecker-e-step", 3375, "hybrid+discrepancy", "told the truth"
     row = InverseRow(*about, 1500, 1000001, 50, 1e-4, 12345.6, 1e-9)
     assert len(VIEW.heading().splitlines()[0]) <= 119 and len(VIEW.line(row)) <= 119
+    row.remark = "a remark that is longer than its column"
+    assert len(VIEW.line(row)) <= 120
     assert "12346" in VIEW.line(row) and "1.0e-09" in VIEW.line(row)
 
 
