@@ -11,6 +11,8 @@ import sys
 
 SETUP = pathlib.Path(__file__).resolve().parents[1] / "setup.cfg"
 CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+# What old versions of ours need of others: Matplotlib before 3.11 calls what pyparsing 3.3 warns of.
+OF_OTHERS = ["pyparsing<3.3"]
 REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(\[[^\]]*\])?(?P<bounds>[^;]*)(;.*)?")
 
 
@@ -37,7 +39,7 @@ def lower_bound(requirement):
 
 
 def oldest(settings):
-    """``name==version`` for each dependency; one without a lower bound, or with two, is refused."""
+    """``name==version`` for each dependency; none without a lower bound, none with two. Then others' bounds."""
     pins = {}
     for extra, requirement in requirements(settings):
         name, version = lower_bound(requirement)
@@ -45,7 +47,7 @@ def oldest(settings):
             raise SystemExit(f"setup.cfg, extra {extra!r}: {requirement!r} has no lower bound; name the oldest tested.")
         if pins.setdefault(name.lower(), version) != version:
             raise SystemExit(f"setup.cfg: {name} has the lower bounds {pins[name.lower()]} and {version}; name one.")
-    return [f"{name}=={version}" for name, version in sorted(pins.items())]
+    return [f"{name}=={version}" for name, version in sorted(pins.items())] + OF_OTHERS
 
 
 def read(text):
