@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._loop import fitted
 from .._types import Callback, MatrixLike, Seed
 from ._data import stopped
 from ._network import Network
@@ -23,7 +24,7 @@ from ._torch import torch_or_sentence
 __all__ = ["Training", "loss", "train"]
 
 
-@dataclass
+@dataclass(repr=False)
 class Training:
     """How a training went.
 
@@ -45,6 +46,9 @@ class Training:
     def steps(self) -> int:
         """How many were taken."""
         return len(self.losses)
+
+    def __repr__(self):
+        return f"Training({self.steps} steps, loss {self.before:.3g} before and {self.after:.3g} after)"
 
 
 def loss(product: Callable[[Any], Any], directions: Any, residuals: Any) -> Any:
@@ -138,7 +142,7 @@ def train(
     _descend(torch, network, loss_of, _batches(ours, batch, n_steps, rng), lr, report, training)
     training.after = _measure(torch, loss_of, apart, batch)
     training.seconds = time.perf_counter() - began
-    return training
+    return fitted(callback, training)
 
 
 def _split(count, held_out, rng):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import solvers
 from solvers import InvalidInput, UnsupportedType, deep, linalg
 from solvers._model_file import read_model, write_model
 
@@ -115,6 +116,15 @@ def test_training_lowers_the_loss_on_samples_it_never_saw(trained):
     assert run.steps == 150 and run.after < 0.6 * run.before and run.seconds > 0
     assert [k for k, _ in seen] == list(range(1, 151)) and [v for _, v in seen] == run.losses
     assert not any(w.requires_grad for w in net.weights)
+    assert repr(run) == f"Training(150 steps, loss {run.before:.3g} before and {run.after:.3g} after)"
+
+
+def test_a_time_limit_holds_for_each_training():
+    limit, A = solvers.maxtime(1e-9), poisson(4)
+    data = deep.training_data(A, 10, 20, rng=0)
+    for _ in range(2):  # the clock starts anew
+        assert deep.train(deep.Network(2, (1, 1, 1), channels=2, rng=0), A, (4, 4), data, rng=0, callback=limit).steps == 1
+        assert limit._began is None
 
 
 def test_dcdm_with_a_trained_network_needs_fewer_iterations_than_cg(trained):
