@@ -193,7 +193,10 @@ def _pairs(sides, axes):
 def _mask(solid, grid):
     if solid is None:
         return None
-    solid = np.asarray(solid)
+    try:
+        solid = np.asarray(solid)
+    except (ValueError, TypeError):
+        raise _checks.wrong_kind("solid", "an array of bool", solid) from None
     if solid.dtype != bool:
         raise UnsupportedType(f"`solid` must be an array of bool, got dtype {solid.dtype}; use solid.astype(bool).")
     _checks.shape_is("solid", solid, [grid, (math.prod(grid),)], "(the grid's, or one entry a cell)")

@@ -1,6 +1,6 @@
 """Random calls of every public function, with valid and invalid input, each judged by NumPy alone.
 
-    python tests/robustness/soak.py --calls 2000             500 calls of each area, with a watch on memory
+    python tests/robustness/soak.py --calls 2000             500 calls of each area, twice, with a watch on memory
     python tests/robustness/soak.py --area linalg --seed 17  one call again, with its traceback
 
 A seed makes one call: ``soak_<area>.make(rng)`` draws it, ``spoilt.spoil`` may put nonsense in the place of an
@@ -314,16 +314,17 @@ def main(argv=None):
         reason = examine(make(areas[0], options.seed))
         print("fine" if reason is None else reason)
         return int(reason is not None)
-    began, failures = time.perf_counter(), 0
-    each = options.calls // len(areas)
-    for half in range(2):  # the first half loads kernels, fills caches and grows pools
+    began, failures, each = time.perf_counter(), 0, options.calls // len(areas)
+    for again in (False, True):  # the first time loads kernels, fills caches and makes pools grow
         for area in areas:
-            first = options.first + half * (each // 2)
-            failed = soak(area, range(first, first + each // 2))
+            failed = soak(area, range(options.first, options.first + each))
             failures += len(failed)
             print(report(area, failed), end="", flush=True)
-        print(f"resident after {'all' if half else 'half'} of the calls: {resident() / 2**20:.1f} MiB", flush=True)
-    print(f"{2 * (each // 2) * len(areas)} calls, {failures} failures, {time.perf_counter() - began:.0f} s")
+        print(
+            f"resident after {'the same calls again' if again else 'all calls'}: {resident() / 2**20:.1f} MiB",
+            flush=True,
+        )
+    print(f"{each * len(areas)} calls, twice, {failures} failures, {time.perf_counter() - began:.0f} s")
     return int(failures > 0)
 
 
