@@ -61,7 +61,7 @@ class TaskError(RuntimeError):
         self.names, self.results, self.failures = tuple(names), results, failures
         first, error = next(iter(failures.items()))
         more = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
-        what = str(error).partition("\n")[0].rstrip(".") or "no message"
+        what = _said(error).partition("\n")[0].rstrip(".") or "no message"
         super().__init__(
             f"{len(failures)} of {len(results)} tasks failed: {self.names[first]} ({type(error).__name__}: {what})"
             f"{more}; {_remedy(error)}, `results` has the answers of the others."
@@ -71,6 +71,14 @@ class TaskError(RuntimeError):
         return type(self), (self.names, self.results, self.failures)
 
 
+def _said(error):
+    """What it says; nothing, where its own ``__str__`` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def _remedy(error):
     """What to do about a task's failure; the libraries that send tasks have no class for what they cannot send."""
     if type(error).__name__ == "BrokenProcessPool":
@@ -78,8 +86,8 @@ def _remedy(error):
             "a process that dies at once could not import what it was sent: define functions in a module and guard the "
             "script by if __name__ == '__main__', or pass a ThreadPoolExecutor"
         )
-    words = f"{type(error).__name__} {error}".lower()
-    if "pickle" in words or "serialize" in words:
+    words = f"{type(error).__name__} {_said(error)}".lower()
+    if any(word in words for word in ("pickle", "serialize", "get local object")):  # the last one is Python 3.12's
         return (
             "define functions in a module, not by lambda, so that they can go to other processes, or pass a "
             "ThreadPoolExecutor"

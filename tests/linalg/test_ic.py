@@ -14,7 +14,7 @@ def bad_for_ic0(n=60):
     """Blocks of Kershaw's: positive definite, eigenvalues 3 - 8^0.5 and 3 + 8^0.5; the last pivot of IC(0) is -5."""
     block = [[3.0, -2.0, 0.0, 2.0], [-2.0, 3.0, -2.0, 0.0], [0.0, -2.0, 3.0, -2.0], [2.0, 0.0, -2.0, 3.0]]
     scales = np.repeat(1.0 + np.arange(n // 4), 4)
-    return sparse.csr_array(sparse.diags_array(scales) @ sparse.kron(np.eye(n // 4), block))
+    return sparse.csr_array(sparse.diags_array(scales) @ sparse.kron(sparse.eye_array(n // 4), block))
 
 
 def iterations(A, M):
