@@ -83,7 +83,7 @@ class Tuned:
         policy = "chebyshev" if isinstance(policy, str) and policy == "auto" else policy
         self.policy = make_policy(policy, grid, self._rng)
         self._cost = cost
-        self._values, self._iterations, self._costs, self._contexts, self._chances = [], [], [], [], []
+        self._rounds = []  # what _RECORDS names, one tuple a system: an interruption leaves whole ones
 
     def __call__(self, A: MatrixLike, b: ArrayLike, *, context: float | None = None, **options: Any) -> Any:
         """Solve A x = b with the parameter that the policy chooses; returns what ``solve`` returns.
@@ -101,13 +101,14 @@ class Tuned:
         value = self._value(A, context)
         result = self._solve(A, b, **{self.parameter: value}, **options)
         cost = self._charge(result, value, options.get("maxiter"), np.shape(b)[0])
+        number = np.nan if isinstance(value, str) else value
+        place = np.nan if context is None else float(context)
         self.policy.observe(cost)
-        self._values.append(np.nan if isinstance(value, str) else value)
-        self._chances.append(self._chance(value))
-        self._iterations.append(int(np.max(result.iterations)))
-        self._costs.append(cost)
-        self._contexts.append(np.nan if context is None else float(context))
+        self._rounds.append((number, int(np.max(result.iterations)), cost, place, self._chance(value)))
         return result
+
+    def _recorded(self, name, dtype=None):
+        return np.array([round_[_RECORDS.index(name)] for round_ in self._rounds], dtype)
 
     def _value(self, A, context):
         return self.policy.choose(context)
@@ -129,19 +130,19 @@ class Tuned:
 
     @property
     def values(self) -> NDArray[Any]:
-        return np.array(self._values)
+        return self._recorded("values")
 
     @property
     def iterations(self) -> NDArray[np.int_]:
-        return np.array(self._iterations, dtype=int)
+        return self._recorded("iterations", int)
 
     @property
     def costs(self) -> NDArray[Any]:
-        return np.array(self._costs)
+        return self._recorded("costs")
 
     @property
     def contexts(self) -> NDArray[np.float64]:
-        return np.array(self._contexts)
+        return self._recorded("contexts")
 
     def regret(self, costs: ArrayLike | None = None) -> NDArray[Any]:
         """What was charged beyond the best fixed value, summed up to each system; shape (T,).
@@ -159,14 +160,14 @@ class Tuned:
             table = _checks.array("costs", costs)
             _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
         elif hasattr(self.policy, "expected") and charged.size:
-            table = np.array([self.policy.expected(c if np.isfinite(c) else None) for c in self._contexts])
+            table = np.array([self.policy.expected(c if np.isfinite(c) else None) for c in self.contexts])
         else:
             return np.cumsum(charged - self._best_mean())
         return np.cumsum(charged - table[:, int(np.argmin(table.sum(axis=0)))])
 
     def _best_mean(self):
         """The smallest mean cost of a value, of those that were drawn often enough; NaN where none was."""
-        charged, values, weights, means = self.costs, self.values, 1.0 / np.array(self._chances), []
+        charged, values, weights, means = self.costs, self.values, 1.0 / self._recorded("chances"), []
         for value in np.unique(values[np.isfinite(values)]):
             drawn = values == value
             if weights[drawn].sum() ** 2 >= _LEAST_DRAWS * (weights[drawn] ** 2).sum():
@@ -180,8 +181,8 @@ class Tuned:
         axes[0].plot(self.values, ".", ms=3)
         axes[0].set_ylabel(self.parameter)
         axes[1].plot(self.costs, ".", ms=3, alpha=0.4)
-        width = max(1, len(self._costs) // 50)
-        mean = np.convolve(self.costs, np.ones(width) / width, "valid") if self._costs else []
+        width = max(1, len(self._rounds) // 50)
+        mean = np.convolve(self.costs, np.ones(width) / width, "valid") if self._rounds else []
         axes[1].plot(np.arange(len(mean)) + width // 2, mean, lw=2)
         axes[1].set(xlabel="system", ylabel="cost (iterations)")
         return axes
@@ -193,7 +194,7 @@ class Tuned:
                 f"`policy` must be one of this library to be saved, got a {type(self.policy).__name__}; pickle it."
             )
         learned = {f"policy_{k}": v for k, v in self.policy.state().items()}
-        happened = {name: np.array(getattr(self, f"_{name}")) for name in _RECORDS}
+        happened = {name: self._recorded(name) for name in _RECORDS}
         header = {"parameter": self.parameter, "named": str(self._named)}
         write_model(path, _KIND, {"grid": self.grid} | happened | learned, header)
 
@@ -214,15 +215,14 @@ class Tuned:
         if not (_of_one_length(saved) and "grid" in saved):
             raise InvalidInput(f"`path` must hold a grid and one record for each system, unlike {str(path)!r}.")
         learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
-        self.policy = _Classical(str(learned["classical"])) if "classical" in learned else from_state(learned)
-        self.grid, self._named = saved["grid"], str(header.get("named"))
-        for name in _RECORDS:
-            setattr(self, f"_{name}", saved[name].tolist())
+        policy = _Classical(str(learned["classical"])) if "classical" in learned else from_state(learned)
+        rounds = list(zip(*(saved[name].tolist() for name in _RECORDS)))
+        self.policy, self.grid, self._named, self._rounds = policy, saved["grid"], str(header.get("named")), rounds
         return self
 
     def __repr__(self):
-        mean = f", {np.mean(self._costs):.1f} a system" if self._costs else ""
-        return f"{type(self).__name__}({self.parameter}, {self._named}, {len(self._costs)} systems{mean})"
+        mean = f", {np.mean(self.costs):.1f} a system" if self._rounds else ""
+        return f"{type(self).__name__}({self.parameter}, {self._named}, {len(self._rounds)} systems{mean})"
 
 
 def _of_one_length(saved):
