@@ -8,6 +8,7 @@ no bit depends on the executor. There is no engine of our own: all that is asked
 import os
 import pickle
 import uuid
+from contextvars import ContextVar
 
 from . import _backend
 from ._errors import InvalidInput, TaskError, UnsupportedType
@@ -16,6 +17,8 @@ __all__ = ["check_executor", "only_on_cpu", "run_tasks"]
 
 # Of this interpreter: one that is spawned, here or on another machine, has its own, and one that is forked another pid.
 _HERE = uuid.uuid4().hex
+# The executors, by id, in whose tasks we are.
+_around: ContextVar[tuple[int, ...]] = ContextVar("solvers_around", default=())
 
 
 def check_executor(executor, callback=None):
@@ -42,12 +45,13 @@ def run_tasks(executor, function, tasks, names, shown=None):
     of an answer what the user sees of it there.
 
     The function, the tasks and the answers must pickle where the workers are other processes. A task runs on the
-    caller's backend, and on one thread of our kernels where it has an executor's worker for itself.
+    caller's backend, and on one thread of our kernels where it has an executor's worker for itself. Within a task of
+    the same executor all of them are computed here: they would wait for the worker that waits for them.
     """
-    if executor is None:
+    if executor is None or id(executor) in _around.get():
         outcomes = [_outcome(function, task) for task in tasks]
     else:
-        outcomes = _submitted(executor, _Away(function, _backend.chosen()), tasks)
+        outcomes = _submitted(executor, _Away(function, _backend.chosen(), executor), tasks)
     failures = {k: outcome for k, (outcome, failed) in enumerate(outcomes) if failed}
     answers = [None if failed else outcome for outcome, failed in outcomes]
     if failures:
@@ -70,18 +74,23 @@ def only_on_cpu(backend, state):
 class _Away:
     """The function, in the hands of a worker."""
 
-    def __init__(self, function, backend):
+    def __init__(self, function, backend, executor):
         self.function, self.backend, self.home = function, backend, (_HERE, os.getpid())
+        self.around = *_around.get(), id(executor)
 
     def __call__(self, task):
+        at_home = self.home == (_HERE, os.getpid())
+        token = _around.set(self.around if at_home else ())
         try:
             with _backend.backend(self.backend), _backend.threads.alone():
                 return self.function(task)
         except Exception as error:
-            if self.home == (_HERE, os.getpid()) or _travels(error):
+            if at_home or _travels(error):
                 raise
             # An error that cannot be unpickled breaks the whole pool of the user's.
             raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        finally:
+            _around.reset(token)
 
 
 def _travels(error):

@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import pickle
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -78,6 +79,35 @@ def test_a_worker_takes_the_backend_and_one_thread():
         assert run_tasks(pool, seen, [0], names(1)) == [("cpu", 1)]
         assert pool.submit(solvers._backend.chosen).result() != "cpu" and pool.submit(seen, 0).result()[1] >= 1
         assert run_tasks(None, seen, [0], names(1)) == [("cpu", solvers.get_threads())]
+
+
+def test_tasks_within_a_task_of_the_same_executor_wait_for_no_worker():
+    with ThreadPoolExecutor(1) as outer, ThreadPoolExecutor(1) as inner:
+        bottom = lambda task: run_tasks(outer, lambda k: 10 * k, [task, task + 1], names(2))
+        middle = lambda task: run_tasks(inner, bottom, [task], names(1))
+        future = outer.submit(lambda: None)
+        found = []
+        caller = threading.Thread(target=lambda: found.extend(run_tasks(outer, middle, [1, 2], names(2))), daemon=True)
+        caller.start()
+        caller.join(20)
+        hangs = caller.is_alive()
+        if hangs:  # so that the test can end: another thread helps out
+            outer._max_workers = inner._max_workers = 9
+            outer.submit(future.result), inner.submit(future.result)
+            caller.join()
+        assert not hangs and found == [[[10, 20]], [[20, 30]]]
+
+
+def test_an_error_that_cannot_say_anything_is_named():
+    class Mute(Exception):
+        def __str__(self):
+            raise ValueError("nothing to say")
+
+    def fails(task):
+        raise Mute
+
+    with pytest.raises(TaskError, match="1 of 1 tasks failed: part 0 .Mute: no message"):
+        run_tasks(None, fails, [0], names(1))
 
 
 def test_an_interrupt_ends_the_batch_and_calls_off_what_has_not_begun():

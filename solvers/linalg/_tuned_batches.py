@@ -55,9 +55,9 @@ def solve_batches(
     >>> [tuned for results, tuned in answers]  # doctest: +ELLIPSIS
     [TunedSOR(omega, auto, 3 systems, ... a system), TunedSOR(omega, auto, 3 systems, ... a system)]
     """
-    batches = _checked(tuned, batches)
+    batches, executor = _checked(tuned, batches), check_executor(executor)
     tasks = list(zip([tuned] * len(batches), batches, _checks.generator(rng).spawn(len(batches))))
-    return run_tasks(check_executor(executor), _solve_batch, tasks, [f"batch {k}" for k in range(len(tasks))])
+    return run_tasks(executor, _solve_batch, tasks, [f"batch {k}" for k in range(len(tasks))])
 
 
 def _checked(tuned, batches):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from solvers import InvalidInput, TaskError, linalg
+from solvers import InvalidInput, TaskError, UnsupportedType, linalg
 
 M = 8
 
@@ -92,3 +92,10 @@ def test_a_batch_that_is_refused_is_named_and_the_others_are_kept(threads):
         linalg.solve_batches(tuned_sor, [good, bad], rng=0, executor=executor if threads else None)
     assert isinstance(e.value.failures[1], InvalidInput) and e.value.__cause__ is e.value.failures[1]
     same(e.value.results[:1], linalg.solve_batches(tuned_sor, [good], rng=0))
+
+
+def test_a_refused_executor_leaves_the_generator_as_it_was():
+    rng = np.random.default_rng(0)
+    with pytest.raises(UnsupportedType, match="^`executor` must"):
+        linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[], []], rng=rng, executor="threads")
+    assert rng.bit_generator.seed_seq.n_children_spawned == 0
