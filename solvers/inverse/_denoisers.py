@@ -185,6 +185,8 @@ def _by_patches(x, sigma, *, image_shape, **patches):
             f"`denoiser` must get images of two or three axes, got a stack of shape {images.shape}; pass `image_shape`."
         )
     values = on_host(images)
+    if not values.size:
+        return x.copy()
     found = [_non_local(each, sigma, **patches) for each in values]
     return module_of(x).asarray(np.stack(found)).reshape(x.shape)
 

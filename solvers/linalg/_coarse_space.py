@@ -271,9 +271,13 @@ def _diagonal(A):
 def _ritz(A, D, rows):
     """Ritz vectors of A v = lambda D v in the span of the rows, the smallest lambda first, with V^H A V = 1."""
     scale = np.sqrt(D)
-    Q = np.linalg.qr((rows * scale).T)[0]  # orthonormal in the inner product of D, after the division
-    rows = Q.T / scale
-    H = rows.conj() @ (A @ rows.T)
+    with np.errstate(all="ignore"):
+        S = (rows * scale).T
+        Q = np.linalg.qr(S)[0] if np.isfinite(S).all() else S  # orthonormal in the inner product of D, after division
+        rows = Q.T / scale
+        H = rows.conj() @ (A @ rows.T)
+    if not np.isfinite(H).all():
+        raise InvalidInput("`A` must have products in the range of numbers for a coarse space; rescale it.")
     values, Y = scipy.linalg.eigh((H + H.conj().T) / 2)
     if not values[0] > 0.0:
         raise InvalidInput(

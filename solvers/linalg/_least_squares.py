@@ -143,13 +143,14 @@ class _Problem:
             gradient, size = gradient / A.factor / self.scale, size * A.factor / self.scale
             anorm, bnorm = self._anorm / A.factor, self.bnorm / self.scale
             var = steps.var * np.square(A.factor) if demands.calc_var else abs(X) * 0
+            threshold = demands.btol * bnorm + demands.atol * np.nan_to_num(anorm * size, nan=0.0)
         istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
         fields = dict(
             status=tuple(statuses),
             iterations=taken,
             residuals=np.where(np.isnan(history[:, 0]), np.inf, history[:, 0] / self.scale),
             residual=r1,
-            threshold=demands.btol * bnorm + demands.atol * anorm * size,
+            threshold=threshold,
             n_matvec=A.n_matvec,
             seconds=time.perf_counter() - began,
         )

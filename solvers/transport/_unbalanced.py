@@ -92,7 +92,10 @@ class RelaxedProblem(Problem):
         self.k, self.l = self.reg / self.rho, self.reg / self.sigma
         self.slack = np.where(self.slack_weights > 0, 0.0, -np.inf)
         self._scale(0.25 * (math.log(a.sum()) + math.log(b.sum())))
-        self.a, self.b = (np.exp(w).astype(self.dtype) for w in self.logs[:2])
+        with np.errstate(over="ignore"):
+            self.a, self.b = (np.exp(w).astype(self.dtype) for w in self.logs[:2])
+        if not (np.isfinite(self.a).all() and np.isfinite(self.b).all()):
+            raise InvalidInput("`eps` must be comparable with `marginal_penalty`, by which it is divided; lower it.")
 
     def _slack(self, a, b, rho, sigma):
         """What the row and the column beside C weigh; a side whose marginals give has none."""

@@ -223,3 +223,29 @@ def test_a_product_beyond_numbers_gives_a_status_without_a_warning():
     A[0, 0] = np.inf
     result = inverse.pnp(A, np.ones(3), lambda x, sigma: x, maxiter=2, noise_level=0.1)
     assert not result.converged and np.isfinite(result.x).all()
+
+
+def test_an_empty_stack_is_denoised_to_one():
+    pytest.importorskip("skimage")
+    assert inverse.nlm()(np.ones((0, 5, 5)), 0.1).shape == (0, 5, 5)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_a_coarse_space_of_any_unit_is_made_or_refused_without_a_warning(unit):
+    A = unit * (2 * np.eye(6) - np.eye(6, k=1) - np.eye(6, k=-1))
+    try:
+        M = linalg.CoarseSpace(2, rng=0).fit(A, np.random.default_rng(0).random((6, 3)) / unit)
+        assert np.isfinite(M @ np.ones(6)).all() or unit < 1
+    except InvalidInput as error:
+        assert "`A` must" in str(error)
+
+
+def test_a_regularisation_far_beyond_the_prices_of_marginals_is_refused_in_a_sentence():
+    with pytest.raises(InvalidInput, match="`eps` must be comparable with `marginal_penalty`"):
+        transport.sinkhorn(np.ones((2, 3)), 3 * np.ones(2), 1e-3 * np.ones(3), eps=1e28, marginal_penalty=(1.0, 0.1))
+
+
+def test_least_squares_beyond_the_range_of_numbers_end_without_a_warning():
+    A, b = 1e160 * np.diag([1.0, 1e-3, 1e5]), 1e-160 * np.ones(3)
+    for options in ({"atol": 0.0}, {"damp": 0.1}, {}):
+        assert not np.isnan(linalg.lsqr(A, b, **options).threshold)
