@@ -1,5 +1,6 @@
 """A Matrix Market file as a problem, with one sentence for each way in which it cannot be one."""
 
+import inspect
 import os
 
 import numpy as np
@@ -30,12 +31,20 @@ def _read_matrix(path):
         raise UsageError(f"{path} is a pattern file: it says where entries are but not their values.")
     if n_rows != n_columns or n_rows == 0:
         raise UsageError(f"{path} holds a {n_rows} x {n_columns} matrix; a linear system needs a square one.")
-    A = _attempt(io.mmread, path)
+    A = _attempt(_read, path)
     A = A if layout == "array" else sparse.csr_array(A)
     A = A.astype(np.result_type(A.dtype, np.float64))
     if not np.isfinite(A.data if sparse.issparse(A) else A).all():
         raise UsageError(f"{path} holds a NaN or an infinity.")
     return A
+
+
+def _read(path):
+    """A sparse array, or an array: SciPy 1.18 warns where it is not told, and 1.14 cannot be."""
+    from scipy import io
+
+    told = {"spmatrix": False} if "spmatrix" in inspect.signature(io.mmread).parameters else {}
+    return io.mmread(path, **told)
 
 
 def _attempt(read, path):
@@ -59,10 +68,10 @@ def _may_be_definite(A):
 
 
 def _read_rhs(path, A, matrix):
-    from scipy import io, sparse
+    from scipy import sparse
 
     try:
-        b = np.load(path) if path.endswith(".npy") else _attempt(io.mmread, path)
+        b = np.load(path) if path.endswith(".npy") else _attempt(_read, path)
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path} is not a NumPy file that can be read: {error}.") from error
     b = b.toarray() if sparse.issparse(b) else np.asarray(b)

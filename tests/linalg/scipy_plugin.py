@@ -3,12 +3,16 @@
 import functools
 from collections import Counter
 
+import scipy._lib._array_api
 import scipy.sparse.linalg
 import scipy.sparse.linalg._isolve
 
 from solvers import linalg
 
 NAMES = ("cg", "minres", "bicgstab", "gmres", "lsqr", "lsmr")
+
+# Which array libraries a function takes: SciPy 1.18's tests look each up.
+_CAPABILITIES = getattr(scipy._lib._array_api, "xp_capabilities_table", {})
 
 calls = Counter()
 
@@ -27,7 +31,9 @@ def counted(function):
 def pytest_configure(config):
     """Replace before collection: SciPy's test files import from the private package."""
     for name in NAMES:
-        ours = counted(getattr(linalg, name))
+        ours, theirs = counted(getattr(linalg, name)), getattr(scipy.sparse.linalg, name)
+        if theirs in _CAPABILITIES:
+            _CAPABILITIES[ours] = _CAPABILITIES[theirs]
         for module in (scipy.sparse.linalg, scipy.sparse.linalg._isolve):
             setattr(module, name, ours)
 
