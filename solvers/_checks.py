@@ -108,6 +108,8 @@ def function(name, value):
 
 def generator(rng):
     """A ``numpy.random.Generator`` of None, a seed or a Generator."""
+    if isinstance(rng, np.ndarray):
+        rng = np.asarray(rng)  # of a numpy.matrix NumPy takes rows until the stack is full
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):

@@ -1,5 +1,7 @@
 """What the soak has found, each pinned by the smallest call that shows it."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -13,6 +15,13 @@ def unsorted():
     """A CSR matrix of two rows, with a duplicate and columns out of order, whose rows sum to zero."""
     data, columns, ends = [1.0, -2.0, 1.0, -2.0, 2.0], [0, 1, 0, 0, 1], [0, 3, 5]
     return sparse.csr_array((np.array(data), np.array(columns), np.array(ends)), shape=(2, 2))
+
+
+def matrix():
+    """NumPy's own, which it warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.matrix([[1.0, 2.0]])
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,7 @@ def unsorted():
         (lambda: inverse.Inpainting([1, [2, 3]]), UnsupportedType, "`mask` must be an array"),
         (lambda: inverse.Downsampling(sparse.eye_array(3), 2), UnsupportedType, "`image_shape` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
+        (lambda: inverse.check_adjoint(np.eye(2), rng=matrix()), InvalidInput, "`rng` must be"),
         (lambda: transport.sliced_wasserstein(np.eye(3), np.eye(3), n_projections=1e300), InvalidInput, "`n_"),
         (lambda: pde.nodes([(0, 1)] * 2, np.array([None, np.ones(2)], object)), UnsupportedType, r"`n\[0\]` must be"),
         (lambda: inverse.Gaussian(np.zeros(4), -1.0), InvalidInput, "`covariance` must hold variances"),
