@@ -10,7 +10,9 @@ from peer_suite import number_of, run_suite
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
     """What pytest printed."""
-    return run_suite("scipy_plugin", tmp_path_factory.mktemp("scipy"), "scipy.sparse.linalg._isolve")
+    # Of SciPy 1.18: operators of more than two dimensions, and maxiter=0, are refused in words of our own.
+    kept = ["-k", "not (test_nD or maxiter_zero_with_show)"]
+    return run_suite("scipy_plugin", tmp_path_factory.mktemp("scipy"), "scipy.sparse.linalg._isolve", *kept)
 
 
 def test_none_of_scipys_tests_fails(output):
