@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import solvers
+from solvers import testing
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -55,6 +56,21 @@ def test_what_getting_started_shows_runs(monkeypatch, tmp_path):
     exec("\n".join(block.replace("\n   ", "\n").removeprefix("   ") for block in found), {"__name__": "start"})
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def test_the_method_that_the_page_adds_meets_its_contract_in_the_package_and_in_one_of_its_own():
+    found = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text(DOCS / "add_a_method.rst"), re.MULTILINE)
+    blocks = [block.replace("\n   ", "\n").removeprefix("   ") for block in found]
+    (method,) = (block for block in blocks if "def steepest(A, b" in block)
+    (descent,) = (block for block in blocks if "def descent(A, b" in block)
+    here = {"__name__": "solvers.linalg._steepest", "__package__": "solvers.linalg"}
+    exec(method, here)
+    exec(descent, here)
+    for method in (
+        testing.Method(here["steepest"], definite=True, hermitian=True),
+        testing.Method(here["descent"], definite=True, hermitian=True, atol=False, results=False),
+    ):
+        testing.check_method(method, dtypes=["float64"])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
