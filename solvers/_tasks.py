@@ -10,6 +10,8 @@ import pickle
 import uuid
 from contextvars import ContextVar
 
+import numpy as np
+
 from . import _backend
 from ._errors import InvalidInput, TaskError, UnsupportedType
 
@@ -45,8 +47,9 @@ def run_tasks(executor, function, tasks, names, shown=None):
     of an answer what the user sees of it there.
 
     The function, the tasks and the answers must pickle where the workers are other processes. A task runs on the
-    caller's backend, and on one thread of our kernels where it has an executor's worker for itself. Within a task of
-    the same executor all of them are computed here: they would wait for the worker that waits for them.
+    caller's backend and under the caller's ``np.errstate``, and on one thread of our kernels where it has an executor's
+    worker for itself. Within a task of the same executor all of them are computed here: they would wait for the worker
+    that waits for them.
     """
     if executor is None or id(executor) in _around.get():
         outcomes = [_outcome(function, task) for task in tasks]
@@ -77,12 +80,14 @@ class _Away:
     def __init__(self, function, backend, executor):
         self.function, self.backend, self.home = function, backend, (_HERE, os.getpid())
         self.around = *_around.get(), id(executor)
+        # The other two modes need a function or a file, which need not pickle.
+        self.errors = {kind: mode for kind, mode in np.geterr().items() if mode not in ("call", "log")}
 
     def __call__(self, task):
         at_home = self.home == (_HERE, os.getpid())
         token = _around.set(self.around if at_home else ())
         try:
-            with _backend.backend(self.backend), _backend.threads.alone():
+            with _backend.backend(self.backend), _backend.threads.alone(), np.errstate(**self.errors):
                 return self.function(task)
         except Exception as error:
             if at_home or _travels(error):

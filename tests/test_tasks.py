@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
+import numpy as np
 import pytest
 
 import solvers
@@ -79,6 +80,16 @@ def test_a_worker_takes_the_backend_and_one_thread():
         assert run_tasks(pool, seen, [0], names(1)) == [("cpu", 1)]
         assert pool.submit(solvers._backend.chosen).result() != "cpu" and pool.submit(seen, 0).result()[1] >= 1
         assert run_tasks(None, seen, [0], names(1)) == [("cpu", solvers.get_threads())]
+
+
+def test_a_worker_takes_the_users_errstate(executor):
+    with np.errstate(divide="ignore", over="raise"):
+        assert run_tasks(executor, np.log, [np.zeros(1)], names(1)) == [-np.inf]
+        with pytest.raises(TaskError, match="FloatingPointError: overflow"):
+            run_tasks(executor, np.exp, [np.array([1e9])], names(1))
+    with np.errstate(divide="call", call=lambda *_: None):
+        modes = run_tasks(executor, lambda _: np.geterr()["divide"], [0], names(1))
+    assert modes == ["call" if executor is None else "warn"]  # the function may not travel
 
 
 def test_tasks_within_a_task_of_the_same_executor_wait_for_no_worker():
