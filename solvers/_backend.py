@@ -1,6 +1,7 @@
 """The switch: which arrays came in, which kernels run."""
 
 import importlib
+import operator
 import os
 from contextvars import ContextVar
 from functools import lru_cache
@@ -121,9 +122,7 @@ class set_threads:
     """
 
     def __init__(self, n: int | None) -> None:
-        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1):
-            raise InvalidInput(f"`n` must be an integer >= 1 or None, got {n!r}.")
-        self._n = None if n is None else int(n)
+        self._n = None if n is None else _number_of_threads(n)
         self._call = threads.choose(self._n)
         self._blocks: list[threads.Choice] = []
 
@@ -137,6 +136,16 @@ class set_threads:
 
     def __repr__(self) -> str:
         return f"set_threads({self._n})"
+
+
+def _number_of_threads(n):
+    try:
+        number = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:  # an array of several has no index either
+        number = 0
+    if number < 1:
+        raise InvalidInput(f"`n` must be an integer >= 1 or None, got {n!r}.")
+    return number
 
 
 def get_threads() -> int:

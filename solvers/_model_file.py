@@ -37,10 +37,11 @@ def write_model(path, kind, arrays, header):
     header : dict
         Of what JSON can hold.
     """
+    name = _name(path)
     header = {"version": __version__} | header | {"schema": _SCHEMA, "kind": kind}
     header["sha256"] = _checksum(arrays, header)
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    with open(path, "wb") as file:
+    with open(name, "wb") as file:
         np.savez(file, header=text, **arrays)
 
 
@@ -54,9 +55,7 @@ def read_model(path, kind, most=math.inf):
     most : float
         Bytes that such a file can have; a larger one is not read.
     """
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise UnsupportedType(f"`path` must be a path, got {type(path).__name__}.")
-    name = os.fspath(path)
+    name = _name(path)
     try:
         arrays, header = _contents(name, most)
         said, schema, found = header.pop("sha256"), header["schema"], header["kind"]
@@ -82,6 +81,13 @@ def _contents(name, most):
     with np.load(name, allow_pickle=False) as file:
         arrays = dict(file)
     return arrays, json.loads(arrays.pop("header").tobytes().decode())
+
+
+def _name(path):
+    """Of the file; a number would be that of one which is open already, such as standard output."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UnsupportedType(f"`path` must be a path, got {type(path).__name__}.")
+    return os.fspath(path)
 
 
 def _checksum(arrays, header):

@@ -7,6 +7,7 @@ import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 import solvers
@@ -72,7 +73,7 @@ def test_a_block_says_what_it_is_in_one_line():
     assert repr(solvers.set_threads(None)) == "set_threads(None)"
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2", True, np.array([1, 2])], ids=str)
 def test_what_is_no_number_of_threads_is_refused_and_changes_nothing(n):
     with pytest.raises(solvers.InvalidInput, match="`n` must be an integer >= 1 or None, got"):
         solvers.set_threads(n)

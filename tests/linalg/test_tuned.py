@@ -315,3 +315,9 @@ def test_a_policy_of_the_users_is_not_saved(tmp_path):
 def test_the_names_of_the_issue_are_policies():
     for name in ("tsallis-inf", "tsallis-inf-binned", "chebyshev"):
         assert make_policy(name, [1.0, 1.5]).name == name
+
+
+@pytest.mark.parametrize("path", [None, 1_000_000, True], ids=str)
+def test_what_is_no_path_is_refused_and_no_open_file_is_written_to(path):
+    with pytest.raises(UnsupportedType, match=r"^`path` must be a path, got \w+\.$"):
+        linalg.TunedSOR().save(path)
