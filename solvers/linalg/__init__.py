@@ -13,7 +13,7 @@ its failures, and takes many right-hand sides. ``prepare`` does a matrix's analy
 
 from scipy.sparse import linalg as _scipy
 from scipy.sparse.linalg import *  # noqa: F403
-from scipy.sparse.linalg import test  # noqa: F401
+from scipy.sparse.linalg import test
 
 from . import _elsewhere
 from ._amg import AMGPreconditioner, amg

@@ -98,7 +98,7 @@ def div_grad(
         gradient = [_partial(a, axis) for axis in range(d)]
     if len(gradient) != d:
         raise InvalidInput(f"`gradient` must have {d} entries, got {len(gradient)}.")
-    return {index: a for index in laplacian(d)} | advection(gradient)
+    return dict.fromkeys(laplacian(d), a) | advection(gradient)
 
 
 def _arguments(a):

@@ -123,7 +123,8 @@ def test_a_time_limit_holds_for_each_training():
     limit, A = solvers.maxtime(1e-9), poisson(4)
     data = deep.training_data(A, 10, 20, rng=0)
     for _ in range(2):  # the clock starts anew
-        assert deep.train(deep.Network(2, (1, 1, 1), channels=2, rng=0), A, (4, 4), data, rng=0, callback=limit).steps == 1
+        network = deep.Network(2, (1, 1, 1), channels=2, rng=0)
+        assert deep.train(network, A, (4, 4), data, rng=0, callback=limit).steps == 1
         assert limit._began is None
 
 

@@ -30,7 +30,7 @@ def test_ours_stands_beside_cupyx_and_our_cpu(emulated, capsys, tmp_path):
     code, out, _ = run(capsys, *SMALL, f"--json={path}")
     content = report.read_json(path)
     rows = {(row.method, row.preconditioner): row for row in content["rows"]}
-    assert code == 0 and set(method for method, _ in rows) == {"cupyx:cg", "cpu:cg", "cg"}
+    assert code == 0 and {method for method, _ in rows} == {"cupyx:cg", "cpu:cg", "cg"}
     for preconditioner in ("none", "jacobi"):
         ours, cpu = rows["cg", preconditioner], rows["cpu:cg", preconditioner]
         assert ours.status == cpu.status == "converged" and (ours.backend, cpu.backend) == ("gpu", "cpu")

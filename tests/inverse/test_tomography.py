@@ -99,7 +99,7 @@ def test_along_the_axes_the_integrals_are_sums_of_columns_and_rows(ny, nx, seed)
 @both
 def test_turning_the_image_by_a_right_angle_turns_the_views(made):
     n = 8
-    A, x = made((13, 13), 4 * n, **({} if made is fan else {})), np.random.default_rng(4).random((13, 13))
+    A, x = made((13, 13), 4 * n), np.random.default_rng(4).random((13, 13))
     if made is inverse.ParallelBeam:  # [0, pi) once around
         A = inverse.ParallelBeam((13, 13), A.angles * 2 + 0.05)
     else:

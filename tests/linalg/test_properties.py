@@ -22,7 +22,7 @@ every_method = pytest.mark.parametrize("solve", METHODS, ids=lambda f: f.__name_
 every_dtype = pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
 
 # Iterations by which rounding alone may move the end; bicgstab's norms jump.
-SLACK = {solve: 1 for solve in METHODS} | {linalg.bicgstab: 3}
+SLACK = dict.fromkeys(METHODS, 1) | {linalg.bicgstab: 3}
 
 quick = settings(deadline=None, max_examples=20, derandomize=True, database=None)
 sizes = st.integers(2, 40)

@@ -15,7 +15,7 @@ from solvers import InvalidInput, Status, linalg
 
 METHODS = [linalg.cg, linalg.minres, linalg.bicgstab, linalg.gmres]
 SHORT_CYCLES = {linalg.gmres: {"restart": 1}}  # so that maxiter counts iterations
-MANY = {solve: 2000 for solve in METHODS} | {linalg.gmres: 40}  # far more iterations, or cycles, than are needed
+MANY = dict.fromkeys(METHODS, 2000) | {linalg.gmres: 40}  # far more iterations, or cycles, than are needed
 
 every_method = pytest.mark.parametrize("solve", METHODS, ids=lambda f: f.__name__)
 every_dtype = pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])

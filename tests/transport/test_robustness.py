@@ -256,7 +256,7 @@ def test_slow_sweeps_and_large_errors_are_not_taken_for_rounding(rng):
     rounding, slow = 1e-15 * rng.uniform(1, 3, 4000), 1e-14 * 0.9999 ** np.arange(4000)
     for errors, rests in ((rounding, True), (slow, False), (1e6 * rounding, False)):
         floor = _Floor(problem)
-        assert any([floor.reached(part) for part in np.array_split(errors, 60)]) is rests
+        assert any(floor.reached(part) for part in np.array_split(errors, 60)) is rests
 
 
 @pytest.mark.parametrize("method", METHODS)
