@@ -16,6 +16,7 @@ __all__ = ["deviations", "posterior_means"]
 _MEAN = 0.01  # a deviation is far smaller than the mean, which is solved for this part of its tolerance
 
 
+@np.errstate(over="ignore")  # a square of the noise beyond the range of single precision leaves the prior
 def posterior_means(problem, prior, maxiter, rtol):
     """The mean for each data set less the prior's, in the coordinates of the prior, and the iterations for each."""
     system = _System(problem, prior)
@@ -23,6 +24,7 @@ def posterior_means(problem, prior, maxiter, rtol):
     return problem.solve(rhs, rtol=_MEAN * rtol, maxiter=maxiter, **system.options)
 
 
+@np.errstate(over="ignore")
 def deviations(problem, generators, centres, prior, maxiter, rtol):
     """A sample for each data set with one of ``posterior_means``, and the iterations of conjugate gradients for each.
 

@@ -127,7 +127,8 @@ class _Ascent:
     @property
     def uncertainty(self):
         """The standard error of alpha where it is zero."""
-        return math.sqrt(2.0 / float(np.sum(np.square(self._a / (self.s2 * self._d)))))
+        with np.errstate(over="ignore"):
+            return max(math.sqrt(2.0 / float(np.sum(np.square(self._a / (self.s2 * self._d))))), 1e-150)
 
     def _evidence(self, alpha, s2):
         v = alpha * self._a + s2 * self._d

@@ -47,6 +47,9 @@ class PointCloud:
         X, Y = enter("X", X), enter("Y", Y)
         with at(backend, X):
             self.X, self.Y = points("X", X), points("Y", Y)
+        for name, cloud in (("X", self.X), ("Y", self.Y)):
+            if 0 in cloud.shape:
+                raise InvalidInput(f"`{name}` must have points and coordinates, got shape {cloud.shape}.")
         if self.X.shape[1] != self.Y.shape[1]:
             raise InvalidInput(
                 f"`Y` must have points of {self.X.shape[1]} coordinates as `X` has, got {self.Y.shape[1]}."

@@ -91,7 +91,8 @@ class RelaxedProblem(Problem):
         self.rho, self.sigma = rho[rows], sigma[columns]
         self.k, self.l = self.reg / self.rho, self.reg / self.sigma
         self.slack = np.where(self.slack_weights > 0, 0.0, -np.inf)
-        self._scale(0.25 * (math.log(a.sum()) + math.log(b.sum())))
+        self._first_scale = 0.25 * (math.log(a.sum()) + math.log(b.sum()))
+        self._scale(self._first_scale)
         with np.errstate(over="ignore"):
             self.a, self.b = (np.exp(w).astype(self.dtype) for w in self.logs[:2])
         if not (np.isfinite(self.a).all() and np.isfinite(self.b).all()):
@@ -278,7 +279,9 @@ class RelaxedProblem(Problem):
     def last_finite(self, residual):
         """After a NaN: leave finite potentials; returns the error that goes with them."""
         if not (self.is_finite() and math.isfinite(residual)):
-            self.u[:], self.v[:] = 0, 0
+            self._scale(self._first_scale)
+            least = 0.0 if isinstance(self.given, PointCloud) else float(self.cost.C.min(initial=0.0))
+            self.u[:], self.v[:] = min(0.0, least / self.reg), 0  # no exponent is above zero, whatever the costs
             self.slack[:] = np.where(self.slack_weights > 0, 0.0, -np.inf)
             residual = self.true_norm()
         return residual if math.isfinite(residual) else math.inf

@@ -42,6 +42,7 @@ def matrix():
         (lambda: inverse.Downsampling(sparse.eye_array(3), 2), UnsupportedType, "`image_shape` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=matrix()), InvalidInput, "`rng` must be"),
+        (lambda: transport.PointCloud(np.ones((0, 2)), np.ones((3, 2))), InvalidInput, "`X` must have points"),
         (lambda: transport.sliced_wasserstein(np.eye(3), np.eye(3), n_projections=1e300), InvalidInput, "`n_"),
         (lambda: pde.nodes([(0, 1)] * 2, np.array([None, np.ones(2)], object)), UnsupportedType, r"`n\[0\]` must be"),
         (lambda: inverse.Gaussian(np.zeros(4), -1.0), InvalidInput, "`covariance` must hold variances"),
@@ -259,3 +260,25 @@ def test_least_squares_beyond_the_range_of_numbers_end_without_a_warning():
     A, b = 1e160 * np.diag([1.0, 1e-3, 1e5]), 1e-160 * np.ones(3)
     for options in ({"atol": 0.0}, {"damp": 0.1}, {}):
         assert not np.isnan(linalg.lsqr(A, b, **options).threshold)
+
+
+def test_a_plan_of_little_mass_at_costs_below_zero_is_finite_where_it_fails():
+    C = np.linspace(-0.5, -0.07, 20)[:, None]
+    result = transport.partial(C, np.full(20, 0.05), np.array([2.0]), mass=1e-6, eps=1e-4, maxiter=2000)
+    assert np.isfinite(result.plan).all() and np.isfinite([result.value, result.mass, result.marginal_error]).all()
+
+
+def test_noise_beyond_the_squares_of_single_precision_leaves_the_prior():
+    A, b = inverse.Downsampling((4, 4), 2), np.ones((2, 2), "f")
+    prior = inverse.Gaussian(np.zeros((4, 4)), 1.0)
+    result = inverse.sample(A, b, prior=prior, method="gaussian", noise_level=1e28, n_samples=2, rng=0)
+    assert np.isfinite(result.samples).all()
+
+
+def test_omega_of_a_matrix_with_a_nan_is_refused_or_a_number_without_a_warning():
+    A = np.eye(4) * 2 - np.eye(4, k=1) - np.eye(4, k=-1)
+    A[0, 1] = np.nan
+    try:
+        assert 1.0 <= linalg.omega_optimal(A) < 2.0
+    except InvalidInput as error:
+        assert "`A` must" in str(error)
