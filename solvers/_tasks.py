@@ -89,6 +89,8 @@ class _Away:
         try:
             with _backend.backend(self.backend), _backend.threads.alone(), np.errstate(**self.errors):
                 return self.function(task)
+        except SystemExit as error:  # it would end the caller's program, and lose the other answers
+            raise RuntimeError(f"SystemExit: {error}") from None
         except Exception as error:
             if at_home or _travels(error):
                 raise

@@ -70,6 +70,7 @@ def test_what_cannot_go_to_another_process_is_told_how_to():
             run_tasks(pool, local, [1], names(1))
     error = TaskError(["part 0"], [None], {0: BrokenProcessPool("A process ended abruptly.")})
     assert "could not import what it was sent: define functions in a module and guard" in str(error)
+    assert "; open a new executor, as this one is broken; a process" in str(error)
 
 
 def test_a_worker_takes_the_backend_and_one_thread():
@@ -80,6 +81,17 @@ def test_a_worker_takes_the_backend_and_one_thread():
         assert run_tasks(pool, seen, [0], names(1)) == [("cpu", 1)]
         assert pool.submit(solvers._backend.chosen).result() != "cpu" and pool.submit(seen, 0).result()[1] >= 1
         assert run_tasks(None, seen, [0], names(1)) == [("cpu", solvers.get_threads())]
+
+
+def test_a_task_that_exits_is_a_failure_of_its_own_and_does_not_end_the_program():
+    def leaves(task):
+        if task == 1:
+            raise SystemExit(4)
+        return task
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TaskError, match="part 1 .RuntimeError: SystemExit: 4") as caught:
+        run_tasks(pool, leaves, [0, 1, 2], names(3))
+    assert caught.value.results == [0, None, 2]
 
 
 def test_a_worker_takes_the_users_errstate(executor):
