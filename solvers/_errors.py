@@ -83,8 +83,8 @@ def _remedy(error):
     """What to do about a task's failure; the libraries that send tasks have no class for what they cannot send."""
     if type(error).__name__ == "BrokenProcessPool":
         return (
-            "open a new executor, as this one is broken; a process that dies at once could not import what it was sent: "
-            "define functions in a module and guard the script by if __name__ == '__main__', or pass a "
+            "open a new executor, as this one is broken; a process that dies at once could not import what it was "
+            "sent: define functions in a module and guard the script by if __name__ == '__main__', or pass a "
             "ThreadPoolExecutor"
         )
     words = f"{type(error).__name__} {_said(error)}".lower()
