@@ -23,6 +23,7 @@ __all__ = [
     "number",
     "positive",
     "shape_is",
+    "spawned",
     "tolerance",
     "wrong_kind",
 ]
@@ -115,6 +116,17 @@ def generator(rng):
     except (TypeError, ValueError):
         raise InvalidInput(
             f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {brief(rng)}."
+        ) from None
+
+
+def spawned(rng, count):
+    """So many generators that are independent of each other."""
+    try:
+        return generator(rng).spawn(count)
+    except TypeError:
+        raise InvalidInput(
+            "`rng` must be None, an integer or a Generator with a SeedSequence, which spawns others, got one without; "
+            "use numpy.random.default_rng(seed)."
         ) from None
 
 

@@ -22,7 +22,7 @@ from .._types import Callback, MatrixLike, Seed
 from ._measurement import Measurement
 from ._mixture_fit import fit_mixture
 from ._posterior import mixture_posterior
-from ._tweedie import Tweedie, eigen, images_of, normals, spawned, values_on_host
+from ._tweedie import Tweedie, eigen, images_of, normals, values_on_host
 
 __all__ = ["GaussianMixture"]
 
@@ -235,7 +235,7 @@ class GaussianMixture:
         ndarray, shape (n_samples, *image_shape)
         """
         n_samples = _checks.count("n_samples", n_samples)
-        return self.draws(spawned(_checks.generator(rng), n_samples))
+        return self.draws(_checks.spawned(rng, n_samples))
 
     def posterior(self, A: MatrixLike, b: ArrayLike, *, noise_level: float) -> "GaussianMixture":
         """Return the exact posterior given b = A x + e, a mixture again.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .._arrays import module_of
 from .._loop import told
 from .._result import Status
@@ -15,7 +16,6 @@ from ._blocks import exhausted, listed, rows_of, run_blocks, side_by_side, slice
 from ._diffusion import Denoiser, Known, Outcome, walk
 from ._perturb import deviations, posterior_means
 from ._result import InverseResult
-from ._tweedie import spawned
 
 __all__ = ["Samples", "Walk", "perturb_and_optimise"]
 
@@ -61,7 +61,7 @@ class Samples:
     def __init__(self, problem, n_samples, generator, backend):
         self.problem, self.n_samples, self.k = problem, n_samples, len(problem.B)
         # Two levels of spawning: a sample depends neither on how many there are nor on the other data sets.
-        self.generators = [each for one in spawned(generator, n_samples) for each in one.spawn(self.k)]
+        self.generators = [each for one in _checks.spawned(generator, n_samples) for each in one.spawn(self.k)]
         self._size = rows_of(problem.A, backend)
 
     def blocks(self, count=None):

@@ -8,7 +8,7 @@ from .. import _checks
 from .._arrays import enter, module_of, on_host
 from .._errors import InvalidInput
 
-__all__ = ["Tweedie", "eigen", "images_of", "normals", "spawned", "values_on_host"]
+__all__ = ["Tweedie", "eigen", "images_of", "normals", "values_on_host"]
 
 
 _NEGLIGIBLE = 1e-17
@@ -82,17 +82,6 @@ class Tweedie:
 
     def _back(self, j, Z):
         return Z if self._basis is None else Z @ self._basis[j].T
-
-
-def spawned(generator, count):
-    """So many generators that are independent of each other."""
-    try:
-        return generator.spawn(count)
-    except TypeError:
-        raise InvalidInput(
-            "`rng` must be None, an integer or a Generator with a SeedSequence, which spawns others, got one without; "
-            "use numpy.random.default_rng(seed)."
-        ) from None
 
 
 def normals(generators, shape, dtype):

@@ -56,7 +56,7 @@ def solve_batches(
     [TunedSOR(omega, auto, 3 systems, ... a system), TunedSOR(omega, auto, 3 systems, ... a system)]
     """
     batches, executor = _checked(tuned, batches), check_executor(executor)
-    tasks = list(zip([tuned] * len(batches), batches, _checks.generator(rng).spawn(len(batches))))
+    tasks = list(zip([tuned] * len(batches), batches, _checks.spawned(rng, len(batches))))
     return run_tasks(executor, _solve_batch, tasks, [f"batch {k}" for k in range(len(tasks))])
 
 

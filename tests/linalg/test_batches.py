@@ -99,3 +99,8 @@ def test_a_refused_executor_leaves_the_generator_as_it_was():
     with pytest.raises(UnsupportedType, match="^`executor` must"):
         linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[], []], rng=rng, executor="threads")
     assert rng.bit_generator.seed_seq.n_children_spawned == 0
+
+
+def test_a_generator_that_spawns_no_others_is_refused():
+    with pytest.raises(InvalidInput, match="^`rng` must be None, an integer or a Generator with a SeedSequence"):
+        linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[]], rng=np.random.RandomState(0))

@@ -30,7 +30,7 @@ class Binned(Policy):
     """
 
     def __init__(self, factory, bins: int = 5, interval: ArrayLike | None = None, *, rng=None):
-        self._policies = [factory(each) for each in _checks.generator(rng).spawn(_checks.count("bins", bins))]
+        self._policies = [factory(each) for each in _checks.spawned(rng, _checks.count("bins", bins))]
         first = self._policies[0]
         if not all(isinstance(each, Policy) and np.array_equal(each.grid, first.grid) for each in self._policies):
             raise InvalidInput("`factory` must return policies that share one grid.")
