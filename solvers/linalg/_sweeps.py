@@ -260,7 +260,8 @@ def sparse_of(matrix):
         check_indices(matrix.csr, "A")
         return _on_host(matrix.csr)
     if matrix.stencil is None:
-        return scipy.sparse.csr_array(_on_host(matrix.dense))
+        dense = _on_host(matrix.dense)
+        return scipy.sparse.csr_array(dense.astype(matrix.dtype) if dense.dtype.char == "e" else dense)
     shape, weights = matrix.stencil
     lines = [
         scipy.sparse.diags_array([w, w], offsets=[-1, 1], shape=(length, length))

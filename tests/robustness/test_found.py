@@ -282,3 +282,10 @@ def test_omega_of_a_matrix_with_a_nan_is_refused_or_a_number_without_a_warning()
         assert 1.0 <= linalg.omega_optimal(A) < 2.0
     except InvalidInput as error:
         assert "`A` must" in str(error)
+
+
+def test_a_matrix_of_half_precision_is_taken():
+    A = (2 * np.eye(4) - np.eye(4, k=1) - np.eye(4, k=-1)).astype("f2")
+    for solve in (linalg.sor, linalg.ssor_cg, linalg.solve, linalg.cg):
+        assert solve(A, np.ones(4)).converged
+    assert np.isfinite(linalg.chebyshev(A) @ np.ones(4)).all()
