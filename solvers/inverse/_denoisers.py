@@ -171,6 +171,9 @@ def nlm(
     strength, fast = _checks.positive("strength", strength), _checks.flag("fast", fast)
     patch_size = _checks.count("patch_size", patch_size)
     patch_distance = _checks.count("patch_distance", patch_distance)
+    for name, pixels in (("patch_size", patch_size), ("patch_distance", patch_distance)):
+        if pixels >= 2**15:
+            raise InvalidInput(f"`{name}` must be below {2**15} pixels, got {_checks.brief(pixels)}.")
     image_shape = None if image_shape is None else sizes("image_shape", image_shape)
     _restoration()
     patches = {"strength": strength, "patch_size": patch_size, "patch_distance": patch_distance, "fast": fast}

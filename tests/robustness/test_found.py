@@ -239,6 +239,8 @@ def test_a_product_beyond_numbers_gives_a_status_without_a_warning():
 def test_an_empty_stack_is_denoised_to_one():
     pytest.importorskip("skimage")
     assert inverse.nlm()(np.ones((0, 5, 5)), 0.1).shape == (0, 5, 5)
+    with pytest.raises(InvalidInput, match="`patch_distance` must be below"):
+        inverse.nlm(patch_distance=10**400)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e300])
