@@ -126,7 +126,15 @@ def _read(entry, task, answer):
     norms = getattr(said, "residuals", None) if task.history else None
     if norms is not None:
         norms = (np.asarray(norms) / (np.linalg.norm(task.b) or 1.0)).tolist()
-    return methods.Outcome(np.asarray(x), info == 0, str(status), *counts, norms, f"info = {info}." if info else "")
+    return methods.Outcome(_like(task.b, x), info == 0, str(status), *counts, norms, f"info = {info}." if info else "")
+
+
+def _like(b, x):
+    """x as numbers of b's shape; beside a column or a row of as many, a residual would be a matrix."""
+    x = np.asarray(x)
+    if x.size != b.size or x.dtype.kind not in "biufc":
+        raise ValueError(f"the function must return x with {b.size} numbers, got shape {x.shape}, dtype {x.dtype}")
+    return x.reshape(b.shape)
 
 
 @_adapter("linalg", "problems")

@@ -158,7 +158,7 @@ def _fill(row, entry, tasks, settings):
             outcome = entry.read(entry, replace(task, history=settings.history), answer)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         row.status, row.message = "failed", _sentence(error)
         return
     row.iterations, row.matvecs, row.residuals = outcome.iterations, outcome.matvecs, outcome.residuals

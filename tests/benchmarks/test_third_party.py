@@ -171,6 +171,27 @@ def test_a_method_runs_where_it_may_with_the_options_that_it_takes(site, capsys)
     assert status["theirs-direct"] == ("converged", "")
 
 
+def test_a_method_that_answers_with_no_solution_or_exits_fails_alone(site, capsys):
+    module = """
+        import sys
+
+        import numpy as np
+
+        short = lambda A, b: np.ones(3)
+        nothing = lambda A, b: None
+        column = lambda A, b: np.linalg.solve(A.toarray(), b)[:, None]
+        leaves = lambda A, b: sys.exit(3)
+    """
+    points = [f"linalg.odd-{name} = odd:{name}" for name in ("short", "nothing", "leaves", "column")]
+    install(site, {"solvers.methods": points}, odd=module)
+    names = "odd-short,odd-nothing,odd-leaves,odd-column"
+    rows, _ = rows_of(capsys, site, "linalg", "--problems", "poisson2d", "--size", "8", "--methods", names)
+    found = {row["method"]: (row["status"], row["message"]) for row in rows}
+    assert found["odd-column"][0] == "converged"
+    assert found["odd-leaves"][0] == found["odd-nothing"][0] == "failed"
+    assert found["odd-short"][0] == "failed" and "x with 64 numbers, got shape (3,)" in found["odd-short"][1]
+
+
 def test_an_entry_point_to_a_decorated_function_registers_it_once(site, capsys):
     install(site, {"solvers.problems": ["linalg.another-name = their_package:ring"]}, their_package=PACKAGE)
     _, out, err = run(capsys, "list")
