@@ -290,7 +290,7 @@ def check_indices(A, name):
 def _is_compressed(A, lines, length):
     """Whether its index arrays are those of so many lines of that length."""
     ends = A.indptr.size == lines + 1 and A.indptr[0] == 0 and A.indptr[-1] == A.indices.size == A.data.shape[0]
-    return bool(ends and np.all(np.diff(A.indptr) >= 0)) and _within(A.indices, length)
+    return bool(ends) and bool((A.indptr[1:] >= A.indptr[:-1]).all()) and _within(A.indices, length)
 
 
 def _within(indices, size):

@@ -50,7 +50,7 @@ def test_plug_and_play_is_that_of_the_host(emulated, A):
     B = np.stack([A @ np.kron(np.eye(2), np.ones((3, 3)))[:, :5]] * 2)
     B[1] *= 3
     B += 0.01 * np.random.default_rng(3).standard_normal(B.shape)
-    given = {"denoiser": inverse.tv(0.01), "n_steps": 60, "rtol": 1e-2}
+    given = {"denoiser": inverse.tv(0.01), "maxiter": 60, "tol": 1e-2}
     found, here = inverse.pnp(A, emulated.asarray(B), **given), inverse.pnp(A, B, **given)
     assert isinstance(found.x, emulated.ndarray) and found.backend == "gpu"
     np.testing.assert_array_equal(found.iterations, here.iterations)
