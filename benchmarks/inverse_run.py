@@ -85,7 +85,7 @@ def _measure(row, problem, method, repeats):
             if repeats > 1 and spent < _QUICK:
                 spent = statistics.median(_timed(problem, method)[1] for _ in range(min(repeats, _MOST)))
             row.quality, row.remark = problem.assess(answer.x)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         row.status, row.message = "failed", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         return
     row.seconds, row.status = spent, answer.status

@@ -138,7 +138,7 @@ def _search(problem, method, judge, cap):
             if (best <= TARGET and futile >= _FUTILE) or spent + 1.5 * trials[index].seconds > cap:
                 break
         _back(trials, attempt)
-    except Exception as error:  # a method's failure is a result, and ends only its search
+    except (Exception, SystemExit) as error:  # a method's failure is a result, and ends only its search
         message = f"{type(error).__name__}: {error}"
     return list(trials.values()), message
 

@@ -67,8 +67,8 @@ def warm_up(problem, methods):
 def _tried(function, problem):
     """Its answer or its error: a method that cannot be run on a problem fails in its row."""
     try:
-        return function(problem, PROJECTIONS, 0)
-    except (ValueError, ImportError) as error:
+        return float(function(problem, PROJECTIONS, 0))
+    except (Exception, SystemExit) as error:
         return error
 
 
@@ -92,8 +92,9 @@ def run_problem(problem, methods, quick=False):
 def _row(problem, method, truth, quick):
     row = SlicedRow(problem.name, problem.d, len(problem.X), len(problem.Y), method.name, PROJECTIONS, 0)
     failure = _tried(method.power, problem)
-    if isinstance(failure, Exception):
-        row.status = f"{failure}"
+    if isinstance(failure, BaseException):
+        said = f"{failure}".partition("\n")[0]
+        row.status = said if isinstance(failure, ValueError | ImportError) else f"{type(failure).__name__}: {said}"
         return row
     row.seconds = _seconds(method.timed or method.power, problem, repeats=1 if method.timed else 3)
     each = _seconds(method.power, problem, repeats=1)

@@ -58,7 +58,7 @@ def warm_up(methods):
         problem = Transport("tiny", rng.random((12, 12)), weights, weights, eps)
         for method in methods:
             # A rival that cannot be imported fails in its rows, and only there.
-            with contextlib.suppress(Exception if method.package else ()):
+            with contextlib.suppress(*((Exception, SystemExit) if method.package else ())):
                 method.solve(problem, method.prepare(problem, 1.0))
 
 
@@ -75,11 +75,14 @@ def run_problem(problem, methods, cap, repeats, baseline=BASELINE):
                     prepared[method.name] = method.prepare(problem, cap)
                 start = time.process_time()
                 outcome = method.solve(problem, prepared[method.name])
-                spent.append(time.process_time() - start)
-            except Exception as error:  # a rival's failure is a result, and ends only its row
+                seconds = time.process_time() - start
+                row = _row(problem, method.name, outcome)
+                spent.append(seconds)
+            except (Exception, SystemExit) as error:  # a rival's failure is a result, and ends only its row
                 outcome = Outcome(None, "failed", None, None, f"{type(error).__name__}: {error}")
+                row = _row(problem, method.name, outcome)
             if not turn or outcome.plan is None:
-                rows[method.name] = _row(problem, method.name, outcome)
+                rows[method.name] = row
     for name, row in rows.items():
         row.seconds, row.repeats = statistics.median(timings[name]) if timings[name] else None, len(timings[name])
     found = list(rows.values())

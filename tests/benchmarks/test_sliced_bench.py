@@ -1,10 +1,11 @@
 """Problems of sliced distances are what they say, errors are measured against the truth, bad options are refused."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, sliced_bench, sliced_run
+from solvers.benchmarks import adapters, cli, sliced_bench, sliced_run
 from solvers.benchmarks._registry import UsageError, present
 from solvers.benchmarks.sliced import SLICED, SlicedEntry, SlicedProblem, gaussians, shapes
 from solvers.benchmarks.sliced_bench import VIEW, summary
@@ -189,6 +190,15 @@ def test_all_pairs_agree_with_pot():
 
 
 # ---- the command ----
+
+
+@pytest.mark.parametrize("answer", [lambda: np.ones(3), lambda: None, sys.exit], ids=["shape", "none", "exit"])
+def test_a_plain_function_that_answers_wrongly_fails_in_its_row_alone(few, answer):
+    odd = adapters.entry("sliced", "methods", "odd", lambda X, Y: answer(), adapters.Source("odd 1.0", "odd"))
+    sliced_run.warm_up(tiny(), [odd])
+    row, other = run_problem(tiny(), [odd, SLICERS["mc"]], quick=True)
+    assert row.seconds is None and row.status.split(":")[0] in ("TypeError", "SystemExit")
+    assert other.status == "done"
 
 
 def test_the_command_prints_and_writes_its_rows(capsys, few, tmp_path):

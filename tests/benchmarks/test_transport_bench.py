@@ -1,10 +1,11 @@
 """The transport problems are what they say, plans are judged by what they are, and the command says so."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, transport_bench, transport_methods, transport_sweeps
+from solvers.benchmarks import adapters, cli, transport_bench, transport_methods, transport_sweeps
 from solvers.benchmarks._registry import present
 from solvers.benchmarks.transport import (
     TRANSPORTS,
@@ -296,3 +297,11 @@ def test_digits_are_there_where_scikit_learn_is(capsys):
         assert not any(entry.name.startswith("digits") for entry in available_problems())
         code, _, err = run(capsys, "bench", "transport", "--problems", "digits-l2-1e-3")
         assert code != 0 and "sklearn" in err
+
+
+@pytest.mark.parametrize("answer", [lambda: np.ones(3), lambda: None, sys.exit], ids=["shape", "none", "exit"])
+def test_a_plain_function_that_answers_wrongly_fails_in_its_row_alone(answer):
+    source = adapters.Source("odd 1.0", "odd")
+    odd = adapters.entry("transport", "methods", "odd", lambda C, a, b, *, eps: answer(), source)
+    row, other = run_problem(tiny(), [odd, TRANSPORTERS["log"]], 5.0, 1)
+    assert (row.status, row.seconds, other.status) == ("failed", None, "converged")
