@@ -82,7 +82,12 @@ def bicgstab(
 
 
 def _steps(system, control):
-    x, axpy, scale, scalar = system.x, system.kernels.axpy, system.kernels.scale, system.dtype.type
+    x, axpy, scale = system.x, system.kernels.axpy, system.kernels.scale
+
+    def scalar(value):
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the dtype's range: named as not finite
+            return system.dtype.type(value)
+
     r, p, v, t, p_hat, s_hat = (system.empty() for _ in range(6))
     r_norm = r0_norm = system.residual(r)
     yield [r_norm], None

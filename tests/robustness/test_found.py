@@ -291,3 +291,10 @@ def test_a_matrix_of_half_precision_is_taken():
     for solve in (linalg.sor, linalg.ssor_cg, linalg.solve, linalg.cg):
         assert solve(A, np.ones(4)).converged
     assert np.isfinite(linalg.chebyshev(A) @ np.ones(4)).all()
+
+
+def test_steps_beyond_single_precision_end_without_a_warning():
+    A = np.diag(np.array([1e-30, 1.0, 2.0], "f")) + np.eye(3, k=1, dtype="f")
+    for scale in (1e-37, 1e-20, 1.0, 1e37):
+        result = linalg.bicgstab(A * np.float32(scale), np.array([1.0, 1e-3, 1e-30], "f"), maxiter=20)
+        assert np.isfinite(result.x).all()
