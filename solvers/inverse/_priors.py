@@ -8,7 +8,7 @@ kept as its eigenvectors and eigenvalues, so that every sigma costs two products
 Complex images are circular: E|n|^2 = 1 for each entry, and densities lack the factor 1/2 in the exponent.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,7 +98,7 @@ class GaussianMixture:
     def fit(
         cls, images: ArrayLike, n_components: int, *, rng: Seed | None = None, regularization: float = 1e-2,
         maxiter: int = 100, tol: float = 1e-3, callback: Callback | None = None,
-    ) -> Self:  # fmt: skip
+    ) -> "GaussianMixture":  # fmt: skip
         """Fit a mixture to images by expectation maximisation.
 
         Parameters
@@ -134,9 +134,9 @@ class GaussianMixture:
         """
         images = _checks.finite("images", values_on_host("images", images))
         _checks.function("callback", callback)
-        report = lambda iteration, growth, found: told(callback, iteration, growth, lambda: cls(*found))
+        report = lambda iteration, growth, found: told(callback, iteration, growth, lambda: GaussianMixture(*found))
         found = fit_mixture(images, n_components, _checks.generator(rng), regularization, maxiter, tol, report)
-        return fitted(callback, cls(*found))
+        return fitted(callback, GaussianMixture(*found))
 
     @property
     def means(self) -> NDArray[Any]:

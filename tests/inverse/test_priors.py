@@ -206,3 +206,8 @@ def test_single_precision_stays():
 def test_a_bad_prior_is_one_sentence(call, words):
     with pytest.raises(InvalidInput, match=words):
         call()
+
+
+def test_a_fit_by_way_of_a_gaussian_is_a_mixture():
+    fitted = inverse.Gaussian.fit(np.random.default_rng(0).random((40, 3)), 1, rng=0)
+    assert type(fitted) is inverse.GaussianMixture and fitted.std.shape == (3,)
