@@ -205,4 +205,5 @@ def test_the_registries_are_listed(capsys):
     found = json.loads(capsys.readouterr().out)
     assert set(found["learned problems"]) == set(LEARNED) and set(found["learned methods"]) == set(LEARNERS)
     assert {f"{name}-{d}d" for name in FAMILIES for d in (2, 3)} <= set(LEARNED)
-    assert {"amg", "mg", "box", "coarse", "ic-auto"} <= set(found["preconditioners"]) and "dcdm" in found["methods"]
+    assert {"amg", "mg", "box", "coarse", "ic-auto"} <= set(found["linalg preconditioners"])
+    assert "dcdm" in found["linalg methods"]
