@@ -83,12 +83,27 @@ def test_the_program_says_so_where_the_other_has_overwritten_the_package(shared)
     assert err.startswith(f"solvers: {theirs} is not that of adaptive-solvers: solvers 9.9, an unrelated ")
 
 
-def test_the_program_says_so_where_the_others_removal_took_the_package_away(shared):
-    folder, program = shared
+# Where this library is installed as well, Python would find that one: a folder without __init__.py comes last.
+ONLY_HERE = """
+import importlib.machinery, runpy, sys
+
+class OnlyHere:
+    def find_spec(name, path=None, target=None):
+        if name == "solvers":
+            return importlib.machinery.PathFinder.find_spec(name, [sys.argv[1]])
+
+sys.meta_path.insert(0, OnlyHere)
+runpy.run_module("solvers", run_name="__main__")
+"""
+
+
+def test_the_program_says_so_where_the_others_removal_took_the_package_away(shared, python):
+    folder, _ = shared
     (folder / "solvers" / "__init__.py").unlink()
-    code, out, err = program("list")
-    assert (code, out) == (2, "") and err.count("\n") == 1
-    assert "__init__.py is missing: pip uninstall" in err and "then install adaptive-solvers again." in err
+    done = python("-c", ONLY_HERE, str(folder), path=[folder], check=False)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1
+    assert "__init__.py is missing: pip uninstall" in done.stderr
+    assert "then install adaptive-solvers again." in done.stderr
 
 
 def test_nothing_of_this_is_looked_for_on_import(python, unpacked):
