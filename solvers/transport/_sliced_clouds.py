@@ -44,7 +44,7 @@ class Clouds:
         self._kernels, self._leave = _backend.kernels(self.backend), leaving(X)
         X, Y = _filled("X", X), _filled("Y", Y)
         # Where X is on one of several GPUs, the work is done there.
-        self._device, (X, Y, a, b) = X, map(_on_host, (X, Y, enter("a", a), enter("b", b)))
+        self._device, (X, Y, a, b) = X, map(on_host, (X, Y, enter("a", a), enter("b", b)))
         if X.shape[1] != Y.shape[1]:
             raise InvalidInput(f"`Y` must have points of {X.shape[1]} coordinates as `X` has, got {Y.shape[1]}.")
         self.p, self.d = p, X.shape[1]
@@ -129,10 +129,6 @@ def probabilities(name, given, size, normalize):
         )
     values = np.asarray(values, dtype=np.float64) / total
     return None if np.all(values == values[0]) else values
-
-
-def _on_host(values):
-    return on_host(values)
 
 
 def _filled(name, given):

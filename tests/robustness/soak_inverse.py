@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 from soak import Call
 from soak_priors import PRIORS
-from spoilt import Broken, disguised, pick
+from spoilt import Broken, callbacks, disguised, pick
 
 from solvers import Status, inverse
 
@@ -114,26 +114,6 @@ def judge_least_squares(A, b, noise_norm, tau, rtol, result):
         r = np.asarray(b, wide).reshape(-1) - np.asarray(A @ np.asarray(result.x, wide).reshape(-1)).reshape(-1)
         start, left = np.linalg.norm(H @ np.asarray(b, wide).reshape(-1)), np.linalg.norm(H @ r)
         assert left <= (2 * rtol + single) * start + 1e-300 or found <= (2 * rtol + single) * size, (left, start, found)
-
-
-class Stop:
-    """A callback that stops, or raises."""
-
-    def __init__(self, at, error):
-        self._left, self._error = at, error
-
-    def __call__(self, *_):
-        self._left -= 1
-        if self._left == 0:
-            raise self._error
-
-
-class StopOnChunk(Stop):
-    on_chunk = Stop.__call__
-
-
-def callbacks(rng):
-    return pick(rng, Stop, StopOnChunk)(pick(rng, 1, 3), pick(rng, StopIteration, Broken("by the callback")))
 
 
 def _least_squares(rng):

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from soak import Call
 from soak_sliced import SLICED
-from spoilt import Broken, disguised, pick
+from spoilt import Broken, StopOnChunk, callbacks, disguised, pick
 
 from solvers import Status, transport
 from solvers.compat import pot
@@ -43,27 +43,6 @@ def costs(rng, n, m, dtype):
         scale = 10.0 ** rng.uniform(*((-25, 25) if dtype == "f" else (-250, 250)))
         C = C * scale
     return C.astype(dtype), scale
-
-
-class Stop:
-    """Stops, or raises, at a sweep; ``stride`` turns it into an ``on_chunk``."""
-
-    def __init__(self, at, error):
-        self._left, self._error = at, error
-
-    def __call__(self, *_):
-        self._left -= 1
-        if self._left == 0:
-            raise self._error
-
-
-class StopOnChunk(Stop):
-    on_chunk = Stop.__call__
-
-
-def callbacks(rng):
-    kind = pick(rng, Stop, StopOnChunk)
-    return kind(pick(rng, 1, 3), pick(rng, StopIteration, Broken("by the callback")))
 
 
 def sums(P):

@@ -21,6 +21,29 @@ def pick(rng, *choices):
     return choices[int(rng.integers(len(choices)))]
 
 
+class Stop:
+    """A callback that stops, or raises, when it is told for the ``at``-th time."""
+
+    def __init__(self, at, error):
+        self._left, self._error = at, error
+
+    def __call__(self, *_):
+        self._left -= 1
+        if self._left == 0:
+            raise self._error
+
+
+class StopOnChunk(Stop):
+    """The same as an object that is told of chunks."""
+
+    on_chunk = Stop.__call__
+
+
+def callbacks(rng):
+    """One of either kind, that ends the solve or fails."""
+    return pick(rng, Stop, StopOnChunk)(pick(rng, 1, 3), pick(rng, StopIteration, Broken("by the callback")))
+
+
 class _Blank:
     """An object without meaning."""
 
