@@ -39,7 +39,10 @@ def _processes():
 def _dask():
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster:
+    # Without a page to look at. The scheduler serves its figures all the same, by default on one and the same port of
+    # the machine, and warns where a second cluster has it: port 0 is one that is free.
+    quiet = dict(dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False})
+    with LocalCluster(n_workers=WORKERS, threads_per_worker=1, processes=True, **quiet) as cluster:
         with Client(cluster) as client:
             yield client.get_executor(pure=False)
 

@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import scaling_calls
 from scaling_calls import CALLS, bits, deadly, failures, one_wrong
+from solvers.benchmarks import engines
 
 from solvers import TaskError
 
@@ -22,28 +22,19 @@ ROOT = HERE.parent.parent
 
 
 @contextmanager
-def threads():
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-
-
-@contextmanager
-def processes():
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
-
-
-@contextmanager
 def dask():
-    distributed = pytest.importorskip("distributed")
-    workers = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    pytest.importorskip("distributed")
     # A task whose worker died would be tried on three more.
     with importlib.import_module("dask").config.set({"distributed.scheduler.allowed-failures": 0}):
-        with distributed.LocalCluster(**workers) as cluster, distributed.Client(cluster) as client:
-            yield client.get_executor()
+        with engines.ENGINES["dask"]() as pool:
+            yield pool
 
 
-ENGINES = [threads, processes, pytest.param(dask, marks=pytest.mark.slow)]
+ALL = [
+    pytest.param(engines.ENGINES["threads"], id="threads"),
+    pytest.param(engines.ENGINES["processes"], id="processes"),
+    pytest.param(dask, id="dask", marks=pytest.mark.slow),
+]
 
 
 class Counting:
@@ -72,7 +63,7 @@ def check(found, told, serial):
     assert "Stubborn: a hole in the operator" in told["wrong_column"][0]
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("engine", ALL)
 def test_every_call_gives_the_bits_of_the_serial_one_and_names_its_failures(engine, serial):
     with engine() as pool:
         pools = {name: Counting(pool) for name in CALLS}
@@ -101,7 +92,7 @@ def test_a_pool_of_mpi_too(tmp_path, serial):
     check(found, found.pop("failures"), serial)
 
 
-@pytest.mark.parametrize("engine", ENGINES[1:], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("engine", ALL[1:])
 def test_a_process_that_dies_is_named_and_nobody_waits_for_it(engine):
     with engine() as pool:
         bits(CALLS["columns"](pool))
