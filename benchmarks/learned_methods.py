@@ -128,7 +128,7 @@ def _ours(function, **options):
 def _box(problem):
     from solvers import linalg
 
-    return linalg.box_poisson(problem.grid, sides=problem.sides, solid=problem.solid)
+    return linalg.box_poisson(problem.grid, sides=problem.sides, mask=~problem.solid)
 
 
 def _pyamg(function):

@@ -119,8 +119,8 @@ def mg(problem):
 def box(problem):
     from solvers import linalg
 
-    solid = (np.diff(problem.A.indptr) == 1).reshape(problem.grid)
-    return linalg.box_poisson(problem.grid, sides=problem.sides, solid=solid)
+    takes_part = (np.diff(problem.A.indptr) != 1).reshape(problem.grid)
+    return linalg.box_poisson(problem.grid, sides=problem.sides, mask=takes_part)
 
 
 @preconditioner("coarse", "16 learned directions on ic-auto; its set-up is the fit", dense=True, ours=True)

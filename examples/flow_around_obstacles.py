@@ -36,7 +36,7 @@ preconditioners = {
     "SSOR": linalg.ssor(A),
     "incomplete Cholesky": linalg.ic(A),
     "16 learned directions": linalg.CoarseSpace(k=16, rng=0).fit(A),
-    "transforms on the box": linalg.box_poisson(grid, sides=["neumann", ("neumann", "dirichlet")], solid=~fluid),
+    "transforms on the box": linalg.box_poisson(grid, sides=["neumann", ("neumann", "dirichlet")], mask=fluid),
     "algebraic multigrid": linalg.amg(A),
     "learned multigrid": linalg.MultigridPreconditioner.pretrained("mg2d-poisson").setup(A, grid=grid),
 }

@@ -106,13 +106,13 @@ def _stencil(rng):
 
 def _box(rng):
     grid = pick(rng, (6,), (4, 5), (3, 4, 2), (1, 1), (8, 8))
-    solid = rng.random(grid) < 0.2 if rng.random() < 0.3 else None
+    mask = rng.random(grid) >= 0.2 if rng.random() < 0.3 else None
     arguments = dict(
         grid=grid,
         sides=pick(rng, "dirichlet", "neumann", "beyond"),
         weights=pick(rng, 1.0, 1e-3, rng.uniform(0.1, 2, len(grid))),
         shift=pick(rng, 0.0, 0.5),
-        solid=solid,
+        mask=mask,
     )
     return Call(linalg.box_poisson, arguments, partial(judge_product, np.eye(math.prod(grid)), True))
 
