@@ -32,7 +32,7 @@ _REMEDY = {
 
 def sentence(status, method):
     """What a status means, and what to do about it."""
-    limits = "`maxiter` or `newton_steps`" if method == "sinkhorn_newton_sparse" else "`maxiter`"
+    limits = "`maxiter` or `max_newton_steps`" if method == "sinkhorn_newton_sparse" else "`maxiter`"
     return _REMEDY.get(status, status.sentence).format(limits=limits)
 
 

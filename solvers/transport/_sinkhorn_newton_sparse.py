@@ -37,7 +37,7 @@ def sinkhorn_newton_sparse(
     *,
     eps: float,
     warmup: int = 20,
-    newton_steps: int = 500,
+    max_newton_steps: int = 500,
     rule: str = "safe",
     density: float | None = None,
     tol: float = 1e-6,
@@ -61,7 +61,7 @@ def sinkhorn_newton_sparse(
         The regularisation, in the units of C; the paper's 1 / eta.
     warmup : int, default 20
         Sweeps before Newton's method (the paper's N1: 20, and 700 for an L1 cost).
-    newton_steps : int, default 500
+    max_newton_steps : int, default 500
         Most Newton steps (the paper's N2).
     rule : {"safe", "top-k"}, default "safe"
         Which entries of the plan the Hessian keeps: those above a part of the error, or a fixed number.
@@ -123,7 +123,7 @@ def sinkhorn_newton_sparse(
     (True, 20)
     """
     _checks.choice("rule", rule, _RULES)
-    warmup, most = _checks.count("warmup", warmup, 0), _checks.count("newton_steps", newton_steps, 0)
+    warmup, most = _checks.count("warmup", warmup, 0), _checks.count("max_newton_steps", max_newton_steps, 0)
     problem = Problem(C, a, b, eps, x0, normalize)
     n, m = problem.a.size, problem.b.size
     kept = _ENTRIES * max(n, m) if density is None else math.ceil(_density(density) * n * m)

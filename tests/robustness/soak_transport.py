@@ -115,7 +115,7 @@ def _balanced(rng):
     newton = rng.random() < 0.25
     if newton:
         options["rule"] = pick(rng, "safe", "top-k")
-        options["warmup"], options["newton_steps"] = pick(rng, 0, 5, 20), pick(rng, 1, 50)
+        options["warmup"], options["max_newton_steps"] = pick(rng, 0, 5, 20), pick(rng, 1, 50)
         if options["rule"] == "top-k":
             options["density"] = pick(rng, None, 0.1, 1.0)
     else:

@@ -90,7 +90,7 @@ def failures(C):
     yield Status.MAXITER, transport.sinkhorn(C, eps=1e-3, maxiter=1)
     yield Status.MAXITER, transport.sinkhorn([C, C], eps=1e-3, maxiter=1)
     yield Status.MAXITER, transport.partial(C, eps=1e-3, mass=0.5, maxiter=1)
-    yield Status.MAXITER, transport.sinkhorn_newton_sparse(C, eps=1e-3, warmup=0, newton_steps=0)
+    yield Status.MAXITER, transport.sinkhorn_newton_sparse(C, eps=1e-3, warmup=0, max_newton_steps=0)
     yield Status.STAGNATED, transport.sinkhorn(C, eps=0.1, tol=0)
     yield Status.NONFINITE, transport.sinkhorn(1e300 * C, eps=0.1, marginal_penalty=1.0)
     yield Status.STOPPED, transport.sinkhorn(C, eps=0.1, callback=stop)
@@ -103,7 +103,7 @@ def test_failures_speak_of_transport(C):
         assert got is status and not res.converged
         assert not LINEAR_ALGEBRA.search(res.message) and res.message.endswith(".") and "\n" not in res.message
         assert res.message == json.loads(json.dumps(res.to_dict(), allow_nan=False))["message"]
-    assert "`newton_steps`" in transport.sinkhorn_newton_sparse(C, eps=1e-3, warmup=0, newton_steps=0).message
+    assert "`max_newton_steps`" in transport.sinkhorn_newton_sparse(C, eps=1e-3, warmup=0, max_newton_steps=0).message
     assert not LINEAR_ALGEBRA.search(transport.sinkhorn(C, eps=0.1).message)
 
 

@@ -43,7 +43,7 @@ def test_the_safe_rule_converges_where_a_fixed_number_of_entries_does_not(rng):
     C = ((X[:, None] - X[None]) ** 2).sum(axis=2)
     a = rng.random(60)
     a /= a.sum()
-    options = dict(eps=2e-3, tol=1e-10, newton_steps=30)
+    options = dict(eps=2e-3, tol=1e-10, max_newton_steps=30)
     safe = sinkhorn_newton_sparse(C, a, **options)
     few = sinkhorn_newton_sparse(C, a, rule="top-k", density=1 / 60, **options)
     assert safe.converged and error_of(safe, a, 1 / 60) <= 1.1e-10
@@ -109,12 +109,12 @@ def test_float32_names_what_it_cannot_reach(problem):
 
 
 def test_the_limit_on_newton_steps_holds():
-    res = sinkhorn_newton_sparse(assignment(0), eps=1 / 1200, newton_steps=3, tol=1e-11)
+    res = sinkhorn_newton_sparse(assignment(0), eps=1 / 1200, max_newton_steps=3, tol=1e-11)
     assert res.status is Status.MAXITER and (res.iterations, res.newton_steps) == (20, 3)
 
 
 @pytest.mark.parametrize(
-    "bad", [dict(rule="other"), dict(density=0.0), dict(density=1.5), dict(warmup=-1), dict(newton_steps=-1)]
+    "bad", [dict(rule="other"), dict(density=0.0), dict(density=1.5), dict(warmup=-1), dict(max_newton_steps=-1)]
 )
 def test_refused(bad):
     with pytest.raises(InvalidInput, match=next(iter(bad))):
