@@ -102,5 +102,10 @@ def test_a_refused_executor_leaves_the_generator_as_it_was():
 
 
 def test_a_generator_that_spawns_no_others_is_refused():
+    class Ones(np.random.bit_generator.ISeedSequence):
+        def generate_state(self, n_words, dtype=np.uint32):
+            return np.ones(n_words, dtype)
+
+    rng = np.random.Generator(np.random.PCG64(Ones()))
     with pytest.raises(InvalidInput, match="^`rng` must be None, an integer or a Generator with a SeedSequence"):
-        linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[]], rng=np.random.RandomState(0))
+        linalg.solve_batches(lambda rng: linalg.TunedSOR(rng=rng), [[]], rng=rng)

@@ -127,7 +127,8 @@ def test_an_extra_brings_what_it_is_for(metadata, extra, some):
 
 def test_cupy_brings_its_cuda_libraries_where_kernels_run_and_not_where_they_are_compiled(metadata):
     needed = [r for r in metadata.get_all("Requires-Dist") if r.startswith("cupy")]
-    assert {r.partition(";")[0].strip() for r in needed if "gpu" in r} == {
+    # Old setuptools write a space before the bounds.
+    assert {r.partition(";")[0].replace(" ", "") for r in needed if "gpu" in r} == {
         "cupy-cuda13x[ctk]<15,>=14.2",
         "cupy-cuda12x[ctk]<15,>=14.2",
     }
