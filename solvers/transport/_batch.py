@@ -17,6 +17,7 @@ from .._tasks import check_executor, run_tasks
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
+from ._problem import threshold_of
 from ._result import TransportResult, chosen, sentence
 
 __all__ = ["TransportBatch", "solve_batch"]
@@ -153,9 +154,7 @@ def solve_batch(problems, method, steps, patience, tol, maxiter, callback, execu
     """Solve checked ``Problems`` by a method whose single steps are given, and make the result."""
     began, entries = time.perf_counter(), problems.C.shape[1] * problems.C.shape[2]
     _can_be_told(_checks.function("callback", callback), executor)
-    limits = Limits(
-        _checks.tolerance("tol", tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback
-    )
+    limits = Limits(threshold_of(tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback)
     solve = partial(_solved, method=method, steps=steps, patience=patience, limits=limits)
     if executor is None or not len(problems):
         statuses, marginals, _ = solve(problems)

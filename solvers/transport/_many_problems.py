@@ -173,9 +173,11 @@ class Problems:
         return sums
 
     def errors(self, marginals):
-        """The L1 errors of both marginals, relative to the mass."""
+        """The L1 errors of both marginals, relative to the mass; infinite where a potential is not finite."""
         with np.errstate(all="ignore"):
-            return np.abs(marginals[0] - self.a).sum(axis=1) + np.abs(marginals[1] - self.b).sum(axis=1)
+            errors = np.abs(marginals[0] - self.a).sum(axis=1) + np.abs(marginals[1] - self.b).sum(axis=1)
+        known = (np.isfinite(p) | (w == 0) for p, w in ((self.u, self.a), (self.v, self.b)))
+        return np.where(np.logical_and(*(k.all(axis=1) for k in known)), errors, np.inf)
 
     def potentials(self):
         """f and g in the units of C, <a, f> = <b, g>, -inf where there is no weight; in float64."""

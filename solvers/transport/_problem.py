@@ -11,9 +11,10 @@ from .._loop import Record
 from .._place import at, inner
 from .._result import Status
 from ._costs import PointCloud, checked, ratio_is_finite
+from ._many import LOST
 from ._measures import real, same_totals, weights
 
-__all__ = ["Problem", "potentials_of"]
+__all__ = ["Problem", "potentials_of", "threshold_of"]
 
 # The error of the plan of nothing is 2, up to rounding.
 _NOTHING = 2.1
@@ -206,8 +207,10 @@ class Problem:
         return self.mass * value, self.mass * regularized, self.mass * dual, self.mass
 
     def true_norm(self):
-        """The L1 error of both marginals, relative to the mass, recomputed."""
+        """The L1 error of both marginals, relative to the mass, recomputed; infinite with a potential that is so."""
         self._seen = None
+        if not self.is_finite():  # rows without a plan may still leave an error within a loose tolerance
+            return math.inf
         with np.errstate(all="ignore"):
             rows, columns, _ = self.marginals()
             return float(abs(rows - self.a).sum() + abs(columns - self.b).sum())
@@ -223,7 +226,9 @@ class Problem:
         return self.leave(self.u * self.reg), self.leave(self.v * self.reg)
 
     def is_finite(self):
-        return bool(self.xp.isfinite(self.u).all() & self.xp.isfinite(self.v).all())
+        """Whether the potentials are, in the units of C too, with room for a shift."""
+        most = float(abs(self.u).max()) + float(abs(self.v).max())
+        return most * max(self.reg, 1.0) < float(np.finfo(self.dtype).max) / 2
 
     def last_finite(self, residual):
         """After a NaN, or an error above that of no plan at all: leave a finite plan; returns its error."""
@@ -290,6 +295,11 @@ def potentials_of(x0):
     if not isinstance(x0, tuple | list) or len(x0) != 2:
         raise InvalidInput("`x0` must be a pair (f, g) of potentials, such as the `potentials` of a result.")
     return tuple(x0)
+
+
+def threshold_of(tol):
+    """The tolerance, kept below the error of no plan at all, which is 2: met by that, it would demand nothing."""
+    return min(_checks.tolerance("tol", tol), LOST)
 
 
 def _representable(total, dtype):

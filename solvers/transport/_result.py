@@ -83,7 +83,8 @@ class TransportResult(Result):
         f, g = problem.potentials()
         self.potentials: tuple[NDArray[Any], NDArray[Any]] = problem.leave(f), problem.leave(g)
         self._problem, self._plan = problem, None
-        self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(f, g)
+        with np.errstate(all="ignore"):  # values may be beyond numbers where costs are, or prices
+            self.value, self.regularized_value, self.dual_value, self.mass = problem.objectives(f, g)
 
     @property
     def marginal_error(self) -> float:

@@ -21,7 +21,7 @@ from ._batch import solve_batch
 from ._costs import PointCloud
 from ._feasibility import guarded, named
 from ._many_problems import Problems, is_batch
-from ._problem import Problem
+from ._problem import Problem, threshold_of
 from ._relaxed_steps import relaxed_auto_steps, unbalanced_steps
 from ._result import TransportResult, chosen
 from ._sinkhorn_steps import NEWTON_COSTS, STEPS
@@ -73,7 +73,8 @@ def sinkhorn(
         large values, for small eps; "auto": sweeps, and Newton's method where their rate says that it will be faster.
     tol : float, default 1e-6
         On the L1 error of both marginals, relative to the mass. Where they give, of what is left of the conditions for
-        the best plan: ||P 1 - a exp(-f / rho)||_1 + ||P^T 1 - b exp(-g / sigma)||_1 over the sum of P.
+        the best plan: ||P 1 - a exp(-f / rho)||_1 + ||P^T 1 - b exp(-g / sigma)||_1 over the sum of P. The plan of
+        zeros has an error of 2: what is above 1.9 is taken as that.
     maxiter : int, default 100,000
         Most sweeps and Newton steps.
     x0 : (f, g), optional
@@ -168,7 +169,7 @@ def solve(steps, name, problem, tol, maxiter, callback, method=None):
     """Drive a method on a checked problem, and make the result; ``method`` is the user's, where there is one."""
     _checks.function("callback", callback)
     limits = Limits(
-        _checks.tolerance("tol", tol),
+        threshold_of(tol),
         _MAXITER if maxiter is None else _checks.count("maxiter", maxiter),
         _chunk(problem, callback),
         callback,

@@ -281,7 +281,8 @@ class RelaxedProblem(Problem):
         if not (self.is_finite() and math.isfinite(residual)):
             self._scale(self._first_scale)
             least = 0.0 if isinstance(self.given, PointCloud) else float(self.cost.C.min(initial=0.0))
-            self.u[:], self.v[:] = min(0.0, least / self.reg), 0  # no exponent is above zero, whatever the costs
+            # No exponent is above zero, whatever the costs, and however the kernels round.
+            self.u[:], self.v[:] = min(0.0, least / self.reg * (1.0 + 8.0 * self.eps)), 0
             self.slack[:] = np.where(self.slack_weights > 0, 0.0, -np.inf)
             residual = self.true_norm()
         return residual if math.isfinite(residual) else math.inf
@@ -296,7 +297,8 @@ class RelaxedProblem(Problem):
         for axis, w, beside in ((1, self.weights[0], column), (0, self.weights[1], row)):
             blocked = float(w[np.isinf(C.min(axis=axis, initial=np.inf))].sum())
             if blocked > beside * (1 + SAME_TOTAL):
-                return Record(Status.INFEASIBLE, 0, np.array([2.0]), 2.0, 0.0)
+                residual = self.last_finite(math.nan)
+                return Record(Status.INFEASIBLE, 0, np.array([residual]), residual, 0.0)
         return None
 
 

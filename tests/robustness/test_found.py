@@ -298,3 +298,16 @@ def test_steps_beyond_single_precision_end_without_a_warning():
     for scale in (1e-37, 1e-20, 1.0, 1e37):
         result = linalg.bicgstab(A * np.float32(scale), np.array([1.0, 1e-3, 1e-30], "f"), maxiter=20)
         assert np.isfinite(result.x).all()
+
+
+@pytest.mark.parametrize("tol", [7.0, np.inf])
+@pytest.mark.parametrize("solve", [transport.sinkhorn, transport.sinkhorn_newton_sparse, transport.partial])
+def test_a_tolerance_above_the_error_of_no_plan_lets_no_infinite_one_pass(solve, tol):
+    C = 1e304 * np.array([[-1.0, 0.3, 0.2], [0.1, -0.7, 0.4]])
+    options = {"mass": 0.5} if solve is transport.partial else {}
+    for costs in (C, [C, -C]) if solve is transport.sinkhorn else (C,):
+        for eps in (1.0, 1e3):
+            result = solve(costs, eps=eps, tol=tol, **options)
+            assert np.isfinite(result.plan).all() and not np.isnan(result.value).any()
+            assert np.isfinite(result.potentials[0]).all() and np.isfinite(result.potentials[1]).all()
+            assert not result.converged or np.all(result.marginal_error < 2)
