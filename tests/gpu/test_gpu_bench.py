@@ -137,7 +137,7 @@ def test_the_storage_is_the_one_that_was_asked_for(emulated, quickly):
 
 
 def test_a_case_that_fails_says_why_and_leaves_the_others(emulated, quickly):
-    broken = dataclasses.replace(TINY[0], dtype="float16")
+    broken = dataclasses.replace(TINY[0], dtype="no dtype")
     rows = list(per_iteration_gpu.measure_all(cases=(broken, TINY[0]), budget=0.0))
     assert [row.status for row in rows] == ["failed", "converged"]
     assert rows[0].note and rows[0].note in " ".join(per_iteration_gpu.notes(rows).split())
@@ -172,7 +172,7 @@ def test_the_large_matrices_are_those_of_the_problems():
     A = grids.scattered(300, 10)
     assert abs(A - A.T).max() == 0 and A.has_canonical_format and set(np.diff(A.indptr)) == {11}
     assert np.linalg.eigvalsh(A.toarray())[0] > 0
-    assert sparse.linalg.norm(A - sparse.diags_array(A.diagonal()), np.inf) > 0
+    assert abs(A - sparse.diags_array(A.diagonal())).max() > 0
 
 
 # ---- test-gpu ------------------------------------------------------------------------------------------
