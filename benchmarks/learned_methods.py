@@ -225,7 +225,7 @@ def _seconds_of_fit(name):
     for budget in (1, *evaluations):  # the first compiles
         start = time.process_time()
         model = linalg.MultigridPreconditioner(K=header.get("K", 2), rng=0)
-        model.fit([system.A for system in systems], grid=grids, budget=budget, steps=header["steps"])
+        model.fit([system.A for system in systems], grid=grids, budget=budget, n_steps=header["steps"])
         spent.append(time.process_time() - start)
     each = max(spent[2] - spent[1], 0.0) / (evaluations[1] - evaluations[0])
     return spent[1] + (header["budget"] - 1) * each
@@ -299,7 +299,7 @@ class _Deep:
         data = deep.training_data(A, _RITZ, _SAMPLES, rng=0)
         self.network = deep.network("2d", rng=0)
         run = deep.train(self.network, A, _DEEP_GRID, data, n_steps=10**6, lr=1e-3, rng=0, callback=watch)
-        self.seconds, self.losses = time.process_time() - start, (run.before, run.after, run.steps)
+        self.seconds, self.losses = time.process_time() - start, (run.before, run.after, run.iterations)
 
 
 deep_model = _Deep()

@@ -31,7 +31,7 @@ def main(name, path):
     systems = [family(*each) for each in drawn]
     start = linalg.MultigridPreconditioner(K=_K, rng=_SEED)
     grids = [system.grid for system in systems]
-    fitted = start.fit([system.A for system in systems], grid=grids, budget=budget, steps=steps, family=name)
+    fitted = start.fit([system.A for system in systems], grid=grids, budget=budget, n_steps=steps, family=name)
     fitted.header["training"] = [list(each) for each in drawn]
     fitted.save(path)
     print(name, fitted.header["objective"], fitted.parameters.round(3).tolist())

@@ -129,9 +129,9 @@ class Network:
         h = residual_pairs(functional.interpolate(h, size=fine.shape[2:], mode="nearest") + fine, after)
         return conv(h)
 
-    def on(self, shape: Sequence[int], mask: ArrayLike | None = None) -> "GridModel":
-        """The model for ``linalg.dcdm`` on a grid of that shape: see ``GridModel``."""
-        return GridModel(self, shape, mask)
+    def on(self, grid: Sequence[int], mask: ArrayLike | None = None) -> "GridModel":
+        """The model for ``linalg.dcdm`` on a grid: see ``GridModel``."""
+        return GridModel(self, grid, mask)
 
     def save(self, path: PathLike) -> None:
         """Write the weights and what the network is to an .npz file without pickled objects."""
@@ -148,36 +148,36 @@ class GridModel:
     Parameters
     ----------
     network : Network, or another callable on tensors (B, 1, ...)
-    shape : tuple of int
-        The grid; its points in C order are the unknowns.
-    mask : ndarray of bool, of that shape, optional
-        The points that are unknowns, where not all are: the network sees zeros at the others.
+    grid : (ny, nx) or (nz, ny, nx)
+        Its points in C order are the unknowns.
+    mask : ndarray of bool, of the grid's shape, optional
+        True at the points that are unknowns, where not all are: the network sees zeros at the others.
     """
 
-    def __init__(self, network: Callable[[Any], Any], shape: Sequence[int], mask: ArrayLike | None = None) -> None:
+    def __init__(self, network: Callable[[Any], Any], grid: Sequence[int], mask: ArrayLike | None = None) -> None:
         torch_or_sentence()
         self.network = network
-        if not isinstance(shape, tuple | list):
-            raise InvalidInput(f"`shape` must be a sequence of grid sizes, got {shape!r}.")
-        self.shape: tuple[int, ...] = tuple(_checks.count("shape", each) for each in shape)
-        if getattr(network, "dims", len(self.shape)) != len(self.shape):
-            raise InvalidInput(f"`shape` must have {network.dims} entries for this network, got {self.shape}.")
+        if not isinstance(grid, tuple | list):
+            raise InvalidInput(f"`grid` must be a sequence of sizes, got {grid!r}.")
+        self.grid: tuple[int, ...] = tuple(_checks.count("grid", size) for size in grid)
+        if getattr(network, "dims", len(self.grid)) != len(self.grid):
+            raise InvalidInput(f"`grid` must have {network.dims} entries for this network, got {self.grid}.")
         self.mask = None if mask is None else np.asarray(mask, dtype=bool)
-        if self.mask is not None and self.mask.shape != self.shape:
-            raise InvalidInput(f"`mask` must have shape {self.shape}, got {self.mask.shape}.")
-        self.n = math.prod(self.shape) if self.mask is None else int(self.mask.sum())
+        if self.mask is not None and self.mask.shape != self.grid:
+            raise InvalidInput(f"`mask` must have shape {self.grid}, got {self.mask.shape}.")
+        self.n = math.prod(self.grid) if self.mask is None else int(self.mask.sum())
 
     def __call__(self, r: Any) -> Any:
         torch = torch_or_sentence()
         given = torch.from_numpy(np.array(r)) if isinstance(r, np.ndarray) else torch.from_dlpack(r)
         if tuple(given.shape) != (self.n,):
-            raise InvalidInput(f"`shape` must have as many points as there are unknowns, {self.n} for {len(given)}.")
+            raise InvalidInput(f"`grid` must have as many points as there are unknowns, {self.n} for {len(given)}.")
         with torch.inference_mode():
             u = given.to(torch.float32)
             if self.mask is not None:
                 inside = torch.from_numpy(self.mask.ravel()).to(u.device)
                 u = torch.zeros(inside.shape, device=u.device).masked_scatter_(inside, u)
-            z = self.network(u.reshape(1, 1, *self.shape)).reshape(-1)
+            z = self.network(u.reshape(1, 1, *self.grid)).reshape(-1)
             z = z if self.mask is None else z[inside]
         return z.cpu().numpy() if isinstance(r, np.ndarray) else z.clone()
 

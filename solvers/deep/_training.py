@@ -43,12 +43,12 @@ class Training:
     seconds: float = 0.0
 
     @property
-    def steps(self) -> int:
-        """How many were taken."""
+    def iterations(self) -> int:
+        """Steps taken."""
         return len(self.losses)
 
     def __repr__(self):
-        return f"Training({self.steps} steps, loss {self.before:.3g} before and {self.after:.3g} after)"
+        return f"Training({self.iterations} steps, loss {self.before:.3g} before and {self.after:.3g} after)"
 
 
 def loss(product: Callable[[Any], Any], directions: Any, residuals: Any) -> Any:
@@ -76,7 +76,7 @@ def loss(product: Callable[[Any], Any], directions: Any, residuals: Any) -> Any:
 def train(
     network: Network,
     A: MatrixLike,
-    shape: Sequence[int],
+    grid: Sequence[int],
     data: ArrayLike,
     *,
     n_steps: int = 1000,
@@ -93,8 +93,8 @@ def train(
     network : Network
     A : sparse array, shape (n, n)
         Real symmetric positive definite: the matrix of a whole grid, with few entries a row.
-    shape : tuple of int
-        The grid.
+    grid : (ny, nx) or (nz, ny, nx)
+        Whose points in C order the rows of A are.
     data : array_like, shape (k, n)
         Right-hand sides, as ``training_data`` draws them.
     n_steps : int, default 1000
@@ -126,7 +126,7 @@ def train(
         raise UnsupportedType(f"`network` must be a Network, got {type(network).__name__}; see deep.network.")
     n_steps, batch, lr = _checks.count("n_steps", n_steps), _checks.count("batch", batch), _checks.positive("lr", lr)
     report = _checks.function("callback", callback)
-    model = network.on(shape)
+    model = network.on(grid)
     data = _samples(data, model.n)
     product = _product(A, model.n, network.weights[0].device)
     rng = _checks.generator(rng)
@@ -134,7 +134,7 @@ def train(
 
     def loss_of(rows):
         r = torch.from_numpy(np.ascontiguousarray(data[rows])).to(network.weights[0].device)
-        f = network(r.reshape(len(rows), 1, *model.shape)).reshape(len(rows), -1)
+        f = network(r.reshape(len(rows), 1, *model.grid)).reshape(len(rows), -1)
         return loss(product, f, r)
 
     training, began = Training(), time.perf_counter()
@@ -164,12 +164,12 @@ def _descend(torch, network, loss_of, batches, lr, report, training):
             if not torch.isfinite(value):
                 raise InvalidInput(
                     f"`lr` must be so small that the loss stays finite, got {lr:g} and a NaN in step "
-                    f"{training.steps + 1}; the network is to be made anew."
+                    f"{training.iterations + 1}; the network is to be made anew."
                 )
             value.backward()
             optimiser.step()
             training.losses.append(float(value.detach()))
-            if stopped(report, training.steps, training.losses[-1]):
+            if stopped(report, training.iterations, training.losses[-1]):
                 break
     finally:
         network.weights = [each.detach() for each in network.weights]

@@ -3,7 +3,7 @@
 The additive two-level preconditioner with an algebraic coarse space (Tang, Nabben, Vuik & Erlangga, J. Sci. Comput. 39
 (2009) 340-370, https://doi.org/10.1007/s10915-009-9272-6, where it is AD). V spans what M_0 leaves to do: solutions of
 loose solves, in which the smallest eigenvalues dominate, sharpened by inverse iteration A v_new = D v, each solve with
-the coarse space found so far, and by a Rayleigh-Ritz step between sweeps. M_0 is positive definite and the rest
+the coarse space found so far, and by a Rayleigh-Ritz step between rounds. M_0 is positive definite and the rest
 semidefinite for any V, so that M is positive definite whatever was learned.
 """
 
@@ -89,7 +89,7 @@ class CoarseSpace(Preconditioner):
         self._M0, self._rows, self._elsewhere = None, None, {}
 
     def fit(
-        self, A: MatrixLike, snapshots: ArrayLike | None = None, *, sweeps: int = 2, rtol: float = 0.1,
+        self, A: MatrixLike, snapshots: ArrayLike | None = None, *, n_rounds: int = 2, rtol: float = 0.1,
         callback: Callback | None = None,
     ) -> Self:  # fmt: skip
         """Learn the directions from a matrix, and set up the preconditioner of it.
@@ -101,7 +101,7 @@ class CoarseSpace(Preconditioner):
         snapshots : array_like, shape (n, m), optional
             Solutions of earlier solves, or their differences: the directions are the best of what they span, and
             nothing is solved.
-        sweeps : int >= 1, default 2
+        n_rounds : int >= 1, default 2
             Rounds of 1.5 k loose solves, without ``snapshots``.
         rtol : float, default 0.1
             How loose.
@@ -121,12 +121,12 @@ class CoarseSpace(Preconditioner):
             If A is not positive definite on the directions, or the snapshots do not go with it.
         """
         _checks.function("callback", callback)
-        sweeps, rtol = _checks.count("sweeps", sweeps), _checks.tolerance("rtol", rtol)
+        n_rounds, rtol = _checks.count("n_rounds", n_rounds), _checks.tolerance("rtol", rtol)
         host, dtype = _host(A)
         D = _diagonal(host)
         M0 = self._base_of(host)
         if snapshots is None:
-            rows, solves = self._learn(host, D, M0, min(self.k, host.shape[0]), sweeps, rtol, callback)
+            rows, solves = self._learn(host, D, M0, min(self.k, host.shape[0]), n_rounds, rtol, callback)
         else:
             S = _checks.finite("snapshots", _checks.array("snapshots", snapshots))
             if S.ndim != 2 or S.shape[0] != host.shape[0] or S.shape[1] == 0:
@@ -192,12 +192,12 @@ class CoarseSpace(Preconditioner):
             raise InvalidInput(f"`base` must make an operator of shape {host.shape}, got {type(M0).__name__}.")
         return M0
 
-    def _learn(self, A, D, M0, k, sweeps, rtol, callback):
-        """k directions, or fewer where the callback stops the first sweep, and the iterations that they took."""
+    def _learn(self, A, D, M0, k, n_rounds, rtol, callback):
+        """k directions, or fewer where the callback stops the first round, and the iterations that they took."""
         rng, n = np.random.default_rng(self._rng), A.shape[0]
         many = min(n, k + int(np.ceil(_MORE * k)))
         right, rows, iterations, M = rng.standard_normal((many, n)).astype(A.dtype), [], 0, M0
-        for sweep in range(sweeps):
+        for i in range(n_rounds):
             found = []
             for b in right:
                 with parts():
@@ -205,10 +205,10 @@ class CoarseSpace(Preconditioner):
                 iterations += solve.iterations
                 found.append(solve.x)
                 share = solve.residual / np.linalg.norm(b)
-                stopped = told(callback, sweep * many + len(found), share, solve.x.copy)
+                stopped = told(callback, i * many + len(found), share, solve.x.copy)
                 if stopped:
                     break
-            # A sweep that was cut short goes beside what the one before it had found, a whole one in its place.
+            # A round that was cut short goes beside what the one before it had found, a whole one in its place.
             rows = _ritz(A, D, np.array([*found, *rows] if stopped else found))
             if stopped:
                 break

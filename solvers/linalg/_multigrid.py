@@ -141,7 +141,7 @@ class MultigridPreconditioner(Preconditioner):
         *,
         grid: tuple[int, ...] | Sequence[tuple[int, ...]] | None = None,
         budget: int = 400,
-        steps: int = 8,
+        n_steps: int = 8,
         family: str = "own",
         callback: Callback | None = None,
     ) -> "MultigridPreconditioner":
@@ -155,8 +155,8 @@ class MultigridPreconditioner(Preconditioner):
         grid : tuple, or sequence of tuples, optional
             (ny, nx) or (nz, ny, nx), one for all or one each; by default what the matrices' entries tell.
         budget : int >= 1, default 400
-            Evaluations of the objective, each ``steps`` iterations on every matrix.
-        steps : int >= 1, default 8
+            Evaluations of the objective, each ``n_steps`` iterations on every matrix.
+        n_steps : int >= 1, default 8
             The objective is the mean log10 residual after so many iterations of conjugate gradients.
         family : str, default "own"
             A name for the header.
@@ -177,7 +177,7 @@ class MultigridPreconditioner(Preconditioner):
         from ._mg_fit import fit_parameters
 
         _checks.function("callback", callback)
-        budget, steps = _checks.count("budget", budget), _checks.count("steps", steps)
+        budget, n_steps = _checks.count("budget", budget), _checks.count("n_steps", n_steps)
         if not isinstance(matrices, list | tuple) or not matrices:
             raise UnsupportedType("`matrices` must be a list of sparse matrices, one or more.")
         each_its_own = isinstance(grid, list | tuple) and all(isinstance(one, list | tuple) for one in grid)
@@ -190,7 +190,7 @@ class MultigridPreconditioner(Preconditioner):
         K, rng = roots(self.parameters), np.random.default_rng(self._rng)
         K = K * _SLOTS if len(K) == 1 else K
         report = lambda used, value, best: told(callback, used, 10.0 ** min(value, 300.0), best)
-        found, value, first, used = fit_parameters([Hierarchy(s) for s in systems], K, budget, steps, rng, report)
+        found, value, first, used = fit_parameters([Hierarchy(s) for s in systems], K, budget, n_steps, rng, report)
         model = MultigridPreconditioner(found, dtype=self.precision, rng=self._rng)
         model.header = {
             "family": str(family),
@@ -198,7 +198,7 @@ class MultigridPreconditioner(Preconditioner):
             "seed": int(self._rng) if isinstance(self._rng, int | np.integer) else None,
             "K": K,
             "budget": used,
-            "steps": steps,
+            "steps": n_steps,
             "objective": [first, value],
         }
         return fitted(callback, model)

@@ -81,7 +81,7 @@ def prepare(A: MatrixLike) -> PreparedOperator:
     return PreparedOperator(matrix, A)
 
 
-def stencil(shape: Sequence[int], weights: ArrayLike) -> StencilOperator:
+def stencil(grid: Sequence[int], weights: ArrayLike) -> StencilOperator:
     """Make the constant-coefficient 5-point (2D) or 7-point (3D) operator on a grid, without a matrix.
 
     (A u)_i = weights[0] u_i + sum over axes k of weights[1 + k] (u_{i - e_k} + u_{i + e_k}), with u = 0
@@ -89,9 +89,9 @@ def stencil(shape: Sequence[int], weights: ArrayLike) -> StencilOperator:
 
     Parameters
     ----------
-    shape : sequence of int, length 1 to 3
-        The grid; unknowns are numbered in C order (last axis fastest), n = prod(shape).
-    weights : array_like, shape (len(shape) + 1,)
+    grid : sequence of int, length 1 to 3
+        The points along each axis; unknowns are numbered in C order (last axis fastest), n = prod(grid).
+    weights : array_like, shape (len(grid) + 1,)
         The centre, then the neighbours along each axis.
 
     Returns
@@ -112,15 +112,15 @@ def stencil(shape: Sequence[int], weights: ArrayLike) -> StencilOperator:
     >>> linalg.cg(A, np.ones(2500), rtol=1e-8).converged
     True
     """
-    if not isinstance(shape, tuple | list) or not 1 <= len(shape) <= 3:
-        raise InvalidInput(f"`shape` must be a sequence of 1 to 3 grid sizes, got {_checks.brief(shape)}.")
-    shape = [_checks.count("shape", size) for size in shape]
+    if not isinstance(grid, tuple | list) or not 1 <= len(grid) <= 3:
+        raise InvalidInput(f"`grid` must be a sequence of 1 to 3 sizes, got {_checks.brief(grid)}.")
+    grid = [_checks.count("grid", size) for size in grid]
     weights = _checks.finite("weights", _checks.array("weights", weights))
-    _checks.shape_is("weights", weights, [(len(shape) + 1,)], "(the centre and one weight per axis)")
-    n = math.prod(shape)
+    _checks.shape_is("weights", weights, [(len(grid) + 1,)], "(the centre and one weight per axis)")
+    n = math.prod(grid)
     if n >= 2**48:
-        raise InvalidInput(f"`shape` must have fewer than 2^48 points, got {n}.")
-    return StencilOperator(Matrix(n, weights.dtype, stencil=(shape, weights.copy())), None)
+        raise InvalidInput(f"`grid` must have fewer than 2^48 points, got {n}.")
+    return StencilOperator(Matrix(n, weights.dtype, stencil=(grid, weights.copy())), None)
 
 
 def _conjugate(matrix):

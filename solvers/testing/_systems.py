@@ -7,15 +7,18 @@ import scipy.sparse
 from numpy.typing import DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator
 
+from .. import _checks
+from .._types import Seed
+
 __all__ = ["DTYPES", "FORMS", "as_form", "test_matrix"]
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 FORMS = ("dense", "csr", "operator")
 
 
-def test_matrix(n: int, dtype: DTypeLike, hermitian: bool = True, seed: int = 0) -> NDArray[Any]:
+def test_matrix(n: int, dtype: DTypeLike, hermitian: bool = True, rng: Seed | None = 0) -> NDArray[Any]:
     """A well-conditioned dense matrix (kappa about 10), Hermitian positive definite or not symmetric."""
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator(rng)
     dtype = np.dtype(dtype)
     G = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if dtype.kind == "c" else 0)
     Q = np.linalg.qr(G)[0]

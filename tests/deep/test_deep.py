@@ -113,7 +113,7 @@ def trained():
 
 def test_training_lowers_the_loss_on_samples_it_never_saw(trained):
     _, net, run, seen = trained
-    assert run.steps == 150 and run.after < 0.6 * run.before and run.seconds > 0
+    assert run.iterations == 150 and run.after < 0.6 * run.before and run.seconds > 0
     assert [k for k, _ in seen] == list(range(1, 151)) and [v for _, v in seen] == run.losses
     assert not any(w.requires_grad for w in net.weights)
     assert repr(run) == f"Training(150 steps, loss {run.before:.3g} before and {run.after:.3g} after)"
@@ -124,7 +124,7 @@ def test_a_time_limit_holds_for_each_training():
     data = deep.training_data(A, 10, 20, rng=0)
     for _ in range(2):  # the clock starts anew
         network = deep.Network(2, (1, 1, 1), channels=2, rng=0)
-        assert deep.train(network, A, (4, 4), data, rng=0, callback=limit).steps == 1
+        assert deep.train(network, A, (4, 4), data, rng=0, callback=limit).iterations == 1
         assert limit._began is None
 
 
@@ -200,11 +200,11 @@ def test_a_file_that_is_no_network_is_refused_by_name(damage, words, tmp_path):
 def test_what_does_not_fit_is_refused():
     A, net = poisson(4), deep.Network(2, (0, 0, 0), channels=2, rng=0)
     data = np.ones((3, 16), np.float32)
-    with pytest.raises(InvalidInput, match="`shape`"):
+    with pytest.raises(InvalidInput, match="`grid`"):
         net.on((2, 2, 2))
     with pytest.raises(InvalidInput, match="`mask`"):
         net.on((2, 2), np.ones((2, 3), bool))
-    with pytest.raises(InvalidInput, match="`shape`"):
+    with pytest.raises(InvalidInput, match="`grid`"):
         net.on((4, 4))(np.ones(15))
     with pytest.raises(InvalidInput, match="`data`"):
         deep.train(net, A, (4, 4), data[:, 1:])

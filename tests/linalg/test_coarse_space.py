@@ -44,7 +44,7 @@ def test_it_is_its_formula_hermitian_and_positive_definite_whatever_was_learned(
 
 def test_the_directions_are_the_smallest_eigenvectors_when_solves_are_tight():
     A = poisson(9, 10)
-    V = linalg.CoarseSpace(k=3, rng=0).fit(A, rtol=1e-10, sweeps=30).V
+    V = linalg.CoarseSpace(k=3, rng=0).fit(A, rtol=1e-10, n_rounds=30).V
     exact = np.linalg.eigh(A.toarray())[1][:, :3]
     Q = np.linalg.qr(V)[0]
     assert np.linalg.norm(exact - Q @ (Q.T @ exact)) <= 1e-4

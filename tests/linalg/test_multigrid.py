@@ -265,14 +265,14 @@ def test_a_fit_is_better_than_its_start_and_the_same_for_a_seed():
     members = [family("obstacles", 24, 2, seed) for seed in (1, 2)]
     state = np.random.get_state()[1].copy()
     first, again, other = (
-        MG(rng=seed).fit([P.A for P in members], budget=40, steps=4).setup(members[0].A) for seed in (3, 3, 4)
+        MG(rng=seed).fit([P.A for P in members], budget=40, n_steps=4).setup(members[0].A) for seed in (3, 3, 4)
     )
     assert np.array_equal(np.random.get_state()[1], state)
     assert np.array_equal(first.parameters, again.parameters) and not np.array_equal(first.parameters, other.parameters)
     start, found = first.header["objective"]
     assert found < start and first.header["budget"] <= 40
     assert first.parameters.shape == (3, 4) and first.header["K"] == [2, 2, 2]
-    uneven = MG(K=(1, 2), rng=3).fit([P.A for P in members], budget=20, steps=4)
+    uneven = MG(K=(1, 2), rng=3).fit([P.A for P in members], budget=20, n_steps=4)
     assert np.array_equal(uneven.parameters == 0, [[False, True, False, False], [False] * 4])
     assert MG(uneven.parameters).setup(members[0].A, gate=False).choice == "given"
 
@@ -295,13 +295,13 @@ def test_a_callback_is_told_of_every_evaluation_of_a_fit_and_may_end_it():
         if len(best) == 17:  # within a generation
             raise StopIteration
 
-    whole = MG(rng=3).fit(matrices, budget=30, steps=3, callback=Watch())
+    whole = MG(rng=3).fit(matrices, budget=30, n_steps=3, callback=Watch())
     assert ends == [whole] and len(shares) == 30 and shares == sorted(shares, reverse=True) and shares[-1] < shares[0]
     np.testing.assert_allclose(np.log10([shares[0], shares[-1]]), whole.header["objective"], rtol=1e-12)
-    cut = MG(rng=3).fit(matrices, budget=30, steps=3, callback=stop)
+    cut = MG(rng=3).fit(matrices, budget=30, n_steps=3, callback=stop)
     assert cut.header["budget"] == len(best) == 17 and np.array_equal(cut.parameters, best[-1])
     assert cut.header["objective"][1] == pytest.approx(np.log10(shares[16]), rel=1e-12)
-    least = MG(rng=3).fit(matrices, budget=30, steps=3, callback=solvers.maxtime(1e-9))
+    least = MG(rng=3).fit(matrices, budget=30, n_steps=3, callback=solvers.maxtime(1e-9))
     assert least.header["budget"] == 1 and np.array_equal(least.parameters, best[0])
 
 

@@ -159,9 +159,9 @@ def _kron_operator(rng):
     return Call(linalg.KroneckerOperator, {"As": _factors(rng, True), "shift": pick(rng, 0.0, 0.3)})
 
 
-def coarse_space(A, k, base, snapshots, sweeps, rtol, rng):
+def coarse_space(A, k, base, snapshots, n_rounds, rtol, rng):
     """Made, fitted, and set up again."""
-    return linalg.CoarseSpace(k, base=base, rng=rng).fit(A, snapshots, sweeps=sweeps, rtol=rtol).setup(A)
+    return linalg.CoarseSpace(k, base=base, rng=rng).fit(A, snapshots, n_rounds=n_rounds, rtol=rtol).setup(A)
 
 
 coarse_space.covers = ("CoarseSpace",)
@@ -170,7 +170,8 @@ coarse_space.covers = ("CoarseSpace",)
 def _coarse(rng):
     A, S = _definite(rng)
     snapshots = rng.standard_normal((A.shape[0], 3)) if rng.random() < 0.4 else None
-    arguments = dict(A=S, k=pick(rng, 1, 2, 4), base="ic", snapshots=snapshots, sweeps=pick(rng, 1, 2), rtol=0.1, rng=0)
+    arguments = dict(A=S, k=pick(rng, 1, 2, 4), base="ic", snapshots=snapshots, n_rounds=pick(rng, 1, 2))
+    arguments |= {"rtol": 0.1, "rng": 0}
     return Call(coarse_space, arguments, partial(judge_product, A, True), [A])
 
 

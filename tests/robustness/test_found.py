@@ -49,7 +49,7 @@ def matrix():
         (lambda: inverse.Gaussian(np.zeros(0), 1.0), InvalidInput, "`mean` must have shape"),
         (lambda: inverse.LowRank([[1, 2], [3]], np.ones((3, 2))), InvalidInput, "`U` must be an array"),
         (lambda: inverse.pnp(np.eye(2), np.ones(2), inverse.tv(), sigmas=1j), InvalidInput, "`sigmas` must be"),
-        (lambda: linalg.stencil(np.ones((2, 3)), [2, 1]), InvalidInput, "`shape` must be"),
+        (lambda: linalg.stencil(np.ones((2, 3)), [2, 1]), InvalidInput, "`grid` must be"),
         (lambda: linalg.box_poisson((2, 2), mask=[[1, 2], [3]]), UnsupportedType, "`mask` must be"),
         (lambda: linalg.box_poisson(np.ones((2, 3))), InvalidInput, "`grid` must be"),
         (lambda: linalg.box_poisson((2, 2), sides=np.ones((2, 3))), InvalidInput, "`sides` must be"),
