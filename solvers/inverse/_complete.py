@@ -33,7 +33,7 @@ _STILL = 1e-5
 
 def complete(
     M: MatrixLike, rank: int, *, mask: ArrayLike | None = None, method: str = "auto", n_cg: int = 2,
-    ridge: float = 0.0, tol: float = 1e-8, validation: float = 0.0, maxiter: int = 500, rng: Seed | None = None,
+    ridge: float = 0.0, tol: float = 1e-8, held_out: float = 0.0, maxiter: int = 500, rng: Seed | None = None,
     callback: Callback | None = None,
 ) -> "LowRankResult":  # fmt: skip
     """Complete a matrix of low rank from some of its entries.
@@ -56,13 +56,13 @@ def complete(
         orthonormal; against noise.
     tol : float, default 1e-8
         Done when the misfit on the known entries is below this times their norm.
-    validation : float, default 0
-        Share of the known entries, < 1, that is kept apart; the sweep that fits them best is returned, and five sweeps
+    held_out : float, default 0
+        Share of the known entries, < 1, that is held out; the sweep that fits them best is returned, and five sweeps
         without improvement end it. For noisy entries.
     maxiter : int, default 500
         Most sweeps; each improves both factors once.
     rng : None, int or numpy.random.Generator
-        Draws the entries kept apart, and starts the singular vectors of the first guess.
+        Draws the entries held out, and starts the singular vectors of the first guess.
     callback : callable, or object with ``on_chunk(iteration, misfit)``, optional
         Called as ``callback(x)`` after each sweep with the estimate, a ``LowRank``; StopIteration ends the solve.
 
@@ -70,8 +70,8 @@ def complete(
     -------
     InverseResult
         ``x`` is a ``LowRank``: ``x.entries(rows, columns)``, ``np.asarray(x)``. ``residual`` is the misfit on all known
-        entries; ``stop_reason`` is "tolerance", "stationary" (noise keeps the misfit up), "validation" or "maxiter";
-        ``validation_error`` the root mean square on the entries kept apart, or None; ``undetermined`` two arrays with
+        entries; ``stop_reason`` is "tolerance", "stationary" (noise keeps the misfit up), "held-out" or "maxiter";
+        ``held_out_error`` the root mean square on the entries held out, or None; ``undetermined`` two arrays with
         the rows and the columns of fewer known entries than ``rank``: what stands there is a guess.
 
     Raises
@@ -100,16 +100,16 @@ def complete(
     rank, maxiter, n_cg = _checks.count("rank", rank), _checks.count("maxiter", maxiter), _checks.count("n_cg", n_cg)
     method = _checks.choice("method", method, ("auto", "exact", "inexact"))
     ridge, tol = _checks.tolerance("ridge", ridge), _checks.tolerance("tol", tol)
-    validation = _checks.number("validation", validation, 0)
-    if not validation < 1 or not ridge < math.inf:
-        raise InvalidInput(f"`validation` must be < 1 and `ridge` finite, got {validation!r} and {ridge!r}.")
+    held_out = _checks.number("held_out", held_out, 0)
+    if not held_out < 1 or not ridge < math.inf:
+        raise InvalidInput(f"`held_out` must be < 1 and `ridge` finite, got {held_out!r} and {ridge!r}.")
     _checks.function("callback", callback)
     rng, known = _checks.generator(rng), _known(M, mask)
     if rank > min(known.shape):
         raise InvalidInput(f"`rank` must be at most {min(known.shape)} for this matrix, got {rank}.")
     scale = power_of_two(known.data)
     known.data *= scale
-    fit, apart = _split(known, validation, rng)
+    fit, apart = _split(known, held_out, rng)
     steps = 0 if method == "exact" or (method == "auto" and rank < _INEXACT_FROM) else n_cg
     sweeps = _Sweeps(fit, apart, rank, steps, ridge, rng)
     status, reason = sweeps.run(tol * _size(fit.data), maxiter, callback, scale)
@@ -123,7 +123,7 @@ def complete(
         stop_reason=reason,
         extra={
             "undetermined": tuple(least),
-            "validation_error": None if apart is None else sweeps.best_apart / scale / apart.data.size**0.5,
+            "held_out_error": None if apart is None else sweeps.best_apart / scale / apart.data.size**0.5,
         },
         status=status,
         iterations=len(sweeps.misfits) - 1,
@@ -155,7 +155,7 @@ class _Sweeps:
             if self.misfits[-1] <= threshold:
                 return self._end(Status.CONVERGED, "tolerance")
             if self._apart is not None and self._since >= 5:
-                return self._end(Status.CONVERGED, "validation")
+                return self._end(Status.CONVERGED, "held-out")
             if len(self.misfits) > 2 and self.misfits[-1] >= (1 - _STILL) * self.misfits[-2]:
                 return self._end(Status.CONVERGED, "stationary")
             if len(self.misfits) > maxiter:
@@ -211,8 +211,8 @@ def _first_guess(fit, rank, rng):
     return np.ascontiguousarray(U), np.ascontiguousarray(Vh.T * (s / share))
 
 
-def _split(known, validation, rng):
-    count = int(validation * known.data.size)
+def _split(known, held_out, rng):
+    count = int(held_out * known.data.size)
     if count == 0:
         return known, None
     order = rng.permutation(known.data.size)

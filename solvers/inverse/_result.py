@@ -19,7 +19,7 @@ _ENDED_BY = {
     "l-curve": "x is at the corner of the L-curve.",
     "tolerance": "What was tested meets the tolerance.",
     "stationary": "x changes no more; what is left of the misfit is noise, or more than the model can fit.",
-    "validation": "The error at the entries set apart fell no further; x is that where it was least.",
+    "held-out": "The error at the entries held out fell no further; x is that where it was least.",
     "schedule": "The noise levels are gone through; no residual is tested.",
     "closed form": "x is known in closed form; no residual is tested.",
     "change of the variances": "The variances have settled to within the tolerance.",
@@ -111,4 +111,4 @@ if TYPE_CHECKING:
         x: LowRank  # type: ignore[assignment]
         outliers: NDArray[np.bool_]
         undetermined: tuple[NDArray[Any], NDArray[Any]]
-        validation_error: float | None
+        held_out_error: float | None

@@ -56,10 +56,10 @@ def test_noise_ends_as_stationary_and_with_too_high_a_rank_a_ridge_or_entries_ke
     M, noisy, mask = drawn(4, noise=1.0, share=0.3)
     plain = inverse.complete(noisy, 8, mask=mask)
     ridged = inverse.complete(noisy, 8, mask=mask, ridge=1.0)
-    kept = inverse.complete(noisy, 8, mask=mask, validation=0.1, rng=0)
-    assert inverse.complete(noisy, 4, mask=mask).stop_reason == "stationary" and kept.stop_reason == "validation"
+    kept = inverse.complete(noisy, 8, mask=mask, held_out=0.1, rng=0)
+    assert inverse.complete(noisy, 4, mask=mask).stop_reason == "stationary" and kept.stop_reason == "held-out"
     assert error(ridged.x, M) < 0.8 * error(plain.x, M) and error(kept.x, M) < 0.8 * error(plain.x, M)
-    assert kept.validation_error == pytest.approx(
+    assert kept.held_out_error == pytest.approx(
         np.sqrt(1 + np.mean((np.asarray(kept.x) - M) ** 2)), rel=0.2
     )
 
@@ -106,7 +106,7 @@ def test_the_smallest_matrices():
         (dict(M=np.full((3, 4), np.nan)), InvalidInput, "`M` must be finite"),
         (dict(M=np.zeros((3, 4))), InvalidInput, "`M` must have a known entry other than zero"),
         (dict(M=np.ones((3, 4)) * 1j), UnsupportedType, "`M` must hold real numbers"),
-        (dict(validation=1.0), InvalidInput, "`validation` must be < 1"),
+        (dict(held_out=1.0), InvalidInput, "`held_out` must be < 1"),
         (dict(method="als"), InvalidInput, "`method` must be one of"),
     ],
     ids=lambda value: str(value)[:20],

@@ -267,7 +267,7 @@ def matrices_and_sparse_vectors() -> NDArray[Any]:
     completed = inverse.complete(sparse.coo_array(np.eye(5)), 2, rng=0)
     assert_type(completed.x, inverse.LowRank)
     assert_type(completed.x.toarray(), NDArray[Any])
-    assert_type(completed.validation_error, float | None)
+    assert_type(completed.held_out_error, float | None)
     assert_type(inverse.recover(np.ones((9, 9)), np.ones(9), (3, 3), 1).outliers, NDArray[np.bool_])
     sparse_one = inverse.krosbl([np.eye(2), np.eye(3)], np.ones(6), noise_level=0.1)
     assert_type(sparse_one.support, tuple[NDArray[Any], ...])

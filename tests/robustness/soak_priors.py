@@ -136,7 +136,7 @@ def _complete(rng):
 
     arguments = dict(M=M, rank=pick(rng, r, 1, 3), mask=mask, method=pick(rng, "auto", "exact", "inexact"), tol=1e-6)
     apart = pick(rng, 0.0, 0.0, 0.2)
-    arguments |= {"maxiter": pick(rng, 1, 40), "rng": 0, "ridge": pick(rng, 0.0, 0.1), "validation": apart}
+    arguments |= {"maxiter": pick(rng, 1, 40), "rng": 0, "ridge": pick(rng, 0.0, 0.1), "held_out": apart}
     if rng.random() < 0.3:
         arguments["M"], arguments["mask"] = sparse.csr_array(np.where(mask, M, 0)), None
         stored = arguments["M"].tocoo()
