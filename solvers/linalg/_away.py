@@ -4,15 +4,19 @@ A block takes along what was analysed here, the matrix included, and brings back
 columns are solved is decided here, for all of them at once: no bit depends on the cut.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .._errors import InvalidInput
 from .._loop import run
 from .._place import at
 from .._result import Status
+from .._scale import reach_of, to_one
 from .._tasks import check_executor, run_tasks
 from ._many import run_many
 from ._singular import once_more, run_or_project
@@ -69,10 +73,40 @@ class Job:
 
 def _name_the_cause(system, record):
     """Where a method for Hermitian matrices failed with time enough, say so if the matrix is not Hermitian."""
+    if record.status is Status.INDEFINITE and _squares_underflow(system):
+        record.status = Status.BREAKDOWN  # a zero that says nothing of A
     failed = record.status in _SUSPECT
     if failed or (record.status is Status.MAXITER and record.iterations >= system.n):
         if not system.is_hermitian():
             record.status = Status.NOT_HERMITIAN
+
+
+def _squares_underflow(system):
+    """Whether r^H z or p^H A p is below the range of numbers, for the residual r = b - A x and z = M r in p's place.
+
+    The power of two that brings b near one is bounded by what x0 leaves, and A has none.
+    """
+    r, out, put = system.empty(), system.empty(), system.kernels.scale
+    size = system.residual(r)
+    if not 0.0 < size < math.inf:
+        return False
+    reach = reach_of(system.dtype)
+    put(system.dtype.type(to_one(size, reach)), r, r)
+    # Norms are taken before the products: a user's function may write to what it gets.
+    unit = system.norm(r)
+    z = system.psolve(r, out)
+    most = system.norm(z)
+    growth = most / unit
+    if not 0.0 < growth < math.inf:
+        return False
+    put(system.dtype.type(to_one(most, reach)), z, r)
+    unit = system.norm(r)
+    system.matvec(r, out)
+    stretch = system.norm(out) / unit
+    entries, sums = size * growth * min(1.0, stretch), size * size * growth * min(1.0, growth * stretch)
+    # With room for the digits of the last steps; sums are in double precision.
+    least, least_sum = (1e6 * float(np.finfo(kind).tiny) for kind in (system.dtype, np.float64))
+    return 0.0 < stretch < math.inf and (entries < least or sums < least_sum)
 
 
 def check_away(executor, callback=None, show=False):

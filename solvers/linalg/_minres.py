@@ -140,7 +140,8 @@ def _steps(system, control):
     while True:
         if not 0.0 < beta < math.inf:
             yield [], Status.INDEFINITE if beta <= 0.0 else Status.NONFINITE
-        scale(scalar(1.0 / beta), z, v)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the dtype's range: named as not finite
+            scale(scalar(1.0 / beta), z, v)
         system.matvec(v, y)
         if oldb:
             axpy(scalar(-beta / oldb), r1, y)
@@ -174,11 +175,12 @@ def _steps(system, control):
         phi, phibar = cs * phibar, sn * phibar
 
         w1, w2, w = w2, w, w1
-        scale(scalar(-oldeps), w1, w)
-        axpy(scalar(-delta), w2, w)
-        axpy(scalar(1.0), v, w)
-        scale(scalar(1.0 / gamma), w, w)
-        axpy(scalar(phi), w, x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale(scalar(-oldeps), w1, w)
+            axpy(scalar(-delta), w2, w)
+            axpy(scalar(1.0), v, w)
+            scale(scalar(1.0 / gamma), w, w)
+            axpy(scalar(phi), w, x)
         if r is None:
             rnorm = phibar
         else:

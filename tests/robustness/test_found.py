@@ -311,3 +311,13 @@ def test_a_tolerance_above_the_error_of_no_plan_lets_no_infinite_one_pass(solve,
             assert np.isfinite(result.plan).all() and not np.isnan(result.value).any()
             assert np.isfinite(result.potentials[0]).all() and np.isfinite(result.potentials[1]).all()
             assert not result.converged or np.all(result.marginal_error < 2)
+
+
+@pytest.mark.parametrize(("unit", "dtype", "start"), [(1e-209, "d", 1.0), (1e-300, "d", 1e-30), (1e-36, "f", 1.0)])
+def test_a_matrix_whose_squares_underflow_is_not_called_indefinite(unit, dtype, start):
+    A = (unit * (2.1 * np.eye(9) - np.eye(9, k=1) - np.eye(9, k=-1))).astype(dtype)
+    b, x0 = (unit * np.arange(1.0, 10)).astype(dtype), np.full(9, start, dtype)
+    assert linalg.cg(A, b, x0).status in (solvers.Status.CONVERGED, solvers.Status.BREAKDOWN)
+    assert linalg.cg(np.diag([1.0, -1.0]), np.ones(2), np.zeros(2)).status is solvers.Status.INDEFINITE
+    result = linalg.minres(A, b, 1e30 * x0)  # 1 / beta is beyond single precision
+    assert np.isfinite(result.x).all() and (result.converged or result.residual > result.threshold)
