@@ -18,7 +18,7 @@ from .._types import Callback, MatrixLike, Seed
 from ..linalg._operator import check_indices
 from ._low_rank import LowRank
 from ._result import InverseResult
-from ._shapes import power_of_two
+from ._shapes import boolean, power_of_two
 
 if TYPE_CHECKING:
     from ._result import LowRankResult
@@ -249,15 +249,17 @@ def _known(M, mask):
         known = sparse.coo_array(M, copy=True)
         known.sum_duplicates()
     else:
+        if np.ma.is_masked(M):
+            raise UnsupportedType("`M` must have no masked entries; pass M.data with mask=~M.mask.")
         M = _checks.array("M", enter("M", M))
         if mask is None:
-            raise InvalidInput("`mask` must say which entries of a dense `M` are known; M != 0 if zeros are not.")
-        mask = np.asarray(mask)
-        if M.ndim != 2 or mask.shape != M.shape or mask.dtype != bool:
             raise InvalidInput(
-                f"`mask` must be an array of bool of the shape of the matrix `M`, got {mask.dtype} {mask.shape} for "
-                f"{M.shape}."
+                "`mask` must say which entries of a dense `M` are known; M != 0 if zeros are not, ~numpy.isnan(M) if "
+                "NaN stands for those that are not."
             )
+        mask = boolean("mask", mask)
+        if M.ndim != 2 or mask.shape != M.shape:
+            raise InvalidInput(f"`mask` must have the shape of the matrix `M`, {M.shape}, got {mask.shape}.")
         at = np.nonzero(mask)
         known = sparse.coo_array((M[at], at), shape=M.shape)
     if known.data.dtype.kind not in "biuf":

@@ -133,6 +133,11 @@ class Blur(ImagingOperator):
 
     def __init__(self, kernel: ArrayLike, image_shape: Sequence[int], *, boundary: str = "periodic") -> None:
         kernel = on_host(_checks.array("kernel", enter("kernel", kernel)))
+        if getattr(image_shape, "ndim", 0) > 1:
+            raise InvalidInput(
+                f"`image_shape` must be a tuple of sizes, got an array of shape {image_shape.shape}; the kernel comes "
+                "first: Blur(kernel, image_shape)."
+            )
         image_shape = sizes("image_shape", image_shape)
         self.boundary = _checks.choice("boundary", boundary, ("periodic", "zero", "reflect"))
         if kernel.ndim != len(image_shape) or kernel.size == 0:

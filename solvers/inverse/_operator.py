@@ -13,7 +13,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving, module_of
 from .._errors import InvalidInput, UnsupportedType
 from .._place import at
-from ..linalg._operator import check_indices, is_plain
+from ..linalg._operator import check_indices, instead, is_plain
 
 __all__ = ["ImagingOperator", "applied", "as_imaging_operator", "stack_of"]
 
@@ -31,8 +31,8 @@ class ImagingOperator(LinearOperator):
     Notes
     -----
     ``A @ x`` takes one image of ``image_shape``, a stack of shape (k, ``*image_shape``), and SciPy's flat forms (n,)
-    and (n, k); the product is of the same form. ``A.H`` is the adjoint, an operator of this kind with the two shapes
-    exchanged. ``A @ B`` of two such operators, ``2 * A`` and ``-A`` are operators of this kind, with their shapes.
+    and (n, k); the product is of the same form. ``A.H`` is the adjoint, ``A.T`` the transpose, operators of this kind
+    with the two shapes exchanged; ``A @ B`` of two such operators, ``2 * A`` and ``-A`` are of this kind, too.
     CuPy's arrays are worked with on their device.
 
     A subclass says ``forward_stack(X)`` and ``adjoint_stack(Y)``, for C-contiguous stacks (k, ``*image_shape``) and
@@ -68,6 +68,8 @@ class ImagingOperator(LinearOperator):
 
         @property
         def H(self) -> "ImagingOperator": ...
+        @property
+        def T(self) -> "ImagingOperator": ...
         @overload
         def __matmul__(self, x: "ImagingOperator") -> "ImagingOperator": ...
         @overload
@@ -103,7 +105,7 @@ class ImagingOperator(LinearOperator):
     def rmatmat(self, Y: ArrayLike) -> NDArray[Any]:
         return self.rmatvec(Y)
 
-    # What SciPy's own compositions (A + B, 2 * A, A.T) call.
+    # What SciPy's own compositions (A + B) call.
     _matvec, _matmat, _rmatvec, _rmatmat = matvec, matmat, rmatvec, rmatmat
 
     def __rmul__(self, x: Any) -> "ImagingOperator":
@@ -114,6 +116,9 @@ class ImagingOperator(LinearOperator):
 
     def _adjoint(self):
         return _Adjoint(self)
+
+    def _transpose(self):
+        return _Transpose(self) if self.dtype.kind == "c" else self.H
 
     def _product(self, name, x, own, other, apply):
         backend = _backend.pick(**{name: x})
@@ -146,6 +151,25 @@ class _Adjoint(ImagingOperator):
 
     def __repr__(self):
         return f"<adjoint of {self._A!r}>"
+
+
+class _Transpose(_Adjoint):
+    """A^T of a complex A."""
+
+    def forward_stack(self, X):
+        return self._A.adjoint_stack(X.conj()).conj()
+
+    def adjoint_stack(self, Y):
+        return self._A.forward_stack(Y.conj()).conj()
+
+    def _adjoint(self):
+        return _Adjoint(self)
+
+    def _transpose(self):
+        return self._A
+
+    def __repr__(self):
+        return f"<transpose of {self._A!r}>"
 
 
 class _Product(ImagingOperator):
@@ -207,7 +231,13 @@ class _Wrapped(ImagingOperator):
     def _rows(self, kind, X, size):
         of_vector, of_matrix = _products(self._A, kind)
         if len(X) == 1 or of_matrix is None:
-            rows = [of_vector(x) for x in X]
+            try:
+                rows = [of_vector(x) for x in X]
+            except NotImplementedError:
+                raise UnsupportedType(
+                    f"`A` must have a {kind}vec, got an operator without; pass LinearOperator(shape, matvec=..., "
+                    "rmatvec=...)."
+                ) from None
             if any(kinds[type(row)] != kinds[type(X)] for row in rows):
                 raise UnsupportedType(
                     f"A product with `A` must give what it gets, a {type(X).__module__} array; use "
@@ -283,7 +313,7 @@ def as_imaging_operator(A, name="A"):
     if not all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
         raise UnsupportedType(
             f"`{name}` must be a matrix, a LinearOperator or an object with matvec, rmatvec and shape, got "
-            f"{type(A).__name__}."
+            f"{type(A).__name__}{instead(A, name)}."
         )
     dtype = getattr(A, "dtype", None)
     return _Wrapped(A, _checks.float_dtype(name, np.dtype(np.float64 if dtype is None else dtype)))

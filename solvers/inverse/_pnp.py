@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .. import _backend, _checks
 from .._arrays import enter, module_of
-from .._errors import InvalidInput, UnsupportedType
+from .._errors import InvalidInput
 from .._loop import ended
 from .._place import at
 from .._types import Callback, Executor, MatrixLike
@@ -134,7 +134,7 @@ def pnp(
     _checks.choice("method", method, ("auto", "admm", "hqs"))
     _checks.made("denoiser", denoiser)
     if not callable(denoiser):
-        raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
+        raise _checks.wrong_kind("denoiser", "a function (x, sigma) -> x0, such as inverse.tv()", denoiser)
     proximal = getattr(denoiser, "proximal", False) is True
     is_free = proximal and noise_level is None
     method = ("admm" if proximal else "hqs") if method == "auto" else method

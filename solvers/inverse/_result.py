@@ -29,6 +29,8 @@ _REMEDY = {
     Status.MAXITER: "A limit of steps was reached; raise `maxiter` (or `n_cg`, where only that is given), loosen the "
     "tolerance, or pass a better start.",
 }
+# More steps fit the noise, and the remedy above would lead away from the image.
+_NOISE = " If `b` has noise, pass `noise_level`, or regularization='gcv': more steps fit the noise."
 
 
 class InverseResult(Result):
@@ -88,7 +90,8 @@ class InverseResult(Result):
         column = f" (data set {worst})" if worst is not None and isinstance(self.status, tuple) else ""
         misfit = float(np.ravel(self.residual)[worst or 0]) if np.size(self.residual) else 0.0
         by = f" by {reason}" if reason and reason != str(status) else ""
-        return f"{self.method} {status}{column}{by}: misfit |b - A x| = {misfit:.1e}. {_sentence(status, reason)}"
+        said = _sentence(self.method, status, reason)
+        return f"{self.method} {status}{column}{by}: misfit |b - A x| = {misfit:.1e}. {said}"
 
     def __repr__(self):
         reasons = (self.stop_reason,) if isinstance(self.stop_reason, str) else self.stop_reason
@@ -97,10 +100,11 @@ class InverseResult(Result):
         return f"{type(self).__name__}({f'by {by}: ' if by else ''}{text}"
 
 
-def _sentence(status, reason):
+def _sentence(method, status, reason):
     if status is Status.CONVERGED:
         return _ENDED_BY.get(reason, _ENDED_BY["tolerance"])
-    return _REMEDY.get(status, status.sentence)
+    noise = _NOISE if method == "least_squares" and status is Status.MAXITER else ""
+    return _REMEDY.get(status, status.sentence) + noise
 
 
 if TYPE_CHECKING:

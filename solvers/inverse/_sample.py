@@ -271,7 +271,7 @@ def _prior_fits(prior, denoiser, method):
     if prior is None:
         _checks.made("denoiser", denoiser)
         if not callable(denoiser):
-            raise UnsupportedType(f"`denoiser` must be a function (x, sigma) -> x0, got {type(denoiser).__name__}.")
+            raise _checks.wrong_kind("denoiser", "a function (x, sigma) -> x0, such as inverse.tv()", denoiser)
         if method in ("gaussian", "exact"):
             raise InvalidInput(f"`prior` must be given for method={method!r}; with a denoiser use 'dds' or 'mmps'.")
     elif not isinstance(prior, GaussianMixture | Smoothness):

@@ -31,7 +31,8 @@ def boolean(name, mask):
     except (ValueError, TypeError):
         raise _checks.wrong_kind(name, "an array of True and False", mask) from None
     if values.dtype.kind not in "biuf" or not ((values == 0) | (values == 1)).all():
-        raise InvalidInput(f"`{name}` must hold True and False, got other values, of dtype {values.dtype}.")
+        remedy = f"; pass {name} > 0 to take those above zero" if values.dtype.kind in "iuf" else ""
+        raise InvalidInput(f"`{name}` must hold True and False, got other values, of dtype {values.dtype}{remedy}.")
     if values.ndim == 0 or not values.any():
         raise InvalidInput(f"`{name}` must be an array with at least one True, got shape {values.shape} without.")
     values = values.astype(bool)

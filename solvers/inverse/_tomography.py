@@ -262,9 +262,8 @@ def _angles(value, span):
     if not isinstance(angles, np.ndarray) or angles.dtype.kind == "c":
         raise UnsupportedType("`angles` must be an integer or a NumPy array of real numbers, in radians.")
     if angles.ndim != 1 or not angles.size:
-        raise InvalidInput(
-            f"`angles` must be an integer or radians of shape (n_angles,), got an array of shape {angles.shape}."
-        )
+        got = f"an array of shape {angles.shape}" if angles.ndim else f"{angles[()]}; pass an integer, or [angle]"
+        raise InvalidInput(f"`angles` must be an integer or radians of shape (n_angles,), got {got}.")
     angles = _checks.finite("angles", angles).astype(np.float64)
     furthest = float(angles[np.argmax(np.abs(angles))])
     if abs(furthest) > _ONE_TURN:

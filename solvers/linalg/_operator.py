@@ -197,11 +197,11 @@ def analyse(A, name="A"):
         return _from_operator(A, name)
     raise UnsupportedType(
         f"`{name}` must be a NumPy or CuPy array, a sparse array, a LinearOperator or a function v -> {name} v, "
-        f"got {type(A).__name__}{_instead(A, name)}."
+        f"got {type(A).__name__}{instead(A, name)}."
     )
 
 
-def _instead(A, name):
+def instead(A, name):
     """What to pass in the place of something that is no matrix, if that can be told."""
     if hasattr(A, "aspreconditioner"):  # PyAMG's hierarchies
         return f"; pass {name}.aspreconditioner()"

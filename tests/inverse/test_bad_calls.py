@@ -51,6 +51,14 @@ REFUSED = {
     "`dtype` must be": [lambda: inverse.ParallelBeam((4, 4), 3, dtype="x")],
     "`axes` must be an integer": [lambda: inverse.Gradient((4, 4), axes="a")],
     "`rows` and `columns` must": [lambda: inverse.LowRank(MATRIX, MATRIX).entries([0, 1], [0, 1, 2])],
+    "must be an integer or radians of shape .*got 30.0; pass an integer": [
+        lambda: inverse.ParallelBeam((4, 4), 30.0),
+        lambda: inverse.FanBeam((4, 4), 30.0, source_distance=9, detector_distance=9),
+    ],
+    "`denoiser` must be a function .x, sigma. -> x0, such as inverse.tv.., got str 'tv'": [
+        lambda: inverse.pnp(A, B, "tv"),
+        lambda: sample(denoiser="tv"),
+    ],
     "`noise_level` must be comparable": [lambda: inverse.krosbl([MATRIX], 1e-300 * MATRIX[:, 0], noise_level=1e300)],
 }
 
@@ -169,6 +177,26 @@ def test_a_matrix_may_have_any_dtype_and_no_masks():
         assert np.array_equal(inverse.pnp(each, b, inverse.tv(0.1), maxiter=3).x, plain)
     with pytest.raises(UnsupportedType, match="`A` must have no masked"):
         inverse.least_squares(np.ma.array(A, mask=A == 1), b)
+    with pytest.raises(UnsupportedType, match="got list; pass numpy.asarray.A."):
+        inverse.least_squares(A.tolist(), b)
+
+
+def test_where_steps_run_out_on_noise_more_steps_are_not_all_that_is_advised():
+    result = inverse.least_squares(MATRIX, np.ones(20), maxiter=2, rtol=0.0)
+    assert "pass `noise_level`, or regularization='gcv': more steps fit the noise" in result.message
+    other = inverse.pnp(A, B, inverse.tv(0.1), maxiter=2)
+    assert other.status is Status.MAXITER and "noise" not in other.message
+
+
+def test_an_operator_without_an_adjoint_is_refused():
+    A = LinearOperator((4, 4), matvec=lambda x: x, matmat=lambda X: X, dtype=float)
+    for call in (
+        lambda: inverse.least_squares(A, np.ones(4)),
+        lambda: inverse.pnp(A, np.ones((4, 2)), inverse.tv(0.1)),
+        lambda: inverse.check_adjoint(A),
+    ):
+        with pytest.raises(UnsupportedType, match="`A` must have a rmatvec, got an operator without"):
+            call()
 
 
 def test_a_real_operator_with_complex_products_is_refused():

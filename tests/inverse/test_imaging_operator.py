@@ -55,6 +55,17 @@ def test_a_complex_operator_has_the_conjugate_adjoint():
     np.testing.assert_allclose(A.T @ y.ravel(), ((1 + 2j) / 2 * DENSE.T) @ y.ravel())
 
 
+@pytest.mark.parametrize("factor", [2.0, 2.0 + 1.0j])
+def test_the_transpose_keeps_the_shapes_and_is_that_of_the_matrix(factor):
+    rng = np.random.default_rng(0)
+    A, D = Rows(factor, np.asarray(factor).dtype), DENSE / 2.0 * factor
+    x, y = rng.random((4, 3)) + 1j, rng.random((2, 3)) + 1j
+    for T, matrix, given in ((A.T, D.T, y), (A.T.T, D, x), (A.T.H, D.conj(), x), (A.H.T, D.conj(), x)):
+        np.testing.assert_allclose((T @ given).ravel(), matrix @ given.ravel(), rtol=1e-14)
+        assert (T @ given).shape == T.data_shape
+    assert inverse.check_adjoint(A.T) < 1e-14
+
+
 def test_scipy_composes_and_solves_with_it():
     A, y = Rows(), np.arange(6.0)
     np.testing.assert_allclose(lsqr(A, y)[0], DENSE.T @ y / 4)

@@ -228,7 +228,7 @@ def test_the_back_projection_of_scikit_image_is_not_the_adjoint():
         (lambda: inverse.MRI(np.ones((2, 4, 4)), np.ones(5)), "`mask` must have shape"),
         (lambda: inverse.MRI(np.full((2, 4, 4), np.nan), np.ones(4)), "`coils` must be finite"),
         (lambda: inverse.Inpainting(np.zeros((2, 2))), "at least one True"),
-        (lambda: inverse.Inpainting([[0.5, 1.0]]), "must hold True and False"),
+        (lambda: inverse.Inpainting([[0.5, 1.0]]), "must hold True and False, .*; pass mask > 0 to take"),
         (lambda: inverse.Downsampling((4, 5), 2), "must divide each size"),
         (lambda: inverse.Downsampling((4, 4), (2,)), "must divide each size"),
         (lambda: inverse.Downsampling((4, 0), 2), "`image_shape` must be >= 1"),
@@ -237,6 +237,7 @@ def test_the_back_projection_of_scikit_image_is_not_the_adjoint():
         (lambda: inverse.Gradient((4, 5), axes=[2]), "`axes` must be different axes"),
         (lambda: inverse.Blur(np.ones(3), (4, 4)), "`kernel` must have 2 axes"),
         (lambda: inverse.Blur([np.inf], (4,)), "`kernel` must be finite"),
+        (lambda: inverse.Blur((4, 4), np.ones((3, 3))), "the kernel comes first"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(make, says):
