@@ -12,6 +12,7 @@ __all__ = ["Boundary"]
 
 # Data of two sides may differ by so much of their size where the sides meet.
 _SAME = 1e-6
+_NUMBERS = int | float | np.number
 
 
 class Boundary:
@@ -27,6 +28,12 @@ class Boundary:
         d = len(box)
         self.box, self.ends, self.data = box, [[] for _ in range(d)], {}
         if not isinstance(bc, Mapping):
+            listed = isinstance(bc, list | tuple) or getattr(bc, "ndim", 0) == 1
+            if listed and len(bc) and all(isinstance(value, _NUMBERS) for value in bc):
+                raise UnsupportedType(
+                    f"`bc` must be a function, a number or a mapping, got {brief(bc)}; a value for each side of axis 0 "
+                    "is {(0, 0): low, (0, 1): high}."
+                )
             bc = dict.fromkeys(((axis, side) for axis in range(d) for side in (0, 1)), bc)
         for axis in range(d):
             for side in (0, 1):
@@ -53,7 +60,7 @@ class Boundary:
                     f"got {brief(given)}."
                 )
             derivative, given = int(given[0] == "neumann"), given[1]
-        if not callable(given) and (isinstance(given, bool) or not isinstance(given, int | float | np.number)):
+        if not callable(given) and (isinstance(given, bool) or not isinstance(given, _NUMBERS)):
             raise UnsupportedType(
                 f"`bc[{axis}, {side}]` must be a function, a number, ('neumann', g) or None, got {brief(given)}."
             )

@@ -73,10 +73,15 @@ def _real(name, values):
 
 
 def _inside(box, i, x):
+    if x.ndim != 1:
+        raise InvalidInput(
+            "`points` must be arrays of one axis where they are a tuple, which is a grid, got an array of shape "
+            f"{x.shape}; for points of any arrangement pass shape (m, d)."
+        )
     low, high = box[i]
     slack = 1e-12 * (high - low)
     outside = (x < low - slack) | (x > high + slack) | ~np.isfinite(x)
-    if x.ndim != 1 or np.any(outside):
-        where = x[outside][0].item() if x.ndim == 1 else x.shape
+    if np.any(outside):
+        where = x[outside][0].item()
         raise InvalidInput(f"`points` must lie in the box, from {low:g} to {high:g} on axis {i}, got {where!r}.")
     return x.astype(np.float64)

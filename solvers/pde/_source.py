@@ -116,7 +116,10 @@ def checked_box(box):
             raise TypeError
         sides = [(low, high) for low, high in box]
     except (TypeError, ValueError):
-        raise UnsupportedType(f"`box` must be a sequence of pairs (low, high), got {_checks.brief(box)}.") from None
+        raise UnsupportedType(
+            "`box` must be a sequence of pairs (low, high), one for each axis, such as [(0, 1)] for a line, got "
+            f"{_checks.brief(box)}."
+        ) from None
     sides = [tuple(_checks.number(f"box[{axis}]", end) for end in side) for axis, side in enumerate(sides)]
     if not 1 <= len(sides) <= 3:
         raise InvalidInput(f"`box` must have 1 to 3 dimensions, got {len(sides)}.")

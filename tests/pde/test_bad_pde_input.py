@@ -42,6 +42,9 @@ SIDES = {(0, 0): 0, (0, 1): 0, (1, 0): 0, (1, 1): 0}
         ({"box": [(0, 1)] * 4}, InvalidInput, "1 to 3 dimensions, got 4"),
         ({"box": 1.0}, UnsupportedType, "`box` must be a sequence of pairs"),
         ({"box": [(0, 1, 2)]}, UnsupportedType, "`box` must be a sequence of pairs"),
+        ({"box": (0, 1)}, UnsupportedType, r"such as \[\(0, 1\)\] for a line, got \(0, 1\)"),
+        ({"bc": [0.0, 1.0]}, UnsupportedType, r"a value for each side of axis 0 is {\(0, 0\): low, \(0, 1\): high}"),
+        ({"bc": np.zeros(2)}, UnsupportedType, "a value for each side of axis 0"),
         ({"bc": {(0, 0): 0}}, InvalidInput, "`bc` must say what is known at side 1 of axis 0"),
         ({"bc": SIDES | {(2, 0): 0}}, InvalidInput, r"`bc` must have keys .*got \(2, 0\)"),
         ({"bc": SIDES | {(1, 1): 1.0}}, InvalidInput, "`bc` must agree where side 0 of axis 0 meets side 1 of axis 1"),
@@ -105,6 +108,7 @@ def test_what_is_said_to_be_needed_is_about_what_is_taken():
     ("points", "words"),
     [
         ([[0.5, 1.5]], "`points` must lie in the box"),
+        (tuple(np.meshgrid([0.1, 0.2], [0.3])), r"must be arrays of one axis .*, got an array of shape \(1, 2\)"),
         ([[0.5, np.nan]], "`points` must lie in the box"),
         ([0.5, 0.5, 0.5], r"`points` must have shape \(m, 2\)"),
         ((np.array([0.5]),), "`points` must be a tuple of 2 coordinate arrays"),
