@@ -13,9 +13,9 @@ from .. import _backend, _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import ended, told
+from .._matrices import check_indices
 from .._result import Status
 from .._types import Callback, MatrixLike, Seed
-from ..linalg._operator import check_indices
 from ._low_rank import LowRank
 from ._result import InverseResult
 from ._shapes import boolean, power_of_two

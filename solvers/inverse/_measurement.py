@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from .. import _backend, _checks
 from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
-from ..linalg._elsewhere import sent
+from .._matrices import sent
 from ._normal import solve_normal
 from ._operator import ImagingOperator, applied, as_imaging_operator, stack_of
 

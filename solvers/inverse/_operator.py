@@ -12,8 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 from .. import _backend, _checks
 from .._arrays import enter, kind_of, kinds, leaving, module_of
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices, instead, is_plain
 from .._place import at
-from ..linalg._operator import check_indices, instead, is_plain
 
 __all__ = ["ImagingOperator", "applied", "as_imaging_operator", "stack_of"]
 

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving, module_of, on_host
 from .._errors import InvalidInput
+from .._matrices import check_indices
 from .._place import at
 from .._types import MatrixLike
-from ..linalg._operator import check_indices
 from ._gaussian import Gaussian
 from ._measurement import Measurement, there
 from ._normal import solve_normal

@@ -3,17 +3,17 @@
 import functools
 import inspect
 
-from scipy.sparse import issparse, sparray
 from scipy.sparse import linalg as _scipy
 
-from .. import _backend, _checks
-from .._arrays import enter, kind_of, kinds, leaving
+from .. import _backend
+from .._arrays import kind_of, kinds, leaving
 from .._errors import BackendUnavailable, UnsupportedType
+from .._matrices import sent
 from .._place import at
 from ._operator import source
 from ._sweeps import entries
 
-__all__ = ["FUNCTIONS", "sent"]
+__all__ = ["FUNCTIONS"]
 
 # A setting of SciPy's, without arrays.
 _AS_THEY_ARE = ("use_solver",)
@@ -94,30 +94,6 @@ def _called(function, twin, given):
 
 def _is_default(value, default):
     return value is default or (isinstance(value, bool | int | float | str) and value == default)
-
-
-def sent(name, value):
-    """An argument, on the GPU."""
-    value = enter(name, value)
-    if value is None or kinds[type(value)] == "gpu":
-        return value
-    if issparse(value):
-        return _sparse(value)
-    if hasattr(value, "matvec"):
-        raise UnsupportedType(
-            f"`{name}` must have its entries at hand to be sent to the GPU, got an operator; pass a sparse matrix, or "
-            "an operator of cupyx and CuPy arrays."
-        )
-    value = _checks.array(name, value)
-    return _backend.kernels("gpu").to_device(value, value.dtype)
-
-
-def _sparse(matrix):
-    from cupyx.scipy import sparse
-
-    if matrix.dtype.char not in "fdFD":
-        matrix = matrix.astype(complex if matrix.dtype.kind == "c" else float)
-    return (sparse.csr_array if isinstance(matrix, sparray) else sparse.csr_matrix)(matrix.tocsr())
 
 
 def _brought(answer, leave):

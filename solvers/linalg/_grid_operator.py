@@ -13,10 +13,11 @@ from scipy.sparse import issparse
 from .. import _backend, _checks
 from .._arrays import enter, kinds, on_host
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices
 from .._place import at
 from .._scale import common_unit
 from ._null_space import NullSpace
-from ._operator import PreparedOperator, analyse, check_indices, is_matrix, place, source
+from ._operator import PreparedOperator, analyse, is_matrix, place, source
 from ._products import Operator
 
 __all__ = ["Grid", "GridOperator", "grid_of_distances", "grid_shape"]

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .. import _backend, _checks
 from .._arrays import kinds
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices, instead, is_plain
 from .._scale import to_one
 from ._products import Operator
 
@@ -19,9 +20,7 @@ __all__ = [
     "Matrix",
     "PreparedOperator",
     "analyse",
-    "check_indices",
     "is_matrix",
-    "is_plain",
     "place",
     "source",
 ]
@@ -201,15 +200,6 @@ def analyse(A, name="A"):
     )
 
 
-def instead(A, name):
-    """What to pass in the place of something that is no matrix, if that can be told."""
-    if hasattr(A, "aspreconditioner"):  # PyAMG's hierarchies
-        return f"; pass {name}.aspreconditioner()"
-    if callable(getattr(A, "solve", None)):  # SciPy's factors
-        return f"; pass {name}.solve"
-    return f"; pass numpy.asarray({name})" if isinstance(A, list | tuple) or hasattr(A, "__array__") else ""
-
-
 def place(dtype, backend):
     """The key under which what is made for a dtype is kept: it lives on one device."""
     return dtype, backend, 0 if backend == "cpu" else _backend.kernels(backend).device_id()
@@ -266,37 +256,6 @@ def _from_sparse(A, name):
     return Matrix(n, dtype, name, csr=A)
 
 
-def check_indices(A, name):
-    """Refuse index arrays that point outside of the matrix: the compiled loops do not look."""
-    kind = getattr(A, "format", None)
-    if kind in ("csr", "csc") and A.shape[0] == A.shape[1]:
-        kernels = _backend.kernels("gpu" if _on_gpu(A) else "cpu")
-        good = kernels.is_valid_csr(A.indptr, A.indices, A.data.size)
-    elif kind in ("csr", "csc"):
-        good = _is_compressed(A, *(A.shape if kind == "csr" else A.shape[::-1]))
-    elif kind == "bsr":
-        good = _is_compressed(A, A.shape[0] // A.blocksize[0], A.shape[1] // A.blocksize[1])
-    elif kind == "coo":
-        good = all(_within(index, size) for index, size in zip((A.row, A.col), A.shape))
-    else:
-        return
-    if not good:
-        raise InvalidInput(
-            f"`{name}` must have index arrays that fit its shape {A.shape}, got an index out of range; "
-            f"{name}.check_format(full_check=True) or {name}.coords shows it."
-        )
-
-
-def _is_compressed(A, lines, length):
-    """Whether its index arrays are those of so many lines of that length."""
-    ends = A.indptr.size == lines + 1 and A.indptr[0] == 0 and A.indptr[-1] == A.indices.size == A.data.shape[0]
-    return bool(ends) and bool((A.indptr[1:] >= A.indptr[:-1]).all()) and _within(A.indices, length)
-
-
-def _within(indices, size):
-    return indices.size == 0 or (int(indices.min()) >= 0 and int(indices.max()) < size)
-
-
 def _from_operator(A, name):
     n = _square(A.shape, name)
     inner = getattr(A, "A", None)
@@ -305,14 +264,6 @@ def _from_operator(A, name):
     dtype = getattr(A, "dtype", None)
     dtype = None if dtype is None else _checks.float_dtype(name, np.dtype(dtype))
     return Matrix(n, dtype, name, apply=A._matvec if is_plain(A, "matvec") else A.matvec)
-
-
-def is_plain(A, name):
-    """Whether that product of A is SciPy's own wrapper, which reshapes a wrong answer until it fits.
-
-    The hook below it, of that name with an underscore in front, does not.
-    """
-    return isinstance(A, LinearOperator) and getattr(type(A), name) is getattr(LinearOperator, name)
 
 
 def _vector(y, v, name):

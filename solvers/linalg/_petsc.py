@@ -19,8 +19,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .. import _checks
 from .._arrays import enter, kinds
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import is_plain
 from .._types import MatrixLike
-from ._operator import Matrix, is_matrix, is_plain, source
+from ._operator import Matrix, is_matrix, source
 from ._petsc_rows import check_layout, for_petsc, has_rows, own_rows, refuse_complex, refuse_more_than, rows_of
 
 __all__ = ["PETScPreconditioner", "to_petsc"]

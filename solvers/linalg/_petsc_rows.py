@@ -7,8 +7,9 @@ from scipy.sparse import csr_array, issparse
 
 from .. import _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices
 from ._grid_operator import GridOperator
-from ._operator import analyse, check_indices, is_matrix
+from ._operator import analyse, is_matrix
 
 __all__ = ["check_layout", "for_petsc", "has_rows", "own_rows", "refuse_complex", "refuse_more_than", "rows_of"]
 

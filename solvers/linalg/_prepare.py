@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from .. import _backend, _checks
 from .._arrays import enter
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices
 from .._place import at
 from .._types import MatrixLike
-from ._operator import Matrix, PreparedOperator, analyse, check_indices, is_matrix
+from ._operator import Matrix, PreparedOperator, analyse, is_matrix
 
 __all__ = ["StencilOperator", "prepare", "stencil"]
 

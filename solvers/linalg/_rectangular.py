@@ -7,8 +7,8 @@ import numpy as np
 from .. import _checks
 from .._arrays import kinds, module_of
 from .._errors import InvalidInput, UnsupportedType
-from ._elsewhere import sent
-from ._operator import check_indices, is_matrix, is_plain
+from .._matrices import check_indices, is_plain, sent
+from ._operator import is_matrix
 from ._sweeps import entries
 
 __all__ = ["Rectangular"]

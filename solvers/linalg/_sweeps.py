@@ -14,8 +14,9 @@ import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
+from .._matrices import check_indices
 from .._place import drops_when_full
-from ._operator import Matrix, PreparedOperator, check_indices, place, source
+from ._operator import Matrix, PreparedOperator, place, source
 
 __all__ = [
     "ORDERINGS",
