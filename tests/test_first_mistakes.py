@@ -143,6 +143,15 @@ def test_points_in_the_place_of_costs():
     )
 
 
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [(np.ones((3, 1)), "(3, 1); pass numpy.ravel(a)."), ([], "(0,); for uniform weights pass None.")],
+)
+def test_weights_as_a_column_or_empty_as_in_pot(costs, weights, got):
+    sentence = "`a` must have shape (3,) to go with the costs, got "
+    assert said(solvers.InvalidInput, transport.sinkhorn, costs, weights, eps=0.1) == sentence + got
+
+
 def test_weights_before_costs_as_in_pot(costs):
     assert said(solvers.InvalidInput, transport.sinkhorn, np.full(3, 1 / 3), np.full(4, 1 / 4), costs, eps=0.1) == (
         "`C` must have shape (n, m), got (3,); costs come first, weights after them: (C, a, b, eps=...)."

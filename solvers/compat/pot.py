@@ -12,7 +12,7 @@ that differ are refused; nothing is printed: ``verbose=True`` reports progress o
 
 import math
 import warnings
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,18 @@ __all__ = ["sinkhorn", "sinkhorn2", "sinkhorn_knopp", "sinkhorn_log", "sinkhorn_
 
 _METHODS = ("sinkhorn", "sinkhorn_log", "sinkhorn_stabilized", "sinkhorn_epsilon_scaling", "greenkhorn")
 _IN_UNITS_OF_M = _METHODS[2:4]  # their potentials
+# What POT's users take most of what is not here.
+_INSTEAD = {
+    "dist": "scipy.spatial.distance.cdist(X, Y, 'sqeuclidean') has its numbers; solvers.transport.PointCloud needs "
+    "no matrix",
+    "unif": "empty weights, [], are uniform",
+    "emd": "exact plans are linear programs: take POT's",
+    "emd2": "exact plans are linear programs: take POT's",
+    "bregman": "what is here of it stands in this module itself",
+    "unbalanced": "take solvers.transport.sinkhorn with marginal_penalty=",
+    "partial": "take solvers.transport.partial",
+    "sliced_wasserstein_distance": "take solvers.transport.sliced_wasserstein",
+}
 
 
 def sinkhorn(
@@ -157,7 +169,7 @@ def _results(method, a, b, M, reg, maxiter, threshold, verbose, warn, warmstart)
     leave, a, b = leaving(M), _weights("a", a), _weights("b", b)
     shape = real("M", M).shape
     if len(shape) != 2:
-        raise InvalidInput(f"`M` must have shape (n, m), got {shape}.")
+        raise InvalidInput(f"`M` must have shape (n, m), got {shape}; the order is POT's: (a, b, M, reg).")
     several = b is not None and b.ndim == 2
     columns = [b[:, k] for k in range(b.shape[1])] if several else [b]
     starts = _starts(warmstart, 1.0 if method in _IN_UNITS_OF_M else reg, len(columns) if several else 0)
@@ -177,6 +189,17 @@ def _results(method, a, b, M, reg, maxiter, threshold, verbose, warn, warmstart)
         if warn:
             _warn(found[-1], a, column, threshold)
     return (found if several else found[0]), leave
+
+
+if not TYPE_CHECKING:  # whose checkers would take any name for one of ours
+
+    def __getattr__(name):
+        """POT has many more names: say what to use."""
+        sentence = f"module {__name__!r} has no attribute {name!r}"
+        if not name.startswith("_"):
+            remedy = _INSTEAD.get(name, "take POT's, or solvers.transport")
+            sentence += f"; it has {', '.join(__all__)} alone: {remedy}."
+        raise AttributeError(sentence)
 
 
 def _in_their_words(sentence):

@@ -42,11 +42,11 @@ def weights(name, given, size, dtype, because=_COSTS):
     if given is None:
         return np.full(size, 1.0 / size, dtype), 1.0
     values = _checks.finite(name, real(name, given))
-    if values.ndim == 2 and because == _COSTS:
-        raise InvalidInput(
-            f"`{name}` must have shape ({size},) {because}, got {values.shape}; for two clouds of points pass "
-            "PointCloud(X, Y) as the costs."
-        )
+    if because == _COSTS and (values.ndim == 2 or not values.size):
+        remedy = "for two clouds of points pass PointCloud(X, Y) as the costs"
+        remedy = f"pass numpy.ravel({name})" if values.shape in ((size, 1), (1, size)) else remedy
+        remedy = remedy if values.size else "for uniform weights pass None"
+        raise InvalidInput(f"`{name}` must have shape ({size},) {because}, got {values.shape}; {remedy}.")
     _checks.shape_is(name, values, [(size,)], because)
     if values.size and float(values.min()) < 0:
         where = int((values < 0).argmax())

@@ -174,6 +174,7 @@ def test_sentences_have_the_names_and_remedies_of_pot():
     M = np.ones((2, 2))
     for arguments, words in (
         (dict(M=[M, M]), "^`M` must have shape"),
+        (dict(a=M, M=[]), r"the order is POT's: \(a, b, M, reg\)"),
         (dict(M=np.where(M > 0, np.nan, M)), "^`M` must hold numbers"),
         (dict(M=1e307 * M, reg=1e-3), "^`reg` must leave M / reg below"),
         (dict(a=[1.0, 1.0]), "same total, got 2 and 1; divide each by its own"),
@@ -183,6 +184,13 @@ def test_sentences_have_the_names_and_remedies_of_pot():
         with pytest.raises(InvalidInput, match=words) as caught:
             pot.sinkhorn(**(dict(a=[], b=[], M=M, reg=1.0) | arguments))
         assert "normalize" not in str(caught.value) and "`C`" not in str(caught.value)
+
+
+def test_names_that_only_pot_has_say_what_to_take():
+    for name, words in (("dist", "cdist"), ("emd", "programs: take POT's"), ("gromov", "or solvers.transport.$")):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'; it has sinkhorn, .* alone: .*{words}"):
+            getattr(pot, name)
+    assert not hasattr(pot, "__path__")
 
 
 def test_pot_itself_is_not_loaded():
