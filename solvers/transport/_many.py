@@ -10,9 +10,10 @@ import numpy as np
 
 from .._loop import told
 from ._feasibility import RESTS, rounding_floor
+from ._over_relaxation import Rates, remaining_of_many
 
 __all__ = [
-    "BROKEN", "FAR", "FITS", "GUARDED", "LOST", "NEAR", "NEAR_COSTS", "REACHED", "RUNNING", "SLOW", "begin", "sweep",
+    "BROKEN", "FAR", "FITS", "GUARDED", "NEAR", "NEAR_COSTS", "REACHED", "RUNNING", "SLOW", "begin", "sweep",
 ]  # fmt: skip
 
 # Problems of more entries (2 MB) fill the threads themselves, and are solved one by one.
@@ -20,8 +21,6 @@ FITS = 2**18
 # An error with which Newton's method does not start at the eps in hand; and one below which it needs no path, and
 # costs this part of what it costs else (measured: 0.3 to 0.6).
 FAR, NEAR, NEAR_COSTS = 0.2, 0.03, 0.5
-# A plan that over-relaxation has taken apart has an error of 2, which grows no more.
-LOST = 1.9
 # Entries of one compiled call: some 50 ms on one thread, so that Ctrl-C and a progress report are prompt.
 _CALL_ENTRIES = 4e7
 # Sweeps in a row without over-relaxation, at first, then twice as many each time, and at most: at their end it is asked
@@ -35,38 +34,6 @@ _UNGUARDED = 64
 # How the sweeps of a problem ended. RUNNING: at a limit, or stopped; REACHED: its error says that it is solved; SLOW:
 # Newton's method will be faster; GUARDED: see above; BROKEN: with no finite error, or never begun.
 RUNNING, REACHED, SLOW, GUARDED, BROKEN = range(5)
-
-
-class _Rates:
-    """``Rate`` of the single solve for many problems at once: omega from the errors that are seen."""
-
-    _FIRST, _MOST, _RISE, _GROWTH = 12, 1.98, 0.7, 2.0
-
-    def __init__(self, count):
-        self.omega, self.steps = np.ones(count), np.full(count, self._FIRST)
-        self._most, self._best = np.full(count, self._MOST), np.full(count, np.inf)
-        self._risen_from = np.zeros(count)
-
-    def observe(self, which, errors, taken):
-        """Learn from the sweeps of a run; returns where the error grew."""
-        first, last = errors[:, 0], errors[np.arange(len(taken)), taken - 1]
-        omega, best = self.omega[which], self._best[which]
-        seen = np.where(np.arange(errors.shape[1]) < taken[:, None], errors, np.inf)
-        grew = ~(last <= self._GROWTH * np.minimum(first, best * omega / (2.0 - omega)))
-        grew |= (omega > 1.0) & (seen.min(axis=1) >= LOST)
-        self._most[which[grew]] = 1.0 + 0.5 * (omega[grew] - 1.0)
-        self._risen_from[which[grew]] = 0.5 * np.minimum(best, first)[grew]
-        self._best[which] = best = np.where(grew, best, np.minimum(best, seen.min(axis=1)))
-        rises = which[~grew & (best <= self._risen_from[which])]
-        self._most[rises] = np.minimum(2.0 - self._RISE * (2.0 - self._most[rises]), self._MOST)
-        rate = (last / errors[np.arange(len(taken)), np.maximum(taken - 6, 0)]) ** 0.2
-        learns = ~grew & (taken >= 6) & (last > 0) & (omega - 1.0 < rate) & (rate < 1.0)
-        theta = np.minimum((rate + omega - 1.0) ** 2 / (rate * omega**2), 1.0)
-        better = np.minimum(2.0 / (1.0 + np.sqrt(1.0 - theta)), self._most[which])
-        omega = np.where(grew, 1.0, np.where(learns, np.maximum(omega, better), omega))
-        self.omega[which] = omega
-        self.steps[which] = np.maximum(self._FIRST, (2.0 / (2.0 - omega)).astype(np.int64))
-        return grew
 
 
 def begin(batch, threshold):
@@ -86,7 +53,7 @@ def sweep(batch, limits, over_relaxed, patience):
 
     It leaves the potentials, the errors, ``iterations`` and ``ends`` in the batch.
     """
-    rates = _Rates(len(batch))
+    rates = Rates(len(batch))
     live, plain = batch.live, _PLAIN
     while live.size:
         allowed = rates.steps[live] if over_relaxed else np.full(live.size, plain)
@@ -105,7 +72,7 @@ def sweep(batch, limits, over_relaxed, patience):
                 # As the single solve has it: errors after a change of omega promise too little, and growth ends it.
                 now = rates.omega[live]
                 most = np.where(now < omega + 0.02, 1.0, 1.5) * np.where(last < NEAR, NEAR_COSTS, 1.0) * patience
-                slow = _remaining(errors, taken, batch.thresholds[live], omega) > most
+                slow = remaining_of_many(errors, taken, batch.thresholds[live], omega) > most
                 slow = ~ended & (slow | (now < omega) & (patience < math.inf))
                 batch.ends[live[slow]] = SLOW
                 ended |= slow
@@ -152,14 +119,3 @@ def _may_rest(batch, live, last):
         u, v = (np.where(np.isfinite(p), p, 0.0) for p in (batch.u[which], batch.v[which]))
         small[small] = last[small] <= rounding_floor(float(np.finfo(batch.dtype).eps), u, v)
     return small
-
-
-def _remaining(errors, taken, thresholds, omega):
-    """Sweeps that seem to be left, as ``_remaining`` of the single solve has it."""
-    places, half = np.arange(len(taken)), taken // 2
-    first, last = errors[places, half], errors[places, taken - 1]
-    log_rate = np.log(last / first) / (taken - 1 - half)
-    digits = np.maximum(0.0, np.log(last / np.maximum(thresholds, 1e-300)))
-    left = np.where(omega > 1.0, -digits / log_rate, 0.75 * digits / np.sqrt(-log_rate))
-    positive = np.where(np.arange(errors.shape[1]) < taken[:, None], errors > 0, True).all(axis=1)
-    return np.where((taken < 4) | ~positive, 0.0, np.where(log_rate < 0.0, left, math.inf))

@@ -11,8 +11,8 @@ from .._loop import Record
 from .._place import at, inner
 from .._result import Status
 from ._costs import PointCloud, checked, ratio_is_finite
-from ._many import LOST
 from ._measures import real, same_totals, weights
+from ._over_relaxation import LOST
 
 __all__ = ["Problem", "potentials_of", "threshold_of"]
 

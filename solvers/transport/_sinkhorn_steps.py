@@ -9,10 +9,11 @@ import math
 import numpy as np
 
 from ._costs import PointCloud
-from ._many import FAR, LOST, NEAR, NEAR_COSTS
+from ._many import FAR, NEAR, NEAR_COSTS
 from ._newton import newton_steps
+from ._over_relaxation import Rate, remaining
 
-__all__ = ["NEWTON_COSTS", "STEPS", "Rate", "remaining"]
+__all__ = ["NEWTON_COSTS", "STEPS"]
 
 
 def _log_steps(problem, control):
@@ -52,41 +53,6 @@ def _scaling_steps(problem, control):
         )  # fmt: skip
         problem.sweeps += taken
         yield errors[:taken], None
-
-
-class Rate:
-    """Omega from the rate of convergence of plain sweeps: theta per sweep gives 2 / (1 + sqrt(1 - theta)).
-
-    Far from the solution a large omega can diverge. After that omega stays below a bound until the error has halved;
-    then each run that went well lets the bound rise.
-    """
-
-    _FIRST, _MOST, _RISE, _GROWTH = 12, 1.98, 0.7, 2.0
-
-    def __init__(self):
-        self.omega, self.steps, self._most = 1.0, self._FIRST, self._MOST
-        self._best, self._risen_from = math.inf, 0.0
-
-    def observe(self, errors):
-        """Learn from the errors of a run with this omega; False if they grew."""
-        # With omega the rows, too, are off: by so much more at the same distance from the solution.
-        allowed = self._GROWTH * min(errors[0], self._best * self.omega / (2.0 - self.omega))
-        lost = self.omega > 1.0 and errors.min() >= LOST
-        if not np.isfinite(errors[-1]) or errors[-1] > allowed or lost:
-            self._most, self._risen_from = 1.0 + 0.5 * (self.omega - 1.0), 0.5 * min(self._best, errors[0])
-            self.omega, self.steps = 1.0, self._FIRST
-            return False
-        self._best = min(self._best, float(errors.min()))
-        if self._best <= self._risen_from:
-            self._most = min(2.0 - self._RISE * (2.0 - self._most), self._MOST)
-        if len(errors) >= 6 and errors[-1] > 0:
-            rate = (errors[-1] / errors[-6]) ** 0.2
-            if self.omega - 1.0 < rate < 1.0:
-                # Young's relation for an over-relaxed sweep; theta is the rate of plain ones.
-                theta = min((rate + self.omega - 1.0) ** 2 / (rate * self.omega**2), 1.0)
-                self.omega = max(self.omega, min(2.0 / (1.0 + math.sqrt(1.0 - theta)), self._most))
-        self.steps = max(self._FIRST, int(2.0 / (2.0 - self.omega)))
-        return True
 
 
 def _sor_steps(problem, control, patience=math.inf):
@@ -135,21 +101,6 @@ def _auto_steps(problem, control):
     newton = newton_steps(problem, control)
     next(newton)
     yield from newton
-
-
-def remaining(errors, threshold, omega):
-    """Over-relaxed sweeps that seem to be left, from the rate of the last sweeps with this omega."""
-    half = len(errors) // 2
-    if len(errors) < 4 or not np.all(errors > 0):
-        return 0.0
-    rate = (errors[-1] / errors[half]) ** (1.0 / (len(errors) - 1 - half))
-    if not 0.0 < rate < 1.0:
-        return math.inf
-    digits = max(0.0, math.log(errors[-1] / max(threshold, 1e-300)))
-    if omega > 1.0:
-        return -digits / math.log(rate)
-    # Over-relaxation turns a rate of 1 - d into one of 1 - 2 sqrt(d), at its best.
-    return 0.75 * digits / math.sqrt(-math.log(rate))
 
 
 STEPS = {

@@ -255,10 +255,9 @@ def test_a_sequence_of_clouds_is_refused_in_one_sentence(rng):
 
 
 def test_the_rule_for_omega_is_that_of_the_single_solve(rng):
-    from solvers.transport._many import _Rates, _remaining
-    from solvers.transport._sinkhorn_steps import Rate, remaining
+    from solvers.transport._over_relaxation import Rate, Rates, remaining, remaining_of_many
 
-    rules, many, everyone = [Rate() for _ in range(50)], _Rates(50), np.arange(50)
+    rules, many, everyone = [Rate() for _ in range(50)], Rates(50), np.arange(50)
     rates, level = rng.uniform(0.5, 1.02, 50), np.ones(50)
     for _ in range(8):
         steps, omega = many.steps.copy(), many.omega.copy()
@@ -266,7 +265,7 @@ def test_the_rule_for_omega_is_that_of_the_single_solve(rng):
         errors[rng.random(50) < 0.1, -1] = np.inf
         with np.errstate(all="ignore"):
             grew = many.observe(everyone, errors, steps)
-            left = _remaining(errors, steps, np.full(50, 1e-9), omega)
+            left = remaining_of_many(errors, steps, np.full(50, 1e-9), omega)
         for k, rule in enumerate(rules):
             assert rule.observe(errors[k, : steps[k]]) == (not grew[k])
             assert (rule.omega, rule.steps) == (pytest.approx(many.omega[k], rel=1e-12), many.steps[k])
