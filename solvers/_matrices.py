@@ -1,13 +1,13 @@
 """What every area asks of a matrix or an operator that a user passes, before it is worked with."""
 
-from scipy.sparse import issparse, sparray
+from scipy.sparse import csr_array, issparse, sparray
 from scipy.sparse.linalg import LinearOperator
 
 from . import _backend, _checks
 from ._arrays import enter, kinds
 from ._errors import InvalidInput, UnsupportedType
 
-__all__ = ["check_indices", "instead", "is_plain", "sent"]
+__all__ = ["check_indices", "fetched", "instead", "is_plain", "sent"]
 
 
 def check_indices(A, name):
@@ -72,6 +72,17 @@ def sent(name, value):
         )
     value = _checks.array(name, value)
     return _backend.kernels("gpu").to_device(value, value.dtype)
+
+
+def fetched(value):
+    """An array or a sparse matrix, in CSR form, on the host: by the kernels, which count what comes back."""
+    if kinds[type(value)] != "gpu":
+        return value
+    to_host = _backend.kernels("gpu").to_host
+    if not hasattr(value, "tocsr"):
+        return to_host(value)
+    A = value.tocsr()
+    return csr_array((to_host(A.data), to_host(A.indices), to_host(A.indptr)), shape=A.shape)
 
 
 def _sparse(matrix):

@@ -12,6 +12,7 @@ from .. import _backend, _checks
 from .._arrays import enter, kinds, leaving
 from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
+from .._matrices import fetched
 from .._place import at
 from .._scale import safe_range, to_one
 from ._operator import Matrix, analyse, source
@@ -85,7 +86,7 @@ def _one_system(problem, b, x0, j):
     right = kernels.to_device(right, dtype)
     size = norm(right, kernels)
     if not math.isfinite(size):
-        _checks.finite("b", _counted(b))  # counted over all columns
+        _checks.finite("b", fetched(b))  # counted over all columns
     if isinstance(start, str):
         start = _once(problem.preconditioner, right)
     elif start is not None:
@@ -115,11 +116,6 @@ def _scaled(b, x0, largest):
         if power <= 1.0:
             return None
     return power, (b * power).astype(b.dtype), (x0 * power).astype(x0.dtype)
-
-
-def _counted(array):
-    """On the host, by the kernels, which count what comes back."""
-    return _backend.kernels("gpu").to_host(array) if kinds[type(array)] == "gpu" else array
 
 
 def _is_given(x0):
@@ -160,7 +156,7 @@ def check_right_hand_sides(b, n):
     """Refuse at once what the solvers would refuse of b when they get it."""
     _right_hand_sides(b, n)
     if kinds[type(b)] != "gpu" or not _is_finite_there(b):
-        _checks.finite("b", _counted(b))
+        _checks.finite("b", fetched(b))
 
 
 def _right_hand_sides(b, n):
@@ -191,7 +187,7 @@ def _starting_guess(x0, shape, dtype):
     if x0.dtype.kind == "c" and dtype.kind != "c":
         raise InvalidInput("`x0` must be real where `A` and `b` are, got a complex array; pass x0.real.")
     if kinds[type(x0)] != "gpu" or not _is_finite_there(x0):
-        _checks.finite("x0", _counted(x0))
+        _checks.finite("x0", fetched(x0))
     return x0.reshape(shape)
 
 
@@ -243,14 +239,14 @@ def _diagonal_of(M, dtype, kernels):
         return None
     n = M.shape[0]
     if M.format == "dia":
-        pure = M.offsets.size == 1 and int(_counted(M.offsets)[0]) == 0
+        pure = M.offsets.size == 1 and int(fetched(M.offsets)[0]) == 0
     else:
         pure = M.nnz == n and _counts_up(M.indptr, n + 1) and _counts_up(M.indices, n)
     if not pure:
         return None
     diagonal = M.diagonal() if M.format == "dia" else M.data
     if diagonal.dtype.kind == "c":
-        if _counted((diagonal.imag != 0).any()):
+        if fetched((diagonal.imag != 0).any()):
             return None
         diagonal = diagonal.real
     return kernels.to_device(diagonal, np.finfo(dtype).dtype)
@@ -261,7 +257,7 @@ def _counts_up(indices, size):
     if isinstance(indices, np.ndarray):
         return np.array_equal(indices, np.arange(size))
     counted = _backend.kernels("gpu").to_device(np.arange(size), indices.dtype)
-    return indices.size == size and bool(_counted((indices == counted).all()))
+    return indices.size == size and bool(fetched((indices == counted).all()))
 
 
 def _own_product(M, backend, r):

@@ -14,7 +14,7 @@ import scipy.sparse
 
 from .. import _backend, _checks
 from .._errors import InvalidInput, UnsupportedType
-from .._matrices import check_indices
+from .._matrices import check_indices, fetched
 from .._place import drops_when_full
 from ._operator import Matrix, PreparedOperator, place, source
 
@@ -230,7 +230,7 @@ def without_duplicates(matrix):
     check_indices(matrix.csr, "A")  # SciPy trusts them with memory
     if getattr(matrix.csr, "has_canonical_format", True):
         return matrix
-    A = _on_host(matrix.csr).copy()
+    A = fetched(matrix.csr).copy()
     A.sum_duplicates()
     return Matrix(matrix.n, matrix.dtype, csr=A)
 
@@ -252,16 +252,16 @@ def _unsigned(A, kernels):
     """The index arrays on the host, as the functions that sort rows take them."""
     if A.indptr.dtype.kind == "u":
         return A.indptr, A.indices
-    return (np.ascontiguousarray(_on_host(part), np.int32).view(np.uint32) for part in (A.indptr, A.indices))
+    return (np.ascontiguousarray(fetched(part), np.int32).view(np.uint32) for part in (A.indptr, A.indices))
 
 
 def sparse_of(matrix):
     """The CSR array of a matrix, on the host."""
     if matrix.sparse:
         check_indices(matrix.csr, "A")
-        return _on_host(matrix.csr)
+        return fetched(matrix.csr)
     if matrix.stencil is None:
-        dense = _on_host(matrix.dense)
+        dense = fetched(matrix.dense)
         return scipy.sparse.csr_array(dense.astype(matrix.dtype) if dense.dtype.char == "e" else dense)
     shape, weights = matrix.stencil
     lines = [
@@ -272,15 +272,6 @@ def sparse_of(matrix):
     for line in lines[1:]:
         A = scipy.sparse.kronsum(line, A)
     return scipy.sparse.csr_array(A + weights[0] * scipy.sparse.eye_array(matrix.n))
-
-
-def _on_host(array):
-    if isinstance(array, np.ndarray) or scipy.sparse.issparse(array):
-        return array
-    if not hasattr(array, "format"):
-        return _backend.kernels("gpu").to_host(array)
-    A, to_host = array.tocsr(), _backend.kernels("gpu").to_host
-    return scipy.sparse.csr_array((to_host(A.data), to_host(A.indices), to_host(A.indptr)), shape=A.shape)
 
 
 def _known_there(A, ordering, kernels):
