@@ -97,6 +97,19 @@ def test_every_status_stands_on_the_page_of_results_with_its_sentence():
         assert f'* - "{status}" - {info} - {status.sentence}' in page
 
 
+def test_every_name_of_an_area_that_a_page_speaks_of_exists():
+    pages = [ROOT / "README.md", *DOCS.glob("*.rst"), *(DOCS / "methods").glob("*.rst")]
+    named = {
+        (path.name, *found)
+        for path in pages
+        for found in re.findall(r"(?<![\w./-])(linalg|transport|pde|inverse)\.([A-Za-z]\w*)", text(path))
+    }
+    assert len(named) > 100
+    missing = {each for each in named if not hasattr(importlib.import_module(f"solvers.{each[1]}"), each[2])}
+    # A picture's name, and the method that its page adds.
+    assert missing == {("start.rst", "linalg", "png"), ("add_a_method.rst", "linalg", "steepest")}
+
+
 def test_the_policy_names_the_versions_that_the_package_asks_for():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
