@@ -188,15 +188,12 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows if row.status != NOT_RUN], _SIDES, path)
-
-
 def _mark(row):
     kind = "ours" if ":" not in row.method else "other"
     remark, group = "" if row.status == CONVERGED else row.status, f"{row.problem}, n = {row.n:,}"
     return picture.Mark(group, row.method, row.iterations, row.ratio, kind, remark, _bound(row))
 
 
+_draw = picture.drawn_by(_mark, _SIDES, lambda row: row.status != NOT_RUN)
 VIEW = View(_COLUMNS, _draw, summary, notes)
 SEEDS_VIEW = View(_SEED_COLUMNS, _draw)

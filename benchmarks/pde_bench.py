@@ -127,14 +127,10 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows], _SIDES, path)
-
-
 def _mark(row):
     kind = "ours" if row.method in ("gp", "gp-n") else "other"
     remark = "" if row.status == REACHED else row.status
     return picture.Mark(row.problem, f"{row.method}  {_size(row.n)}", row.error, row.ratio, kind, remark)
 
 
-VIEW = View(_COLUMNS, _draw, summary, notes)
+VIEW = View(_COLUMNS, picture.drawn_by(_mark, _SIDES), summary, notes)

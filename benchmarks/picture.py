@@ -9,7 +9,7 @@ import numpy as np
 
 from ._registry import need
 
-__all__ = ["COLOURS", "Mark", "Sides", "dress", "draw", "figure", "ratio_axis", "save"]
+__all__ = ["COLOURS", "Mark", "Sides", "dress", "draw", "drawn_by", "figure", "ratio_axis", "save"]
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -62,6 +62,11 @@ def figure(width, height):
 def save(made, path):
     """Write the figure."""
     made.savefig(path, dpi=140)
+
+
+def drawn_by(mark, sides, shown=lambda row: True):
+    """What draws the rows of an area into a path: ``mark(row)`` for each one that is shown."""
+    return lambda rows, path: draw([mark(row) for row in rows if shown(row)], sides, path)
 
 
 def draw(marks, sides, path):

@@ -133,14 +133,10 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows if row.status == "done"], _SIDES, path)
-
-
 def _mark(row):
     kind = "other" if row.method.startswith("pot") else "ours"
     group = f"{row.problem}, d = {row.d}, n = {row.n:,}"
     return picture.Mark(group, row.method, row.error, row.ratio, kind, bound=">" * row.at_least)
 
 
-VIEW = View(_COLUMNS, _draw, summary, notes)
+VIEW = View(_COLUMNS, picture.drawn_by(_mark, _SIDES, lambda row: row.status == "done"), summary, notes)

@@ -161,14 +161,10 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows], _SIDES, path)
-
-
 def _mark(row):
     kind = "other" if ":" in row.contender else "told the truth" if row.contender.endswith("tuned") else "ours"
     remark = "" if row.converged else "not converged"
     return picture.Mark(f"{row.problem}, n = {row.n:,}", row.contender, row.iterations, row.vs["cg"], kind, remark)
 
 
-VIEW = View(_COLUMNS, _draw)
+VIEW = View(_COLUMNS, picture.drawn_by(_mark, _SIDES))

@@ -165,10 +165,6 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows], _SIDES, path)
-
-
 def _mark(row):
     plural = "s" if row.threads > 1 else ""
     group = f"{row.problem}, n = {row.n:,}, {row.threads} thread{plural}"
@@ -176,4 +172,4 @@ def _mark(row):
     return picture.Mark(group, row.method, row.microseconds, row.ratio, kind, remark)
 
 
-VIEW = View(_COLUMNS, _draw)
+VIEW = View(_COLUMNS, picture.drawn_by(_mark, _SIDES))

@@ -113,10 +113,6 @@ _SIDES = picture.Sides(
 )  # fmt: skip
 
 
-def _draw(rows, path):
-    picture.draw([_mark(row) for row in rows], _SIDES, path)
-
-
 def _mark(row):
     kind = "other" if ":" in row.method else "ours"
     remark, bound = "" if row.status == "converged" else row.status, ">" * row.at_least
@@ -124,4 +120,4 @@ def _mark(row):
     return picture.Mark(group, row.method, row.marginal_error, row.ratio, kind, remark, bound)
 
 
-VIEW = View(_COLUMNS, _draw, summary, notes)
+VIEW = View(_COLUMNS, picture.drawn_by(_mark, _SIDES), summary, notes)
