@@ -6,7 +6,8 @@ from .. import _backend, _checks
 from .._errors import InvalidInput
 from .._place import at
 from .._types import MatrixLike, Seed
-from ._operator import applied, as_imaging_operator
+from ._operator import applied
+from ._wrapped import as_imaging_operator
 
 __all__ = ["check_adjoint"]
 

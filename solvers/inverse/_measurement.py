@@ -11,7 +11,8 @@ from .._arrays import enter, leaving, module_of
 from .._errors import InvalidInput
 from .._matrices import sent
 from ._normal import solve_normal
-from ._operator import ImagingOperator, applied, as_imaging_operator, stack_of
+from ._operator import ImagingOperator, applied, stack_of
+from ._wrapped import as_imaging_operator
 
 __all__ = ["Measurement", "there"]
 

@@ -23,10 +23,11 @@ from ._cgls import CGLS
 from ._demands import per_row
 from ._hybrid import Hybrid
 from ._measurement import there
-from ._operator import applied, as_imaging_operator, stack_of
+from ._operator import applied, stack_of
 from ._result import InverseResult
 from ._stopping import DISCREPANCY, GCV, LCURVE, TOLERANCE, AtSteps, Rule
 from ._subspace import Subspace
+from ._wrapped import as_imaging_operator
 
 __all__ = ["Problem"]
 

@@ -14,9 +14,9 @@ from .._loop import ended, told
 from .._result import Status
 from .._types import Callback, MatrixLike
 from ._low_rank import LowRank
-from ._operator import as_imaging_operator
 from ._result import InverseResult
 from ._shapes import power_of_two
+from ._wrapped import as_imaging_operator
 
 if TYPE_CHECKING:
     from ._result import LowRankResult

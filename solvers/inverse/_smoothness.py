@@ -15,9 +15,10 @@ from .._types import MatrixLike
 from ._gaussian import Gaussian
 from ._measurement import Measurement, there
 from ._normal import solve_normal
-from ._operator import ImagingOperator, applied, as_imaging_operator
+from ._operator import ImagingOperator, applied
 from ._posterior import data_of, dense_of, host_array
 from ._tweedie import images_of, values_on_host
+from ._wrapped import as_imaging_operator
 
 __all__ = ["Smoothness"]
 

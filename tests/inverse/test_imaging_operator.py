@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, lsqr
 
 from solvers import InvalidInput, UnsupportedType, inverse
-from solvers.inverse._operator import as_imaging_operator
+from solvers.inverse._wrapped import as_imaging_operator
 
 
 class Rows(inverse.ImagingOperator):

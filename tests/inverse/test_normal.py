@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from solvers.inverse._normal import conjugate_gradients, inner_rows, solve_normal
-from solvers.inverse._operator import as_imaging_operator
+from solvers.inverse._wrapped import as_imaging_operator
 
 
 def problem(complex_, rows=3, m=7, n=9):

@@ -10,7 +10,7 @@ import pytest
 import solvers
 from solvers import InvalidInput, Status, TaskError, UnsupportedType, inverse
 from solvers.inverse import _blocks
-from solvers.inverse._operator import _Wrapped
+from solvers.inverse._wrapped import _Wrapped
 
 FIELDS = "samples x std residuals residual n_matvec n_denoiser iterations status stop_reason threshold".split()
 

@@ -9,7 +9,7 @@ import pytest
 import solvers
 from solvers import InvalidInput, Status, TaskError, inverse
 from solvers.inverse import _blocks
-from solvers.inverse._operator import _Wrapped
+from solvers.inverse._wrapped import _Wrapped
 
 SHAPE = (6, 6)
 
