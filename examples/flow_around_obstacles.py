@@ -18,11 +18,7 @@ open_y, open_x = (fluid[1:] & fluid[:-1]) * 1.0, (fluid[:, 1:] & fluid[:, :-1]) 
 wind = np.pad(open_x, ((0, 0), (1, 1)), constant_values=1.0)
 outlet = 2.0 * (np.arange(nx) == nx - 1) * fluid
 
-
-def differences(n):
-    return sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n))
-
-
+differences = lambda n: sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n))
 Gy, Gx = sp.kron(differences(ny), sp.eye_array(nx)), sp.kron(sp.eye_array(ny), differences(nx))
 A = sum(G.T @ sp.diags_array(faces.ravel()) @ G for G, faces in ((Gy, open_y), (Gx, open_x)))
 A = sp.csr_array(A + sp.diags_array((outlet + ~fluid).ravel()))
@@ -40,20 +36,21 @@ preconditioners = {
     "algebraic multigrid": linalg.amg(A),
     "learned multigrid": linalg.MultigridPreconditioner.pretrained("mg2d-poisson").setup(A, grid=grid),
 }
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained", width_ratios=[1, 1.6])
+figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4), layout="constrained", width_ratios=[1, 1.8])
 for name, M in preconditioners.items():
     result = linalg.cg(A, b, M=M, rtol=1e-6).check()
-    left.loglog(1 + np.arange(result.iterations + 1), result.residuals / result.residuals[0], label=name)
+    left.loglog(1 + np.arange(result.iterations + 1), result.residuals, lw=4 if M is None else 1.5, label=name)
     print(f"{name:22s}{result.iterations:5d} iterations")
-left.set(title="conjugate gradients", xlabel="1 + iteration", ylabel="residual", xlim=(1, 1e6))
-left.legend(fontsize="small", loc="right")
+left.set(title="conjugate gradients", xlabel="1 + iteration", ylabel="residual")
+left.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 
 p = result.x.reshape(grid)
 u = wind - np.pad(open_x * np.diff(p, axis=1), ((0, 0), (1, 1)))
 u[:, -1] += 2 * p[:, -1]
 v = np.pad(-open_y * np.diff(p, axis=0), ((1, 1), (0, 0)))
-left_over = np.abs(np.diff(u, axis=1) + np.diff(v, axis=0))[fluid].max()
-print(f"fastest {u.max():.2f} times the wind; divergence at most {left_over:.1e}")
+divergence = np.diff(u, axis=1) + np.diff(v, axis=0)
+print(f"fastest {u.max():.2f} times the wind; divergence at most {np.abs(divergence[fluid]).max():.1e}")
+right.set(xlabel="x", ylabel="y")
 image = right.imshow(np.where(fluid, p, np.nan), origin="lower", extent=(0, nx / ny, 0, 1))
 right.streamplot(X, Y, (u[:, 1:] + u[:, :-1]) / 2, (v[1:] + v[:-1]) / 2, color="w", linewidth=0.6, arrowsize=0.5)
 figure.colorbar(image, ax=right, label="pressure")

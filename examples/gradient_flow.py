@@ -28,7 +28,8 @@ for step in range(STEPS + 1):
         ax = next(panels)
         ax.plot(*Y.T, ".", color="0.8", markersize=4)
         ax.plot(*X.T, ".", color="tab:red", markersize=4)
-        ax.set(title=f"step {step}: {divergence.value:.1e}", aspect="equal")
+        ax.set(title=f"step {step}: divergence {divergence.value:.1e}", xlabel="x", aspect="equal")
     # A point of weight 1 / N is pulled by about 2 (x - y) / N: half of N times that would go all the way.
     X = X - 0.15 * N * divergence.grad_points[0]
+axes[0].set_ylabel("y")
 figure.savefig("gradient_flow.png", dpi=120)

@@ -41,7 +41,7 @@ for start, iterations in counts.items():
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 image = left.imshow(u.reshape(m, m).T, origin="lower", extent=(0, 1, 0, 1), cmap="inferno")
 figure.colorbar(image, ax=left, label="temperature")
-left.set_title(f"after {steps} steps")
+left.set(title=f"after {steps} steps", xlabel="x", ylabel="y")
 for start, iterations in counts.items():
     right.plot(iterations, label=start)
 right.set(xlabel="step", ylabel="iterations", title="cost of a step", ylim=(0, None))

@@ -45,9 +45,10 @@ figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained")
 for ax, k in zip(axes, (0, 8, 16)):
     picture = np.full((m, m), np.nan)
     picture[inside] = result.x[:, k]
-    ax.imshow(picture, origin="lower", cmap="viridis", vmax=np.nanquantile(picture, 0.99))
+    shown = ax.imshow(picture, origin="lower", vmin=0, vmax=np.quantile(result.x, 0.995))
     ax.set_title(f"electrode {k}")
     ax.axis("off")
+figure.colorbar(shown, ax=axes[2], label="potential", extend="max")
 axes[3].bar(range(electrodes), result.iterations)
 axes[3].set(xlabel="electrode", ylabel="iterations")
 figure.savefig("many_right_hand_sides.png", dpi=120)

@@ -32,6 +32,7 @@ for ax, (title, result) in zip(axes, results.items()):
         ax.plot(*np.stack([X[i], Y[j]], axis=1), color="0.4", linewidth=1.2, alpha=min(1.0, p), zorder=0)
     ax.scatter(*X.T, s=14, label="X")
     ax.scatter(*Y.T, s=14, label="Y")
-    ax.set(title=title, aspect="equal")
+    ax.set(title=title, xlabel="x", aspect="equal")
+axes[0].set_ylabel("y")
 axes[0].legend()
 figure.savefig("partial_matching.png", dpi=120)

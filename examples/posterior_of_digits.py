@@ -40,11 +40,12 @@ rows = {
     "exact\ndeviation": np.stack([each.std for each in exact]),
     "error\nof the mean": np.abs(found.x - unknown),
 }
-figure, axes = plt.subplots(len(rows), len(unknown), figsize=(6.5, 7.5), layout="constrained")
+figure, axes = plt.subplots(len(rows), len(unknown), figsize=(7.2, 7.5), layout="constrained")
 for (name, row), line in zip(rows.items(), axes, strict=True):
     spread = "deviation" in name or "error" in name
     for image, axis in zip(row, line, strict=True):
-        axis.imshow(image, cmap="magma" if spread else "gray_r", vmin=0, vmax=0.4 if spread else 1)
+        shown = axis.imshow(image, cmap="magma" if spread else "gray_r", vmin=0, vmax=0.4 if spread else 1)
         axis.set(xticks=[], yticks=[])
     line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+figure.colorbar(shown, ax=axes[-3:], label="deviation, error (ink is 1)")
 figure.savefig("posterior_of_digits.png", dpi=120)

@@ -33,7 +33,7 @@ for step in range(STEPS + 1):
         print(f"step {step}: distance {res.distance:.4f}, 95 % interval {low:.4f} to {high:.4f}")
         ax = figure.add_subplot(1, len(SHOWN), SHOWN.index(step) + 1, projection="3d")
         ax.scatter(*X.T, s=2, c=X[:, 2], cmap="viridis")
-        ax.set(title=f"step {step}: {res.distance:.3f}", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), zlim=(-1.1, 1.3))
+        ax.set(title=f"step {step}: distance {res.distance:.3f}", xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), zlim=(-1.1, 1.3))
         ax.view_init(18, -60)
         ax.set_axis_off()
         ax.set_box_aspect((1, 1, 1), zoom=1.4)

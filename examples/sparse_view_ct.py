@@ -51,5 +51,5 @@ for (name, x), (above, below) in zip(images.items(), axes.T[1:], strict=True):
     below.set_title(f"error {error:.3f}", fontsize="medium")
 for each in axes.flat:
     each.set(xticks=[], yticks=[])
-figure.colorbar(shown, ax=axes[1, :], shrink=0.8)
+figure.colorbar(shown, ax=axes[1, :], shrink=0.8, label="error")
 figure.savefig("sparse_view_ct.png", dpi=120)
