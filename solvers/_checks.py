@@ -8,6 +8,7 @@ import numpy as np
 
 from ._arrays import kinds, module_of
 from ._errors import InvalidInput, UnsupportedType
+from ._memory import available
 
 __all__ = [
     "array",
@@ -19,14 +20,19 @@ __all__ = [
     "float_dtype",
     "function",
     "generator",
+    "is_function",
     "made",
     "number",
     "positive",
+    "room",
     "shape_is",
     "spawned",
     "tolerance",
     "wrong_kind",
 ]
+
+# Bytes that are taken without asking how many there are.
+_LITTLE = 2**28
 
 
 def number(name, value, least=None):
@@ -69,17 +75,27 @@ def tolerance(name, value):
     return value
 
 
-def count(name, value, least=1):
-    """An integer >= least."""
+def count(name, value, least=1, each=0):
+    """An integer >= least, with which arrays can be counted; where one takes so many bytes, no more than fit."""
     value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if isinstance(value, bool | np.bool_ | np.ndarray) or not hasattr(value, "__index__"):
+    if isinstance(value, bool | np.bool_ | np.ndarray | type) or not hasattr(value, "__index__"):
         if isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and float(value).is_integer():
             value = int(value)  # SciPy takes maxiter=1e3
         else:
             raise wrong_kind(name, f"an integer >= {least}", value)
     value = int(value)
-    if value < least:
-        raise InvalidInput(f"`{name}` must be >= {least}, got {value}.")
+    if not least <= value < 2**63:
+        raise InvalidInput(f"`{name}` must be {f'>= {least}' if value < least else 'below 2^63'}, got {brief(value)}.")
+    return room(name, value, value * each)
+
+
+def room(name, value, need):
+    """Refuse a value that takes more memory than is free, in bytes; returns it."""
+    if need > _LITTLE and need > (have := available()):
+        raise InvalidInput(
+            f"`{name}` must be small enough for memory, got {brief(value)}, which takes at least "
+            f"{need / 2**30:.3g} GiB where {have / 2**30:.3g} GiB are free; lower it."
+        )
     return value
 
 
@@ -102,9 +118,14 @@ def choice(name, value, among):
 
 def function(name, value):
     """None, a callable, or an object with ``on_chunk``."""
-    if value is not None and not callable(value) and not hasattr(value, "on_chunk"):
+    if value is not None and not is_function(value) and not hasattr(value, "on_chunk"):
         raise wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value
+
+
+def is_function(value):
+    """Whether a value can be called with points or iterates; SciPy's operators can be called, too, for products."""
+    return callable(value) and not hasattr(value, "matvec")
 
 
 def generator(rng):
@@ -234,11 +255,18 @@ def wrong_kind(name, demand, value):
 
 def brief(value):
     """What a sentence says of a value: how it is written, if that is short, else its type."""
-    return _written(value, 60) or type(value).__name__
+    return _written(value, 60) or _kind(value)
 
 
 def _brief(value):
-    return f"{type(value).__name__} {_written(value, 40)}".strip()
+    return f"{_kind(value)} {_written(value, 40)}".strip()
+
+
+def _kind(value):
+    """The name of its type; an integer too long to be written has its length beside it."""
+    if type(value) is int and not -(10**40) < value < 10**40:
+        return f"an integer of {value.bit_length()} bits"
+    return type(value).__name__
 
 
 def _written(value, most):

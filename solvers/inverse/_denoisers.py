@@ -22,6 +22,8 @@ __all__ = ["nlm", "tv"]
 
 # Iterations between two looks at the duality gap.
 _CHUNK = 10
+# Noise, by the largest entry, at which all patches are alike; its square is within single precision.
+_ALL_ALIKE = 1e8
 
 
 def tv(
@@ -66,7 +68,7 @@ def tv(
     >>> inverse.tv(0.1, power=0, tol=1e-8)(noisy, 0.0).round(3).tolist()
     [[0.033, 0.033, 0.033, 0.967, 0.967, 0.967]]
     """
-    weight, power = _checks.number("weight", weight, 0), _checks.choice("power", str(power), ("0", "1", "2"))
+    weight, power = _checks.number("weight", weight, 0), _checks.choice("power", _checks.brief(power), ("0", "1", "2"))
     tol, maxiter = _checks.positive("tol", tol), _checks.count("maxiter", maxiter)
     image_shape = None if image_shape is None else sizes("image_shape", image_shape)
 
@@ -82,7 +84,9 @@ def _by_variation(x, sigma, *, weight, power, image_shape, tol, maxiter):
     images = _shaped(x, image_shape)
     if images.ndim > 4:
         raise InvalidInput(f"`denoiser` must get images of up to three axes, got a stack of shape {images.shape}.")
-    return _proximal(images, weight * sigma**power, tol, maxiter).reshape(x.shape)
+    with np.errstate(over="ignore"):
+        weight *= float(np.float64(sigma) ** power)
+    return _proximal(images, weight, tol, maxiter).reshape(x.shape)
 
 
 def _proximal(images, weight, tol, maxiter):
@@ -90,6 +94,8 @@ def _proximal(images, weight, tol, maxiter):
     xp, kernels = module_of(images), _backend.kernels("gpu" if kinds[type(images)] == "gpu" else "cpu")
     if images.size == 0 or not weight > 0:
         return images.copy()
+    # With this much every image is its mean: its deviations from that, summed, are a bound on the dual variable.
+    weight = min(weight, 2.0 * images[0].size * float(abs(images).max()) or weight)
     V = _planes(xp, images)
     d = 3 if V.shape[2] > 1 else 2
     thresholds = (tol * np.sqrt(inner_rows(images, images))) ** 2 / 2
@@ -207,8 +213,8 @@ def _non_local(image, sigma, strength, patch_size, patch_distance, fast):
         parts,
         patch_size=patch_size,
         patch_distance=patch_distance,
-        h=strength * sigma / scale,
-        sigma=sigma / scale,
+        h=min(strength * sigma / scale, _ALL_ALIKE),
+        sigma=min(sigma / scale, _ALL_ALIKE),
         fast_mode=fast,
         channel_axis=-1 if image.dtype.kind == "c" else None,
     )

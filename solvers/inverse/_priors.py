@@ -234,7 +234,7 @@ class GaussianMixture:
         -------
         ndarray, shape (n_samples, *image_shape)
         """
-        n_samples = _checks.count("n_samples", n_samples)
+        n_samples = _checks.count("n_samples", n_samples, each=1000)
         return self.draws(_checks.spawned(rng, n_samples))
 
     def posterior(self, A: MatrixLike, b: ArrayLike, *, noise_level: float) -> "GaussianMixture":

@@ -182,7 +182,7 @@ def sample(
         raise InvalidInput(f"`x0` is of the diffusion methods and must be left out for method={method!r}.")
     rho, tv_weight = _checks.positive("rho", rho), _checks.tolerance("tv_weight", tv_weight)
     sigmas = levels(schedule, n_steps, spacing, scale)
-    n_samples, generator = _checks.count("n_samples", n_samples), _checks.generator(rng)
+    n_samples, generator = _checks.count("n_samples", n_samples, each=1000), _checks.generator(rng)
     _checks.function("callback", callback)
     backend = _backend.pick(A=A, b=b, x0=x0)
     kernels = _backend.kernels(backend)

@@ -257,7 +257,7 @@ def _image_shape(value):
 
 def _angles(value, span):
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return _read_only(np.arange(_checks.count("angles", value)) * (span / value))
+        return _read_only(np.arange(_checks.count("angles", value, each=200)) * (span / value))
     angles = _checks.array("angles", value)
     if not isinstance(angles, np.ndarray) or angles.dtype.kind == "c":
         raise UnsupportedType("`angles` must be an integer or a NumPy array of real numbers, in radians.")

@@ -209,7 +209,7 @@ def amg(
     """
     _checks.choice("kind", kind, KINDS)
     _checks.choice("smoother", smoother, SMOOTHERS)
-    degree = _checks.count("degree", (1 if smoother == "jacobi" else 3) if degree is None else degree)
+    degree = _checks.count("degree", (1 if smoother == "jacobi" else 3) if degree is None else degree, each=64)
     levels, dtype, kind, unit = hierarchy(A, kind, B)
     M = _from_levels(levels, dtype, kind, smoother, degree, _checks.generator(rng))
     M._unit = unit

@@ -161,6 +161,7 @@ def box_poisson(
     if not isinstance(grid, tuple | list) or not 1 <= len(grid) <= 3:
         raise InvalidInput(f"`grid` must be a sequence of 1 to 3 sizes, got {_checks.brief(grid)}.")
     grid = tuple(_checks.count("grid", size) for size in grid)
+    _checks.room("grid", grid, 24 * math.prod(grid))
     weights = _checks.finite("weights", _checks.array("weights", weights))
     if weights.dtype.kind == "c" or np.any(weights <= 0):
         raise InvalidInput(f"`weights` must be > 0, got {weights.tolist()!r}; for no flow along an axis drop it.")

@@ -230,7 +230,7 @@ def _refuse_extremes(d):
 def grid_shape(grid):
     """(nz, ny, nx) of a grid of two or three axes."""
     if not isinstance(grid, tuple | list) or len(grid) not in (2, 3):
-        raise InvalidInput(f"`grid` must be (ny, nx) or (nz, ny, nx), got {grid!r}.")
+        raise InvalidInput(f"`grid` must be (ny, nx) or (nz, ny, nx), got {_checks.brief(grid)}.")
     sizes = tuple(_checks.count("grid", size) for size in grid)
     return (1,) * (3 - len(sizes)) + sizes
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._checks import brief
+from .._checks import brief, is_function
 from .._errors import InvalidInput, UnsupportedType
 from ._sampling import evaluate
 
@@ -60,7 +60,7 @@ class Boundary:
                     f"got {brief(given)}."
                 )
             derivative, given = int(given[0] == "neumann"), given[1]
-        if not callable(given) and (isinstance(given, bool) or not isinstance(given, _NUMBERS)):
+        if not is_function(given) and (isinstance(given, bool) or not isinstance(given, _NUMBERS)):
             raise UnsupportedType(
                 f"`bc[{axis}, {side}]` must be a function, a number, ('neumann', g) or None, got {brief(given)}."
             )

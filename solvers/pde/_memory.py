@@ -1,10 +1,9 @@
 """How much memory a grid takes, said before any of it is allocated."""
 
-import contextlib
 import math
-import os
 
 from .._errors import InvalidInput
+from .._memory import available
 
 __all__ = ["fits", "refuse_too_large"]
 
@@ -18,19 +17,6 @@ def needed(sizes, varying, krylov):
     grid = math.prod(float(n) for n in sizes) * (_ARRAYS + varying + (_KRYLOV if krylov else 0))
     axes = sum(_FEATURES * float(n) * min(float(n), 2000.0) * _OF_AXIS for n in sizes)
     return 8.0 * (grid + axes)
-
-
-def available():
-    """Bytes of memory that are free or can be freed; infinity where the system does not say."""
-    # Elsewhere than on Linux there is no such file; what is installed must then do.
-    with contextlib.suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * float(line.split()[1])
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return math.inf
 
 
 def fits(sizes, terms, krylov):

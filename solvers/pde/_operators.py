@@ -84,12 +84,12 @@ def div_grad(
     >>> sorted(pde.div_grad(lambda x, y: 2 + x * y))
     [(0, 1), (0, 2), (1, 0), (2, 0)]
     """
-    if not callable(a):
+    if not _checks.is_function(a):
         raise UnsupportedType(
             f"`a` must be a function of the coordinates, got {brief(a)}; a number times laplacian(d) else."
         )
     if gradient is not None:
-        if not isinstance(gradient, list | tuple) or not all(callable(g) for g in gradient):
+        if not isinstance(gradient, list | tuple) or not all(map(_checks.is_function, gradient)):
             got = brief(gradient)
             raise UnsupportedType(f"`gradient` must be a list of functions, one for each dimension, got {got}.")
         d = len(gradient) if d is None else d
@@ -174,7 +174,7 @@ class Terms:
         self.d, self.constant, self.varying = d, {}, {}
         for index, coefficient in op.items():
             index = _index(index, d)
-            if callable(coefficient):
+            if _checks.is_function(coefficient):
                 self.varying[index] = coefficient
             else:
                 value = _checks.number(f"{name}[{index}]", coefficient)

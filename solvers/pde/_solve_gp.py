@@ -252,7 +252,7 @@ def _problem(op, f, box, bc, n, kernel, nonlinear, tol, maxiter, grid):
 def _nonlinear(given, d):
     if given is None:
         return None
-    if not isinstance(given, tuple | list) or len(given) != 2 or not all(callable(g) for g in given):
+    if not isinstance(given, tuple | list) or len(given) != 2 or not all(map(_checks.is_function, given)):
         raise UnsupportedType(f"`nonlinear` must be a pair of functions (N, dN_du), got {_checks.brief(given)}.")
     return Nonlinear(*given, with_coordinates=_takes(given[0], d + 1))
 

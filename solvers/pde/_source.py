@@ -30,7 +30,7 @@ class Source:
 
     def __init__(self, f, box, grid):
         self._box, self._grid, self.shape, d = box, grid, None, len(box)
-        if callable(f):
+        if _checks.is_function(f):
             self._at = lambda mesh: evaluate("f", f, mesh)
         elif isinstance(f, int | float | np.number) and not isinstance(f, bool):
             value = bounded("f", _checks.number("f", f))
@@ -106,7 +106,9 @@ def nodes(box: Box, n: int | Sequence[int], *, grid: str = "legendre") -> tuple[
     """
     box = checked_box(box)
     grid = _checks.choice("grid", grid, ("legendre", "uniform"))
-    return tuple(nodes_of(*side, size, grid)[0].copy() for side, size in zip(box, sizes_of(n, len(box)), strict=True))
+    sizes = sizes_of(n, len(box))
+    _checks.room("n", n, 100 * max(sizes))
+    return tuple(nodes_of(*side, size, grid)[0].copy() for side, size in zip(box, sizes, strict=True))
 
 
 def checked_box(box):

@@ -102,6 +102,8 @@ def checked(C):
 def ratio_is_finite(C, reg, dtype):
     """Refuse costs over eps that overflow: no digit of the plan would be left, and no status would explain it."""
     room = float(np.finfo(dtype).max) / 16
+    if not reg < room:
+        raise InvalidInput(f"`eps` must be below {room:.0e} in {np.dtype(dtype)}, got {reg!r}; rescale the costs.")
     most = _largest_distance(C, room) if isinstance(C, PointCloud) else _largest(C)
     if not max(most, 1.0) < room * min(reg, 1.0):
         raise InvalidInput(

@@ -107,7 +107,7 @@ class Problems:
             self.inv_eps = 1.0 / self.reg
             # A NaN is not less than anything.
             largest = np.maximum(np.maximum(np.abs(least), np.abs(most)), 1.0)
-            plain = (largest < _PLAIN * np.minimum(self.reg, 1.0)) & (self.reg < np.inf)
+            plain = (largest < _PLAIN * np.minimum(self.reg, 1.0)) & (self.reg < _PLAIN)
             totals = []
             for values in self._given:
                 total = np.ones(size) if values is None else np.broadcast_to(values.astype(np.float64).sum(-1), size)

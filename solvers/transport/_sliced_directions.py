@@ -132,8 +132,9 @@ def root_of(rng):
             raise TypeError  # NumPy takes arrays of seeds, and recurses without end where they are a matrix
         generator = np.random.default_rng(rng)
     except (TypeError, ValueError):
-        got = repr(rng) if isinstance(rng, int | float | str) else f"a {type(rng).__name__}"
-        raise InvalidInput(f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {got}.") from None
+        raise InvalidInput(
+            f"`rng` must be None, an integer >= 0 or a numpy.random.Generator, got {_checks.brief(rng)}."
+        ) from None
     return np.random.SeedSequence(generator.integers(0, 1 << 32, 4, dtype=np.uint32).tolist())
 
 

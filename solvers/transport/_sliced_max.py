@@ -164,7 +164,8 @@ def max_sliced_wasserstein(
     """
     began = time.perf_counter()
     clouds = Clouds(X, Y, a, b, power_of(p), _checks.flag("normalize", normalize))
-    n_starts, maxiter = _checks.count("n_starts", n_starts), _checks.count("maxiter", maxiter, 0)
+    n_starts = _checks.count("n_starts", n_starts, each=16 * _LOOKED_AT * clouds.d)
+    maxiter = _checks.count("maxiter", maxiter, 0)
     tol = _checks.tolerance("tol", tol)
     if tol == 0.0:
         raise InvalidInput("`tol` must be > 0, got 0.0; rounding ends the ascent near 1e-15.")

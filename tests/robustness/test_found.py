@@ -321,3 +321,56 @@ def test_a_matrix_whose_squares_underflow_is_not_called_indefinite(unit, dtype, 
     assert linalg.cg(np.diag([1.0, -1.0]), np.ones(2), np.zeros(2)).status is solvers.Status.INDEFINITE
     result = linalg.minres(A, b, 1e30 * x0)  # 1 / beta is beyond single precision
     assert np.isfinite(result.x).all() and (result.converged or result.residual > result.threshold)
+
+
+OPERATOR = LinearOperator((3, 3), matvec=eye, dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: pde.solve_gp({(2,): 1.0}, 1.0, [(0, 1)], OPERATOR), r"`bc\[0, 0\]` must be a function"),
+        (lambda: pde.solve_gp({(2,): 1.0}, OPERATOR, [(0, 1)], 0), "`f` must be a function"),
+        (lambda: pde.solve_gp({(2,): OPERATOR}, 1.0, [(0, 1)], 0), r"`op\[\(2,\)\]` must be a real number"),
+        (lambda: pde.div_grad(OPERATOR), "`a` must be a function"),
+        (lambda: linalg.cg(np.eye(3), np.ones(3), callback=OPERATOR), "`callback` must be a function"),
+        (lambda: linalg.cg(np.eye(3), np.ones(3), maxiter=int), "`maxiter` must be an integer"),
+    ],
+)
+def test_an_operator_or_a_type_is_no_function_and_no_number(call, words):
+    with pytest.raises(UnsupportedType, match=words):
+        call()
+
+
+@pytest.mark.parametrize("huge", [2**40, 2**63, -(10**400), 10**5000], ids=["memory", "int64", "low", "high"])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda n: linalg.box_poisson((n, n)), "grid"),
+        (lambda n: linalg.amg(sparse.eye_array(3).tocsr(), degree=n), "degree"),
+        (lambda n: transport.max_sliced_wasserstein(np.eye(3), np.ones((3, 3)), n_starts=n), "n_starts"),
+        (lambda n: pde.nodes([(0, 1)], n), "n"),
+        (lambda n: pde.laplacian(n), "d"),
+        (lambda n: inverse.ParallelBeam((4, 4), n), "angles"),
+        (lambda n: inverse.Gaussian(np.zeros(3), 1.0).sample(n), "n_samples"),
+        (lambda n: inverse.tv(power=n), "power"),
+    ],
+)
+def test_a_count_beyond_memory_is_refused_in_one_short_sentence(call, name, huge):
+    with pytest.raises(InvalidInput, match=f"`{name}(\\[0\\])?` must be") as caught:
+        call(huge)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("make", [inverse.tv, lambda: inverse.tv(power=1), inverse.nlm])
+def test_noise_without_bound_leaves_an_image_its_mean(make):
+    pytest.importorskip("skimage")
+    x = np.arange(16.0).reshape(1, 4, 4)
+    for sigma in (1e300, np.inf):
+        assert np.ptp(make()(x, sigma)) < 5 and np.allclose(make()(x, sigma).mean(), 7.5, atol=0.5)
+
+
+def test_a_regularisation_beyond_the_dtype_is_refused():
+    for shape in ((2, 2), (2, 2, 2)):
+        with pytest.raises(InvalidInput, match="`eps` must be below"):
+            transport.sinkhorn(np.ones(shape, "f"), eps=1e300)

@@ -30,7 +30,7 @@ class Binned(Policy):
     """
 
     def __init__(self, factory, bins: int = 5, interval: ArrayLike | None = None, *, rng=None):
-        self._policies = [factory(each) for each in _checks.spawned(rng, _checks.count("bins", bins))]
+        self._policies = [factory(each) for each in _checks.spawned(rng, _checks.count("bins", bins, each=1000))]
         first = self._policies[0]
         if not all(isinstance(p, Policy) and np.array_equal(p.candidates, first.candidates) for p in self._policies):
             raise InvalidInput("`factory` must return policies that have the same candidates.")

@@ -49,7 +49,7 @@ class ChebCB(Policy):
         super().__init__(candidates, rng)
         self._span = span_of(interval)
         self._learns_span = interval is None
-        self._m = _checks.count("degrees", degrees)
+        self._m = _checks.count("degrees", degrees, each=64)
         self._shape = 1.0 / np.maximum(np.arange(self._m), 1)
         self._largest, self._smallest, self._t = 1.0, math.inf, 0
         self._moments = np.zeros(3)  # sums of prediction^2, prediction * cost, cost^2
