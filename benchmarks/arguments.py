@@ -31,10 +31,32 @@ _DEFAULTS = {"seeds": 1, "maxiter": 5_000, "backend": "auto"}
 _ONCE_IF_QUICK = ("inverse", "learned", "pde", "transport")
 
 
-def add_arguments(parser, areas):
-    """The command's arguments. What was not given is None or False until :func:`checked`."""
+class _Group:
+    """A group of arguments whose help leaves out what an area does not take."""
+
+    def __init__(self, parser, title, area):
+        self._group, self._area = parser.add_argument_group(title), area
+        self._taken = {
+            name
+            for where, takes in TAKES.items()
+            if where.partition(" ")[0] == area
+            for name in (*takes.split(), *_ANYWHERE.split(), where.partition(" --")[2].replace("-", "_"))
+        }
+
+    def add_argument(self, flag, **options):
+        if self._area and flag.strip("-").replace("-", "_") not in self._taken:
+            options["help"] = argparse.SUPPRESS
+        self._group.add_argument(flag, **options)
+
+
+def add_arguments(parser, areas, area=None):
+    """The command's arguments. What was not given is None or False until :func:`checked`.
+
+    Where the area is known, the help is of what it takes.
+    """
     parser.add_argument("area", nargs="?", help="what to measure: " + ", ".join(areas))
-    what = parser.add_argument_group("what to run (lists are separated by commas; pyamg:* takes all that match)")
+    title = "what to run (lists are separated by commas; pyamg:* takes all that match)"
+    what = _Group(parser, title, area)
     what.add_argument("--problems", help="names from `solvers list`")
     what.add_argument("--methods", help="by default those made for each problem's kind")
     what.add_argument("--preconditioners", help="of " + ", ".join(PRECONDITIONERS) + "; default none,jacobi")
@@ -53,8 +75,8 @@ def add_arguments(parser, areas):
     what.add_argument("--projectors", action="store_true", help="inverse: milliseconds of tomography's products")
     what.add_argument("--startup", action="store_true", help="linalg: seconds of imports and of the first call")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    _add_how(parser.add_argument_group("how to run it"))
-    out = parser.add_argument_group("what to write")
+    _add_how(_Group(parser, "how to run it", area))
+    out = _Group(parser, "what to write", area)
     out.add_argument("--json", metavar="FILE", help="rows, command, machine and versions")
     out.add_argument("--csv", metavar="FILE", help="rows")
     out.add_argument("--plot", metavar="FILE.png", help="a picture: accuracy or curves, and ratios")

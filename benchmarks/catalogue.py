@@ -1,8 +1,10 @@
 """What is registered, area by area, and ``solvers list``, which shows it."""
 
+import difflib
 import json
 
 from . import third_party
+from ._registry import UsageError
 from .inverse_problems import INVERSES
 from .inverse_rivals import INVERTERS
 from .learned import LEARNED
@@ -19,7 +21,7 @@ from .sliced_methods import SLICERS
 from .transport import TRANSPORTS
 from .transport_rivals import TRANSPORTERS
 
-__all__ = ["AREAS", "REGISTRIES", "add_arguments"]
+__all__ = ["AREAS", "REGISTRIES", "add_arguments", "area_called"]
 
 #: What ``solvers bench`` measures.
 AREAS = {
@@ -54,21 +56,32 @@ REGISTRIES = {
 }
 
 
+def area_called(name):
+    """The name of an area, or a sentence that names the closest."""
+    if name not in AREAS:
+        close = difflib.get_close_matches(name, AREAS, n=1)
+        hint = f" did you mean {close[0]}?" if close else ""
+        raise UsageError(f"There is no area called {name!r};{hint} areas are {', '.join(AREAS)}.")
+    return name
+
+
 def add_arguments(parser):
     """The arguments of ``solvers list``, and what it runs."""
+    parser.add_argument("area", nargs="?", help="one of those that it begins with; by default all")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=_list)
 
 
 def _list(args, argv):
+    areas = AREAS if args.area is None else {area_called(args.area): AREAS[args.area]}
     third_party.load_all(REGISTRIES)
-    found = {" ".join(where): registry for where, registry in REGISTRIES.items()}
+    found = {" ".join(where): registry for where, registry in REGISTRIES.items() if where[0] in areas}
     if args.json:
         plain = {kind: {name: entry.summary for name, entry in registry.items()} for kind, registry in found.items()}
         origins = {kind: registry.origins for kind, registry in found.items() if registry.origins}
-        print(json.dumps({"areas": AREAS} | plain | {"from": origins}, indent=1))
+        print(json.dumps({"areas": areas} | plain | {"from": origins}, indent=1))
         return 0
-    _print("areas", AREAS.items())
+    _print("areas", areas.items())
     for kind, registry in found.items():
         _print(kind, ((name, _line(registry, name, entry)) for name, entry in registry.items()))
     return 0

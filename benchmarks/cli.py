@@ -33,7 +33,7 @@ def main(argv=None) -> int:
 
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parser().parse_args(argv)
+        args = _parser(argv).parse_args(argv)
         return args.run(args, argv)
     except SystemExit as stop:
         return stop.code or 0
@@ -48,7 +48,7 @@ def main(argv=None) -> int:
         return 141
 
 
-def _parser():
+def _parser(argv):
     from solvers import __version__
 
     parser = argparse.ArgumentParser(prog="solvers", description="Measure solvers, and see what there is.")
@@ -57,7 +57,7 @@ def _parser():
     commands = parser.add_subparsers(title="commands")
     measuring = commands.add_parser("bench", help="problems x methods of an area, with ratios to a baseline")
     measuring.set_defaults(run=_bench)
-    arguments.add_arguments(measuring, _areas())
+    arguments.add_arguments(measuring, _areas(), next((word for word in argv if word in _AREAS), None))
     parity.add_arguments(commands.add_parser("test-gpu", help="every GPU kernel and method beside the CPU's"))
     catalogue.add_arguments(commands.add_parser("list", help="what is registered, here and by other packages"))
     info.add_arguments(commands.add_parser("info", help="versions, threads, backends, cache, and how to choose"))
@@ -73,8 +73,7 @@ def _bench(args, argv):
     if args.area is None:
         print("Areas: " + ", ".join(_areas()) + ". For example: solvers bench linalg --quick")
         return 0
-    if args.area not in _AREAS:
-        raise UsageError(f"There is no area called {args.area!r}; areas are {', '.join(_areas())}.")
+    catalogue.area_called(args.area)
     args = arguments.checked(args)
     third_party.load(catalogue.REGISTRIES, args.area)
     return importlib.import_module(f".{_AREAS[args.area]}", __package__).bench(args, argv)

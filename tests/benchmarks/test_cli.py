@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
-from solvers.benchmarks import _registry, cli, report, startup
+from solvers.benchmarks import _registry, arguments, cli, report, startup
 
 SMALL = [
     "bench",
@@ -192,6 +193,14 @@ def test_list_has_a_line_for_every_area_that_bench_takes(capsys):
     assert list(json.loads(run(capsys, "list", "--json")[1])["areas"]) == areas
 
 
+def test_list_of_one_area_and_the_area_that_was_meant(capsys):
+    code, out, _ = run(capsys, "list", "pde")
+    assert code == 0 and "pde methods" in out.splitlines() and "linalg methods" not in out
+    for command in ("list", "bench"):
+        code, _, err = run(capsys, command, "linag")
+        assert code == 2 and err.startswith("solvers: There is no area called 'linag'; did you mean linalg? areas are ")
+
+
 def test_info_says_versions_backends_cache_and_how_to_choose(capsys):
     code, out, _ = run(capsys, "info")
     assert code == 0
@@ -204,7 +213,17 @@ def test_help_and_version_exit_with_zero(capsys):
     assert run(capsys, "--version")[0] == 0
     assert run(capsys)[0] == 0
     code, out, _ = run(capsys, "bench", "--help")
-    assert code == 0 and "--worker" not in out
+    assert code == 0 and "--worker" not in out and "--matrix" in out and "--clouds" in out
+
+
+@pytest.mark.parametrize("area", ["linalg", "sliced", "transport"])
+def test_help_on_an_area_shows_the_options_that_it_takes_and_no_others(capsys, area):
+    code, out, _ = run(capsys, "bench", area, "--help")
+    shown = {flag.strip("-").replace("-", "_") for flag in re.findall(r"--[a-z-]+", out.partition("options:")[2])}
+    modes = [where.partition(" ") for where in arguments.TAKES if where.partition(" ")[0] == area]
+    takes = {name for where in modes for name in arguments.TAKES["".join(where)].split()}
+    takes |= {mode.strip("-").replace("-", "_") for _, _, mode in modes if mode}
+    assert code == 0 and shown == takes | {"help", "json", "no_progress"}
 
 
 def in_a_process(*arguments):
