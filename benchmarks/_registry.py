@@ -50,6 +50,17 @@ class Registry(dict):
             raise UsageError(f"The list of {self.kind}s is empty; known are {', '.join(self)}.")
         return list(chosen.values())
 
+    def asked_for(self, text):
+        """Return the entries of such a list, the packages of which must be there."""
+        chosen = self.select(text)
+        for entry in chosen:
+            need(entry.package, f"{entry.name!r}")
+        return chosen
+
+    def installed(self):
+        """Return the entries whose packages are there."""
+        return [entry for entry in self.values() if present(entry.package)]
+
 
 def present(package):
     """Say whether an optional package can be imported, without importing it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._registry import Registry, need
+from ._registry import Registry
 from .sparse_cases import dense_posterior
 
 __all__ = ["INVERTERS", "Answer", "Inverter", "select"]
@@ -53,12 +53,7 @@ class Inverter:
 
 def select(text):
     """The methods of a list, which must be there, or all."""
-    if text is None:
-        return list(INVERTERS.values())
-    chosen = INVERTERS.select(text)
-    for entry in chosen:
-        need(entry.package, f"{entry.name!r}")
-    return chosen
+    return list(INVERTERS.values()) if text is None else INVERTERS.asked_for(text)
 
 
 def _answered(result):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._registry import Registry, UsageError, need, present
+from ._registry import Registry, UsageError, present
 from .families import family
 
 __all__ = ["BASELINE", "DEEP", "LACKS_TORCH", "LEARNED_MG", "LEARNERS", "Answer", "Learner", "forget", "select"]
@@ -63,12 +63,10 @@ def select(text):
     """The methods of a list, or all; those that were asked for must be there, of the others a row says what lacks."""
     if text is None:
         return list(LEARNERS.values())
-    chosen = LEARNERS.select(text)
-    for entry in chosen:
+    for entry in LEARNERS.select(text):
         if entry.package == "torch" and not present("torch"):
             raise UsageError(f"{entry.name!r} {LACKS_TORCH}.")
-        need(entry.package, f"{entry.name!r}")
-    return chosen
+    return LEARNERS.asked_for(text)
 
 
 # ---- conjugate gradients ---------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def settings(args):
         loaders = _matrix(args) if args.matrix or args.rhs else _named(args)
     return Settings(
         loaders,
-        methods=[] if args.methods is None else _installed(METHODS.select(args.methods)),
+        methods=[] if args.methods is None else METHODS.asked_for(args.methods),
         preconditioners=_preconditioners(args),
         rtol=_rtol(args),
         maxiter=args.maxiter,
@@ -86,7 +86,7 @@ def _matrix(args):
 def _named(args):
     """Problems that were asked for must be there; of those that were not, what is there is taken."""
     if args.problems is not None:
-        sized = _sized(_installed(PROBLEMS.select(args.problems)), args.size)
+        sized = _sized(PROBLEMS.asked_for(args.problems), args.size)
     elif args.quick:
         sized = [(PROBLEMS[name], size) for name, size in _QUICK]
     else:
@@ -100,15 +100,9 @@ def _sized(entries, sizes):
 
 def _preconditioners(args):
     if args.preconditioners is not None:
-        return _installed(PRECONDITIONERS.select(args.preconditioners))
+        return PRECONDITIONERS.asked_for(args.preconditioners)
     quick = PRECONDITIONERS.select(_QUICK_PRECONDITIONERS) if args.quick and args.backend != "gpu" else []
     return [entry for entry in quick if present(entry.package)]
-
-
-def _installed(entries):
-    for entry in entries:
-        need(entry.package, f"{entry.name!r}")
-    return entries
 
 
 def _baseline(args):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ._registry import Registry, need, present
+from ._registry import Registry
 
 __all__ = ["BASELINE", "PDE_METHODS", "TOL", "Answer", "Solver", "ladder", "select"]
 
@@ -59,12 +59,7 @@ def ladder(first, last):
 
 def select(text):
     """The methods of a list, or all that are there; those that were asked for must be."""
-    if text is None:
-        return [entry for entry in PDE_METHODS.values() if present(entry.package)]
-    chosen = PDE_METHODS.select(text)
-    for entry in chosen:
-        need(entry.package, f"{entry.name!r}")
-    return chosen
+    return PDE_METHODS.installed() if text is None else PDE_METHODS.asked_for(text)
 
 
 # ---- ours ------------------------------------------------------------------------------------------

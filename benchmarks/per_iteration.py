@@ -21,7 +21,7 @@ from solvers import get_threads
 from ._registry import UsageError
 from ._threads import environment
 from .problems import PROBLEMS, make_problem
-from .report import align, ratio
+from .report import heading_of, line_of, ratio
 from .startup import child_environment
 
 __all__ = ["CASES", "PerIteration", "heading", "in_children", "line", "measure"]
@@ -215,10 +215,9 @@ def _figure(row, value):
 
 def heading():
     """Headings, and what the figures are."""
-    line = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{line}\n{'-' * len(line)}"
+    return heading_of(_COLUMNS)
 
 
 def line(row):
     """One row; with many right-hand sides, milliseconds per solve of all, theirs: ours one by one."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS)
+    return line_of(_COLUMNS, row)

@@ -3,7 +3,7 @@
 import sys
 
 from . import _threads, options, sequences_report
-from ._registry import need, present
+from ._registry import present
 from .area import show
 from .sequences import CAP, GRID, RTOL, SEQUENCES
 from .sequences_rivals import RIVALS
@@ -31,11 +31,8 @@ def _sequences(args):
 def _rivals(args):
     """Those that were asked for must be there; Young's formula always takes part, as the measure."""
     if args.methods is None:
-        return [each for each in RIVALS.values() if present(each.package)]
-    chosen = RIVALS.select(args.methods)
-    for each in chosen:
-        need(each.package, f"{each.name!r}")
-    return list(dict.fromkeys([*chosen, RIVALS["young"]]))
+        return RIVALS.installed()
+    return list(dict.fromkeys([*RIVALS.asked_for(args.methods), RIVALS["young"]]))
 
 
 def _run(chosen, rivals, args, argv, threads):

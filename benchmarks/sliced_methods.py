@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._registry import Registry, need, present
+from ._registry import Registry
 
 __all__ = ["BASELINE", "DEFAULT", "SLICERS", "Slicer", "gaussian", "orthogonal", "select", "spiral"]
 
@@ -37,12 +37,7 @@ class Slicer:
 
 def select(text):
     """The methods of a list, or all that are there; those that were asked for must be."""
-    if text is None:
-        return [entry for entry in SLICERS.values() if present(entry.package)]
-    chosen = SLICERS.select(text)
-    for entry in chosen:
-        need(entry.package, f"{entry.name!r}")
-    return chosen
+    return SLICERS.installed() if text is None else SLICERS.asked_for(text)
 
 
 def _ours(**options):

@@ -18,7 +18,7 @@ import numpy as np
 
 from ._registry import UsageError
 from ._threads import environment
-from .report import align, ratio
+from .report import heading_of, line_of, ratio
 from .startup import child_environment
 
 __all__ = ["CASES", "Speed", "heading", "in_children", "line", "measure", "peak_memory"]
@@ -168,13 +168,12 @@ _COLUMNS = (
 
 def heading():
     """The line of headings and the rule below it."""
-    line = " ".join(align(name, width) for name, width, _ in _COLUMNS)
-    return f"{line}\n{'-' * len(line)}"
+    return heading_of(_COLUMNS)
 
 
 def line(row):
     """One row."""
-    return " ".join(align(fill(row), width) for _, width, fill in _COLUMNS)
+    return line_of(_COLUMNS, row)
 
 
 def _main(arguments):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._registry import Registry, UsageError, need, present
+from ._registry import Registry, UsageError, present
 
 __all__ = ["BASELINE", "CAP", "Budget", "Contestant", "Outcome", "TOL", "TRANSPORTERS", "available", "select"]
 
@@ -56,9 +56,8 @@ def select(text):
     """The contestants of a list, or all that are there; those that were asked for must be."""
     if text is None:
         return [entry for entry in TRANSPORTERS.values() if available(entry)]
-    chosen = TRANSPORTERS.select(text)
+    chosen = TRANSPORTERS.asked_for(text)
     for entry in chosen:
-        need(entry.package, f"{entry.name!r}")
         if not available(entry):
             raise UsageError(f"{entry.name!r} is not in this version of the library.")
     return chosen

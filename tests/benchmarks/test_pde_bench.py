@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, pde_chebyshev, pde_methods
+from solvers.benchmarks import cli, pde_chebyshev
+from solvers.benchmarks._registry import present
 from solvers.benchmarks.pde_bench import VIEW, summary
 from solvers.benchmarks.pde_methods import Answer, Solver, ladder
 from solvers.benchmarks.pde_problems import PDE, PDES, unit_load
@@ -95,7 +96,7 @@ def test_advection_is_given_its_inflow_only():
 @pytest.mark.parametrize("name", [name for name in PDE_METHODS if name != "scipy:solve_bvp"])
 def test_every_method_finds_an_easy_solution(name, d):
     method, problem = PDE_METHODS[name], easy(d)
-    if not pde_methods.present(method.package):
+    if not present(method.package):
         pytest.skip("not there")
     if not method.handles(problem):
         assert (name, d) not in {("chebyshev", d), ("gp", d), ("gp-n", d), ("sine-transform", 3)}
