@@ -81,6 +81,25 @@ def scipy_gmres(task, callback=None, **run):
     return _scipy(task, "gmres", maxiter=restarts(task), restart=20, callback=callback, callback_type=kind, **run)
 
 
+def _register_least_squares(name, limit):
+    @method(f"scipy:{name}", "linalg", "scipy", f"scipy.sparse.linalg.{name}", read=_read_least_squares, takes_M=False)
+    def solve(task):
+        import scipy.sparse.linalg as sla
+
+        options = {"atol": 0.0, "btol": task.rtol, "conlim": 0.0, limit: task.maxiter}
+        answer = getattr(sla, name)(task.A, task.b, **options)
+        return answer, 0 if answer[1] == 1 else answer[1]
+
+
+def _read_least_squares(entry, task, answer):
+    (x, _, steps, *_), failed = answer
+    return Outcome(x, not failed, "maxiter" if failed == 7 else "stagnated" if failed else "converged", steps)
+
+
+_register_least_squares("lsqr", "iter_lim")
+_register_least_squares("lsmr", "maxiter")
+
+
 def _read_lu(entry, task, x):
     return Outcome(x[0], True, "converged", 1)
 

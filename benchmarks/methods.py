@@ -198,6 +198,26 @@ _register_relaxation(
 )
 
 
+def _register_least_squares(name, limit, summary):
+    @method(name, "linalg", "solvers", summary, read=_read_least_squares, takes_M=False)
+    def solve(task):
+        import solvers
+        from solvers import linalg
+
+        options = {"atol": 0.0, "btol": task.rtol, "conlim": 0.0, limit: task.maxiter}
+        with solvers.backend(task.backend):
+            result = getattr(linalg, name)(task.A, task.b, **options)
+        return result, 0 if result.converged else 1
+
+
+def _read_least_squares(entry, task, answer):
+    return _read_ours(entry, task, answer[0])
+
+
+_register_least_squares("lsqr", "iter_lim", "our LSQR: convergence follows the square of A's condition")
+_register_least_squares("lsmr", "maxiter", "our LSMR: convergence follows the square of A's condition")
+
+
 def _read_solve(entry, task, result):
     """What rounding keeps above the tolerance is claimed, as direct solvers claim it: the row's check decides."""
     outcome = _read_ours(entry, task, result)

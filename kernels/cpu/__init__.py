@@ -9,6 +9,7 @@ from .clouds import CostMatrix, PointCosts
 from .factors import fit_rows, improve_rows
 from .grids import GridLevel, grid_coarsen, grid_components, grid_faces, grid_level, grid_vector, subtract_means
 from .ilu import ilu0
+from .least_squares import lsmr_chunk, lsqr_chunk
 from .multigrid import (
     grid_enter,
     grid_leave,
@@ -102,6 +103,8 @@ __all__ = [
     "log_chunk_many",
     "log_sums",
     "log_sums_columns",
+    "lsmr_chunk",
+    "lsqr_chunk",
     "marginals",
     "marginals_many",
     "matvec",

@@ -1,4 +1,4 @@
-"""Golub-Kahan bidiagonalisation of stacks, and the one loop of all least-squares methods.
+"""Golub-Kahan bidiagonalisation of stacks, and the readable loop of all least-squares methods.
 
 Each row of a stack is a right-hand side of its own: it has its own scalars, stops by itself, and leaves the stack then.
 Golub and Kahan, SIAM J. Numer. Anal. 2 (1965) 205-224, in the lower bidiagonal form of Paige and Saunders,
@@ -17,6 +17,7 @@ from .._stacks import columns, inner_rows, normalise, norms, ratio, taken_rows
 
 __all__ = [
     "GROSS",
+    "LIMIT",
     "NONFINITE",
     "NOT_ADJOINT",
     "STOPPED",
@@ -29,6 +30,8 @@ __all__ = [
 
 # What ends a row beside the codes > 0 of ``judge``.
 NONFINITE, STOPPED, NOT_ADJOINT = -1, -2, -3
+# SciPy's word for the iteration limit.
+LIMIT = 7
 # |<u, A v> - <A^H u, v>| / ||A v|| from here on is no inexact projector but a wrong one: every step would mislead.
 GROSS = 0.1
 
@@ -144,14 +147,10 @@ def driven(method, judge, X, maxiter, watched):
         if method.failed.any():
             ends, went = np.where(method.failed, NONFINITE, ends), live[~method.failed]
         if step >= maxiter:
-            ends = np.where(ends == 0, _LIMIT, ends)
+            ends = np.where(ends == 0, LIMIT, ends)
         taken[went] = step
         history.append(history[-1].copy())
         history[-1][0, live], history[-1][1, live] = method.rnorm, method.xnorm
-
-
-# SciPy's word for the iteration limit.
-_LIMIT = 7
 
 
 def _without_ended(method, live, ends, codes, X):

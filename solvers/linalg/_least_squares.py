@@ -19,7 +19,8 @@ from .._scale import reach_of, safe_range, to_one
 from .._stacks import columns, norms, numbers, taken_rows
 from .._tasks import only_on_cpu, run_tasks
 from ._away import check_away, cut, names_of
-from ._golub_kahan import NONFINITE, NOT_ADJOINT, Bidiagonalisation, drive
+from ._chunks import drive_in_chunks
+from ._golub_kahan import LIMIT, NONFINITE, NOT_ADJOINT, Bidiagonalisation, drive
 from ._operator import source
 from ._rectangular import Rectangular
 from ._result import LeastSquaresResult
@@ -131,10 +132,12 @@ class _Problem:
             X, process = self._begun()
             options = {"calc_var": True} if demands.calc_var else {}
             steps = method(process, X.copy(), self._damp, **options)
-            codes, taken, history, mismatch = drive(steps, self._judge, X, demands.maxiter, self._report())
+            codes, taken, history, mismatch = self._iterate(steps, X)
             statuses, (r1, r2, gradient, size) = self._recomputed(X, codes, history[-1, 0], mismatch)
-            X *= columns(A.factor / self.scale, X)
-            lost = np.flatnonzero(~np.isfinite(norms(X)))  # beyond the range of the dtype
+            back = A.factor / self.scale
+            X *= columns(back, X)
+            # beyond the range of the dtype
+            lost = np.flatnonzero(~np.isfinite(norms(X))) if (back != 1).any() else np.empty(0, int)
             if lost.size:
                 X[module_of(X).asarray(lost)], size[lost], codes[lost] = 0, 0, NONFINITE
                 statuses = [Status.NONFINITE if row in lost else each for row, each in enumerate(statuses)]
@@ -144,7 +147,7 @@ class _Problem:
             anorm, bnorm = self._anorm / A.factor, self.bnorm / self.scale
             var = steps.var * np.square(A.factor) if demands.calc_var else abs(X) * 0
             threshold = demands.btol * bnorm + demands.atol * np.nan_to_num(anorm * size, nan=0.0)
-        istop = np.where(codes == _EXACT, 0, np.where(codes < 0, _LIMIT, codes))
+        istop = np.where(codes == _EXACT, 0, np.where(codes < 0, LIMIT, codes))
         fields = dict(
             status=tuple(statuses),
             iterations=taken,
@@ -155,6 +158,20 @@ class _Problem:
             seconds=time.perf_counter() - began,
         )
         return [X, istop, taken, r1, r2, anorm, self._acond, gradient, size, var], fields
+
+    def _iterate(self, steps, X):
+        """What ``drive`` returns, from the compiled loop where that can be."""
+        demands, operand = self.demands, None if self.demands.calc_var else self.A.operand(self.B.dtype)
+        if operand is None:
+            return drive(steps, self._judge, X, demands.maxiter, self._report())
+        rules = np.empty((len(X), 7))
+        rules[:] = 0, demands.atol, demands.btol, demands.conlim or math.inf, self.eps, self._damp, self.A.factor
+        rules[:, 0] = self.bnorm
+        ends = self._judge(steps, np.arange(len(X)), 0)
+        *found, scalars, products = drive_in_chunks(steps, operand, ends, rules, demands.maxiter, self._report_of_row())
+        X[:], self._anorm, self._acond = steps.X, scalars[:, 2], scalars[:, 3]
+        self.A.n_matvec += products
+        return *found, np.zeros(len(X))
 
     def _begun(self):
         """The start and the first columns of the process, with A in a scale where squares of its norm are in range."""
@@ -209,19 +226,26 @@ class _Problem:
 
         return report
 
+    def _report_of_row(self):
+        if self.observer is None:
+            return None
+        return lambda row, taken, norm: self.observer.on_chunk(taken, float(norm / self.scale[row]))
+
     def _recomputed(self, X, codes, claimed, mismatch):
         """The status of each row, and the norms of its residual, of the damped one, of the gradient and of x."""
-        A, damp = self.A, self._damp
-        lost = np.flatnonzero(~np.isfinite(norms(X)))
-        if lost.size:
+        A, damp, size = self.A, self._damp, norms(X)
+        if not np.isfinite(size).all():
+            lost = np.flatnonzero(~np.isfinite(size))
             X[module_of(X).asarray(lost)] = taken_rows(self.X0, lost)
-            codes[lost] = NONFINITE
-        R, D = self.B - A.forward(X), X - self.X0
+            codes[lost], size = NONFINITE, norms(X)
+        R = self.B - A.forward(X)
         G = A.adjoint(R)
-        G -= G.dtype.type(np.square(damp)) * D
-        size = norms(X)
-        r1 = np.where(size == 0, self.bnorm, norms(R))  # also where A is not finite
-        r2, gradient = np.hypot(r1, damp * norms(D)), norms(G)
+        r1 = r2 = np.where(size == 0, self.bnorm, norms(R))  # also where A is not finite
+        if damp:
+            D = X - self.X0
+            G -= G.dtype.type(np.square(damp)) * D
+            r2 = np.hypot(r1, damp * norms(D))
+        gradient = norms(G)
         r1, r2, gradient = (np.where(np.isnan(value), np.inf, value) for value in (r1, r2, gradient))
         statuses = [
             self._status(*row)
@@ -237,13 +261,13 @@ class _Problem:
         atol, btol = (self.demands.atol, self.demands.btol) if code in (1, 2) else (self.eps, self.eps)
         rounding = 16 * self.eps * whole
         solved = r <= 1.01 * (btol * bnorm + atol * anorm * xnorm) + rounding
-        if code != _LIMIT and (solved or Ar <= 1.01 * atol * anorm * r + anorm * rounding):
+        if code != LIMIT and (solved or Ar <= 1.01 * atol * anorm * r + anorm * rounding):
             return Status.CONVERGED
         if not (math.isfinite(r) and math.isfinite(Ar)):
             return Status.NONFINITE
         if mismatch > SLIGHT or r - claimed > math.sqrt(self.eps) * whole:
             return Status.NOT_ADJOINT
-        return Status.MAXITER if code == _LIMIT else Status.STAGNATED
+        return Status.MAXITER if code == LIMIT else Status.STAGNATED
 
     def result(self, name, leave, values, fields):
         """What the caller of that function gets, as the arrays that b is of."""
@@ -285,7 +309,6 @@ def _solve_part(task):
     return problem.solve(method)
 
 
-_LIMIT = 7
 _SURE = {
     _EXACT: Status.CONVERGED,
     3: Status.ILL_CONDITIONED,

@@ -71,8 +71,9 @@ def lsmr(
     Notes
     -----
     An iteration costs one product with A, one with A^H, and some ten passes over vectors; memory is 1 vector of length
-    m and 4 of length n. ``istop`` is SciPy's, by the estimates of the recurrence; ``status`` is CONVERGED only if the
-    recomputed norms confirm it.
+    m and 4 of length n. On the CPU, iterations with a sparse A of the answer's own dtype are compiled, on one thread.
+    ``istop`` is SciPy's, by the estimates of the recurrence; ``status`` is CONVERGED only if the recomputed norms
+    confirm it.
 
     References
     ----------
@@ -97,10 +98,10 @@ class LSMR:
     Parameters and attributes are those of ``_lsqr.LSQR``.
     """
 
-    var = None
+    var, chunk = None, "lsmr_chunk"
 
     def __init__(self, process: Bidiagonalisation, X, damp=0.0):
-        self._process, self.X, self._alone = process, X, len(X) == 1
+        self.process, self.X, self._alone = process, X, len(X) == 1
         alpha, beta = self._scalars()
         zero = alpha * 0
         one = zero + 1
@@ -118,15 +119,23 @@ class LSMR:
 
     @property
     def mismatch(self):
-        return self._process.mismatch
+        return self.process.mismatch
 
     def _scalars(self):
-        return numbers(self._process.alpha, self._alone), numbers(self._process.beta, self._alone)
+        return numbers(self.process.alpha, self._alone), numbers(self.process.beta, self._alone)
+
+    def carried(self):
+        """What the kernel of that name goes on from: its scalars, and the vectors beside those of the process."""
+        norms_then = self.rnorm, self.arnorm, self.anorm, self.acond, self.xnorm
+        rotations = self._alphabar, self._zetabar, self._rho, self._rhobar, self._cbar, self._sbar, self._zeta
+        residual = self._betadd, self._betad, self._rhod, self._tautilde, self._thetatilde, self._d
+        own = *rotations, *residual, self._largest, self._smallest, 0.0
+        return (*norms_then, self.process.alpha, self._a2, *own), (self._H, self._Hbar)
 
     def step(self):
-        self._process.step()
+        self.process.step()
         alpha, beta = self._scalars()
-        self.failed = ~np.isfinite(self._process.alpha + self._process.beta)
+        self.failed = ~np.isfinite(self.process.alpha + self.process.beta)
         chat, shat, alphahat = rotation(self._alphabar, self._damp)
         rhoold = self._rho
         c, s, self._rho = rotation(alphahat, beta)
@@ -149,7 +158,7 @@ class LSMR:
         Hbar += H
         X += Hbar * columns(unless(self.failed, length), Hbar)
         H *= columns(-turn, H)
-        H += self._process.V
+        H += self.process.V
 
     def _residual(self, chat, shat, c, s, thetabar, zetaold):
         """The norm of the residual by the third rotation, section 5.1."""
@@ -182,7 +191,7 @@ class LSMR:
         return taken_rows(self.X, rows)
 
     def keep(self, rows):
-        self._process.keep(rows)
+        self.process.keep(rows)
         self.X, self._H, self._Hbar = (taken_rows(Y, rows) for Y in (self.X, self._H, self._Hbar))
         for name, value in self.__dict__.items():
             if isinstance(value, np.ndarray) and value.ndim == 1:

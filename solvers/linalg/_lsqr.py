@@ -1,7 +1,8 @@
 """LSQR (Paige and Saunders 1982, https://doi.org/10.1145/355984.355989, section 4).
 
 What differs from SciPy's: norms of the residual, of its gradient and of x are recomputed at the end, ``x0`` counts in
-all of them, precision and the kind of the arrays are kept, and b may have many columns.
+all of them, precision and the kind of the arrays are kept, and b may have many columns. Where the entries of A are at
+hand, the loop runs compiled in chunks of iterations (``_chunks``).
 """
 
 import numpy as np
@@ -75,7 +76,8 @@ def lsqr(
     Notes
     -----
     An iteration costs one product with A, one with A^H, and some ten passes over vectors; memory is 1 vector of length
-    m and 3 of length n. ``istop`` is SciPy's, by the estimates of the recurrence; ``status`` is CONVERGED only if the
+    m and 3 of length n. On the CPU, iterations with a sparse A of the answer's own dtype are compiled, on one thread;
+    not with ``calc_var``. ``istop`` is SciPy's, by the estimates of the recurrence; ``status`` is CONVERGED only if the
     recomputed norms confirm it. On noisy data the least-squares solution is mostly noise where A is ill-conditioned:
     ``solvers.inverse.least_squares`` stops before that, or regularises.
 
@@ -117,8 +119,10 @@ class LSQR:
         Of all rows there were in the beginning.
     """
 
+    chunk = "lsqr_chunk"
+
     def __init__(self, process: Bidiagonalisation, X, damp=0.0, calc_var=False):
-        self._process, self.X, self._alone = process, X, len(X) == 1
+        self.process, self.X, self._alone = process, X, len(X) == 1
         alpha, beta = self._scalars()
         self._damp = numbers(np.broadcast_to(np.asarray(damp, float), process.alpha.shape), self._alone)
         self._W = process.V.copy()
@@ -131,18 +135,24 @@ class LSQR:
 
     @property
     def mismatch(self):
-        return self._process.mismatch
+        return self.process.mismatch
 
     def _scalars(self):
-        return numbers(self._process.alpha, self._alone), numbers(self._process.beta, self._alone)
+        return numbers(self.process.alpha, self._alone), numbers(self.process.beta, self._alone)
+
+    def carried(self):
+        """What the kernel of that name goes on from: its scalars, and the vectors beside those of the process."""
+        norms_then = self.rnorm, self.arnorm, self.anorm, self.acond, self.xnorm
+        own = self._phibar, self._rhobar, self._psi2, self._d2, norms(self._W)
+        return (*norms_then, self.process.alpha, self._a2, *own), (self._W,)
 
     def step(self):
         damp, (alpha, _) = self._damp, self._scalars()
         self._a2 = self._a2 + alpha * alpha + damp * damp
-        self._process.step()
+        self.process.step()
         alpha, beta = self._scalars()
         self._a2 = self._a2 + beta * beta
-        self.failed = ~np.isfinite(self._process.alpha + self._process.beta)
+        self.failed = ~np.isfinite(self.process.alpha + self.process.beta)
         c1, s1, rho1 = rotation(self._rhobar, damp)
         psi, phibar = s1 * self._phibar, c1 * self._phibar
         c, s, rho = rotation(rho1, beta)
@@ -162,7 +172,7 @@ class LSQR:
             self.var[module_of(X).asarray(self._live)] = rows
         X += W * columns(unless(self.failed, length), W)
         W *= columns(-back, W)
-        W += self._process.V
+        W += self.process.V
 
     def _estimate(self, rnorm, arnorm):
         anorm = np.sqrt(self._a2)
@@ -174,7 +184,7 @@ class LSQR:
         return taken_rows(self.X, rows)
 
     def keep(self, rows):
-        self._process.keep(rows)
+        self.process.keep(rows)
         self.X, self._W = taken_rows(self.X, rows), taken_rows(self._W, rows)
         for name in ("_live", "_damp", "_phibar", "_rhobar", "_psi2", "_d2", "_a2", *_READ):
             setattr(self, name, getattr(self, name)[rows])

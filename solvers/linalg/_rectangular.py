@@ -3,8 +3,9 @@
 from functools import partial
 
 import numpy as np
+from scipy.sparse import issparse
 
-from .. import _checks
+from .. import _backend, _checks
 from .._arrays import kinds, module_of
 from .._errors import InvalidInput, UnsupportedType
 from .._matrices import check_indices, is_plain, sent
@@ -39,7 +40,7 @@ class Rectangular:
     def __init__(self, A, backend):
         A = entries(A) if backend == "gpu" else A
         A = A if backend == "cpu" else sent("A", A)
-        self.n_matvec, self.factor = 0, 1.0
+        self.n_matvec, self.factor, self._sparse = 0, 1.0, None
         self.together = backend == "gpu" or isinstance(A, np.ndarray)
         if is_matrix(A):
             if isinstance(A, np.ma.MaskedArray) and np.ma.is_masked(A):
@@ -52,6 +53,7 @@ class Rectangular:
                 raise InvalidInput(f"`A` must be a matrix, got an array of shape {A.shape}.")
             H = A.conj().T if A.dtype.kind == "c" else A.T
             self._forward, self._adjoint = A.__matmul__, H.__matmul__
+            self._sparse = A if backend == "cpu" and issparse(A) else None
         elif all(hasattr(A, each) for each in ("matvec", "rmatvec", "shape")):
             self._forward, self._adjoint = _by_rows(A, "matvec"), _by_rows(A, "rmatvec")
         else:
@@ -60,6 +62,14 @@ class Rectangular:
                 f"{type(A).__name__}; use numpy.asarray(A) for nested lists."
             )
         self.shape, self.dtype = tuple(map(int, A.shape)), _checks.float_dtype("A", _declared(A))
+
+    def operand(self, dtype):
+        """A for the compiled loops, and whether it is stored by rows; None where these would need a copy of it."""
+        A = self._sparse
+        if A is None or A.dtype != dtype:
+            return None
+        data = np.ascontiguousarray(A.data)
+        return _backend.kernels("cpu").csr(A.indptr, A.indices, data), A.format == "csr"
 
     def forward(self, X):
         """A x of each row of X."""

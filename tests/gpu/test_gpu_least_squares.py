@@ -12,30 +12,25 @@ A = RNG.standard_normal((30, 18)) * (RNG.random((30, 18)) < 0.4)
 B = RNG.standard_normal((30, 3))
 
 
-@pytest.fixture
-def sent(emulated):
-    """``sent(value)``: the same on the device."""
-    from cupyx.scipy import sparse
-
-    return lambda value: sparse.csr_array(value) if sp.issparse(value) else emulated.asarray(value)
-
-
 @pytest.mark.parametrize("name", ["lsqr", "lsmr"])
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("dtype", ["d", "F"])
 def test_lsqr_and_lsmr_work_where_their_arrays_live(sent, name, kind, dtype):
     matrix, x0 = kind(A.astype(dtype)), np.ones((18, 3), dtype)
     b = (B * (1 + 0.5j) if dtype == "F" else B).astype(dtype)
-    options = {"damp": 0.1, "x0": x0, **({"calc_var": True} if name == "lsqr" else {})}
+    near = 1e-5 if dtype == "F" else 1e-10
+    # To the minimiser: on the way there the compiled loop of the host and the readable one drift apart by rounding.
+    options = {"damp": 0.1, "x0": x0, "atol": near / 10, "btol": near / 10}
+    options |= {"calc_var": True, "iter_lim": 60} if name == "lsqr" else {"maxiter": 60}
     there = options | {"x0": sent(x0)}
     host, device = getattr(linalg, name)(matrix, b, **options), getattr(linalg, name)(sent(matrix), sent(b), **there)
     assert device.backend == "gpu" and type(device.x) is type(sent(b)) and device.x.dtype == dtype
-    np.testing.assert_allclose(device.x.get(), host.x, atol=1e-5 if dtype == "F" else 1e-12)
+    np.testing.assert_allclose(device.x.get(), host.x, atol=near)
     assert device.status == host.status and abs(device.iterations - host.iterations).max() <= 1
     with solvers.backend("gpu"):
         back = getattr(linalg, name)(matrix, b, **options)
     assert isinstance(back.x, np.ndarray) and back.backend == "gpu"
-    np.testing.assert_allclose(back.x, host.x, atol=1e-5 if dtype == "F" else 1e-12)
+    np.testing.assert_allclose(back.x, host.x, atol=near)
 
 
 OPTIONS = (

@@ -12,6 +12,8 @@ NOT_YET = {
     "fit_rows",
     "improve_rows",
     "log_chunk_many",
+    "lsmr_chunk",
+    "lsqr_chunk",
     "marginals_many",
     "unbalanced_chunk",
 }

@@ -264,6 +264,8 @@ SIGNATURES = {
     "log_chunk_many": "(C, inv_eps, a, b, u, v, which, omega, errors, thresholds, steps, taken)",
     "log_sums": "(cost, inv_eps, v, out)",
     "log_sums_columns": "(cost, inv_eps, u, out)",
+    "lsmr_chunk": "(A, by_rows, u, v, h, hbar, x, q, rule, scalars, norms, steps)",
+    "lsqr_chunk": "(A, by_rows, u, v, w, x, q, rule, scalars, norms, steps)",
     "marginals": "(cost, inv_eps, u, v, rows, columns)",
     "marginals_many": "(C, inv_eps, u, v, which, rows, columns, values)",
     "matvec": "(A, x, y)",

@@ -10,6 +10,7 @@ import scipy.sparse.linalg as scipy_linalg
 
 import solvers
 from solvers import Status, linalg
+from solvers.linalg import _chunks
 
 METHODS = "lsqr", "lsmr"
 LENGTH = {"lsqr": 10, "lsmr": 8}
@@ -90,6 +91,48 @@ def test_columns_are_solved_as_if_alone_to_the_bit(name):
         np.testing.assert_array_equal(result.x[:, j], alone.x)
         assert (result.istop[j], result.iterations[j], result.status[j]) == (*alone[1:3], alone.status)
     assert len(set(result.iterations.tolist())) == 3
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("dtype, form", [("d", "csr"), ("D", "csr"), ("D", "csc"), ("f", "csc")])
+def test_the_compiled_loop_does_what_the_readable_one_does(name, dtype, form):
+    """The second takes operators; both must stop at the same step for the same reason."""
+    A, b = problem(40, 25, dtype)
+    B = np.stack([b, 0 * b, A[:, 0], b * 2.0**-70], axis=1)
+    near = 1e-4 if dtype == "f" else 1e-9
+    for scale, options in ((1, {}), (1, {"damp": 0.3, "x0": np.ones((25, 4), dtype)}), (2.0**-80, {"atol": 1e-4})):
+        S = sp.csr_array(A * A.dtype.type(scale))
+        compiled = getattr(linalg, name)(S.asformat(form), B, **options)
+        readable = getattr(linalg, name)(scipy_linalg.aslinearoperator(S), B, **options)
+        assert compiled.status == readable.status and compiled.n_matvec == readable.n_matvec
+        assert (compiled.istop == readable.istop).all() and (compiled.iterations == readable.iterations).all()
+        np.testing.assert_allclose(compiled.x, readable.x, atol=near * abs(readable.x).max())
+        assert (abs(compiled.residuals - readable.residuals) <= near * readable.residuals[0]).all()
+        for j in (5, 6):  # the estimates of A's norm and condition
+            np.testing.assert_allclose(compiled[j], readable[j], rtol=100 * near)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_length_of_chunks_changes_no_bit_and_show_reports_each(name, monkeypatch, capsys):
+    A, b = problem(40, 25)
+    whole = getattr(linalg, name)(sp.csr_array(A), b)
+    monkeypatch.setattr(_chunks, "_LONGEST", 2)
+    cut = getattr(linalg, name)(sp.csr_array(A), b, show=True)
+    assert whole.iterations > 4 and np.array_equal(whole.x, cut.x) and np.array_equal(whole.residuals, cut.residuals)
+    assert whole[1:8] == cut[1:8]
+    assert f"converged in {whole.iterations} iterations" in capsys.readouterr().err
+    limit = {"lsqr": "iter_lim", "lsmr": "maxiter"}[name]
+    short, last = (getattr(linalg, name)(sp.csr_array(A), b, **{limit: n}) for n in (3, whole.iterations))
+    assert short.iterations == 3 and short.istop == 7 and last[1:3] == whole[1:3]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_beyond_the_range_is_not_taken_and_its_products_count(name):
+    A = sp.csr_array(np.vstack([np.eye(5)[0], np.append(1.0, np.full(4, 1e308))]))
+    results = [getattr(linalg, name)(each, np.eye(2)[0]) for each in (A, scipy_linalg.aslinearoperator(A))]
+    for result in results:
+        assert result.status is Status.NONFINITE and result.iterations == 0 and not result.x.any()
+        assert result.n_matvec == 5 and np.isfinite(result.residuals).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
