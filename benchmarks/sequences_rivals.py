@@ -78,7 +78,7 @@ class _Learner:
         from solvers import linalg
 
         self.watched, self._blind = _Watched(policy), blind
-        self._tuned = linalg.Tuned(getattr(linalg, sequence.solver), candidates=GRID, policy=self.watched)
+        self._tuned = linalg.Tuned(getattr(linalg, sequence.solver), grid=GRID, policy=self.watched)
 
     def solve(self, instance):
         context = None if self._blind else instance.context

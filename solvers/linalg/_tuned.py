@@ -19,7 +19,7 @@ from .._types import MatrixLike, PathLike, Seed
 from ._cg import cg
 from ._chebyshev import chebyshev
 from ._omega import omega_optimal
-from ._policies import candidates_of, from_state, make_policy
+from ._policies import from_state, grid_of, make_policy
 from ._sor import sor
 from ._ssor_cg import ssor_cg
 from ._triangular import incomplete_cholesky
@@ -45,7 +45,7 @@ class Tuned:
         The result has ``iterations`` and ``converged``, as those of this library.
     parameter : str, default "omega"
         The keyword of ``solve`` that is tuned.
-    candidates : array_like, shape (d,)
+    grid : array_like, shape (d,)
         The values to choose from, increasing.
     policy : str or object, default "auto"
         How values are chosen: "chebyshev" (regression on the context and the value; without contexts, on the value),
@@ -74,14 +74,14 @@ class Tuned:
     """
 
     def __init__(
-        self, solve: Callable[..., Any], parameter: str = "omega", *, candidates: ArrayLike, policy: Any = "auto",
+        self, solve: Callable[..., Any], parameter: str = "omega", *, grid: ArrayLike, policy: Any = "auto",
         rng: Seed | None = None, cost: Callable[[Any, Any], float] | None = None,
     ) -> None:  # fmt: skip
-        self._solve, self.parameter, self.candidates = solve, parameter, candidates_of(candidates)
+        self._solve, self.parameter, self.grid = solve, parameter, grid_of(grid)
         self._rng = _checks.generator(rng)
         self._named = policy if isinstance(policy, str) else getattr(policy, "name", type(policy).__name__)
         policy = "chebyshev" if isinstance(policy, str) and policy == "auto" else policy
-        self.policy = make_policy(policy, candidates, self._rng)
+        self.policy = make_policy(policy, grid, self._rng)
         self._cost = cost
         self._rounds = []  # what _RECORDS names, one tuple a system: an interruption leaves whole ones
 
@@ -116,9 +116,9 @@ class Tuned:
     def _chance(self, value):
         """The probability with which the last value was drawn."""
         probabilities = getattr(self.policy, "probabilities", None)
-        if probabilities is None or len(probabilities) != self.candidates.size:
+        if probabilities is None or len(probabilities) != self.grid.size:
             return 1.0
-        return float(np.clip(probabilities[int(np.argmin(abs(self.candidates - value)))], 1e-12, 1.0))
+        return float(np.clip(probabilities[int(np.argmin(abs(self.grid - value)))], 1e-12, 1.0))
 
     def _charge(self, result, value, maxiter, n):
         iterations = int(np.max(result.iterations))
@@ -150,7 +150,7 @@ class Tuned:
         Parameters
         ----------
         costs : array_like, shape (T, d), optional
-            The cost of every candidate on every system, for the exact regret. Without it they are
+            The cost of every value of the grid on every system, for the exact regret. Without it they are
             estimated: by what the policy has learned ("chebyshev"), else by the mean cost of each value over the
             systems on which it was drawn, each weighed by one over its probability; NaN while none was drawn often
             enough.
@@ -158,7 +158,7 @@ class Tuned:
         charged = self.costs
         if costs is not None:
             table = _checks.array("costs", costs)
-            _checks.shape_is("costs", table, [(charged.size, self.candidates.size)], "(systems, candidates)")
+            _checks.shape_is("costs", table, [(charged.size, self.grid.size)], "(systems, values of the grid)")
         elif hasattr(self.policy, "expected") and charged.size:
             table = np.array([self.policy.expected(c if np.isfinite(c) else None) for c in self.contexts])
         else:
@@ -196,7 +196,7 @@ class Tuned:
         learned = {f"policy_{k}": v for k, v in self.policy.state().items()}
         happened = {name: self._recorded(name) for name in _RECORDS}
         header = {"parameter": self.parameter, "named": str(self._named)}
-        write_model(path, _KIND, {"candidates": self.candidates} | happened | learned, header)
+        write_model(path, _KIND, {"grid": self.grid} | happened | learned, header)
 
     def load(self, path: PathLike) -> Self:
         """Take over what ``save`` wrote, and go on from there; returns self.
@@ -212,13 +212,12 @@ class Tuned:
                 f"`path` must be a file that save() wrote for {self.parameter!r}, got one for "
                 f"{header.get('parameter')!r}."
             )
-        if not (_of_one_length(saved) and "candidates" in saved):
-            raise InvalidInput(f"`path` must hold candidates and one record for each system, unlike {str(path)!r}.")
+        if not (_of_one_length(saved) and "grid" in saved):
+            raise InvalidInput(f"`path` must hold a grid and one record for each system, unlike {str(path)!r}.")
         learned = {k.removeprefix("policy_"): v for k, v in saved.items() if k.startswith("policy_")}
         policy = _Classical(str(learned["classical"])) if "classical" in learned else from_state(learned)
         rounds = list(zip(*(saved[name].tolist() for name in _RECORDS)))
-        self.policy, self.candidates = policy, saved["candidates"]
-        self._named, self._rounds = str(header.get("named")), rounds
+        self.policy, self.grid, self._named, self._rounds = policy, saved["grid"], str(header.get("named")), rounds
         return self
 
     def __repr__(self):
@@ -255,7 +254,7 @@ class TunedSOR(Tuned):
     policy : str or object, default "auto"
         See ``Tuned``; also two that learn nothing from one system to the next: "hageman-young" (omega adapts within
         each solve) and "lanczos" (Young's formula from an estimate for each system).
-    candidates : array_like, default linspace(1, 1.95, 20)
+    grid : array_like, default linspace(1, 1.95, 20)
     rng : None, int or numpy.random.Generator
 
     Attributes
@@ -264,10 +263,10 @@ class TunedSOR(Tuned):
         ``omegas`` are NaN where omega changed within the solve.
     """
 
-    def __init__(self, policy: Any = "auto", *, candidates: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
         if isinstance(policy, str) and policy in ("hageman-young", "lanczos"):
             policy = _Classical(policy)
-        super().__init__(sor, "omega", candidates=candidates, policy=policy, rng=rng)
+        super().__init__(sor, "omega", grid=grid, policy=policy, rng=rng)
 
     @property
     def omegas(self) -> NDArray[Any]:
@@ -282,15 +281,15 @@ class TunedSSORCG(Tuned):
 
     Parameters
     ----------
-    policy, candidates, rng : as for ``Tuned``; the candidates are linspace(1, 1.95, 20) by default.
+    policy, grid, rng : as for ``Tuned``; the grid is linspace(1, 1.95, 20) by default.
 
     Attributes
     ----------
     omegas, iterations, costs, contexts : ndarray, shape (T,)
     """
 
-    def __init__(self, policy: Any = "auto", *, candidates: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
-        super().__init__(ssor_cg, "omega", candidates=candidates, policy=policy, rng=rng)
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _OMEGAS, rng: Seed | None = None) -> None:
+        super().__init__(ssor_cg, "omega", grid=grid, policy=policy, rng=rng)
 
     @property
     def omegas(self) -> NDArray[Any]:
@@ -300,15 +299,15 @@ class TunedSSORCG(Tuned):
 class TunedIncompleteCholesky(Tuned):
     """``cg`` with ``incomplete_cholesky`` as M, its relaxation tuned; parameters as ``TunedSOR``."""
 
-    def __init__(self, policy: Any = "auto", *, candidates: ArrayLike = _RELAXATIONS, rng: Seed | None = None) -> None:
-        super().__init__(_with_cholesky, "relaxation", candidates=candidates, policy=policy, rng=rng)
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _RELAXATIONS, rng: Seed | None = None) -> None:
+        super().__init__(_with_cholesky, "relaxation", grid=grid, policy=policy, rng=rng)
 
 
 class TunedChebyshev(Tuned):
     """``cg`` with ``chebyshev`` as M, its degree tuned by the products with A; parameters as ``TunedSOR``."""
 
-    def __init__(self, policy: Any = "auto", *, candidates: ArrayLike = _DEGREES, rng: Seed | None = None) -> None:
-        super().__init__(_with_chebyshev, "degree", candidates=candidates, policy=policy, rng=rng, cost=_products)
+    def __init__(self, policy: Any = "auto", *, grid: ArrayLike = _DEGREES, rng: Seed | None = None) -> None:
+        super().__init__(_with_chebyshev, "degree", grid=grid, policy=policy, rng=rng, cost=_products)
 
 
 def _with_cholesky(A, b, *, relaxation, **options):

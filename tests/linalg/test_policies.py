@@ -34,7 +34,7 @@ def play(policy, costs, contexts=None, look=lambda p: None):
     arms = []
     for t, row in enumerate(costs):
         value = policy.choose(None if contexts is None else float(contexts[t]))
-        arms.append(int(np.flatnonzero(policy.candidates == value)[0]))
+        arms.append(int(np.flatnonzero(policy.grid == value)[0]))
         look(policy.probabilities)
         policy.observe(row[arms[-1]])
     return np.array(arms)
@@ -295,13 +295,13 @@ def test_chebyshev_wants_contexts_in_all_rounds_or_in_none(first, second):
 @pytest.mark.parametrize(
     "kind, what, make",
     [
-        (InvalidInput, "candidates", lambda: TsallisINF([])),
-        (InvalidInput, "candidates", lambda: TsallisINF([[1.0, 2.0]])),
-        (InvalidInput, "candidates", lambda: TsallisINF([2.0, 1.0])),
-        (InvalidInput, "candidates", lambda: TsallisINF([1.0, 1.0])),
-        (InvalidInput, "candidates", lambda: TsallisINF([1.0, np.nan])),
-        (InvalidInput, "candidates", lambda: TsallisINF([1j])),
-        (UnsupportedType, "candidates", lambda: TsallisINF("abc")),
+        (InvalidInput, "grid", lambda: TsallisINF([])),
+        (InvalidInput, "grid", lambda: TsallisINF([[1.0, 2.0]])),
+        (InvalidInput, "grid", lambda: TsallisINF([2.0, 1.0])),
+        (InvalidInput, "grid", lambda: TsallisINF([1.0, 1.0])),
+        (InvalidInput, "grid", lambda: TsallisINF([1.0, np.nan])),
+        (InvalidInput, "grid", lambda: TsallisINF([1j])),
+        (UnsupportedType, "grid", lambda: TsallisINF("abc")),
         (InvalidInput, "rng", lambda: TsallisINF(GRID, rng=-1)),
         (InvalidInput, "rng", lambda: Binned(TsallisINF, rng="seed")),
         (InvalidInput, "eta", lambda: TsallisINF(GRID, eta=0.0)),
@@ -334,4 +334,4 @@ def test_the_callers_grid_and_interval_are_left_alone():
     policy = Chebyshev(grid, interval, rng=0)
     play(policy, np.full((20, 20), 5), np.linspace(-1, 3, 20))
     assert np.array_equal(grid, GRID) and interval.tolist() == [0.0, 1.0]
-    assert not np.shares_memory(policy.candidates, grid)
+    assert not np.shares_memory(policy.grid, grid)

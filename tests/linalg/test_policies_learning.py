@@ -23,7 +23,7 @@ def paid(policy, costs, contexts=None):
     taken = []
     for t, row in enumerate(costs):
         value = policy.choose(None if contexts is None else contexts[t])
-        taken.append(row[int(np.flatnonzero(policy.candidates == value)[0])])
+        taken.append(row[int(np.flatnonzero(policy.grid == value)[0])])
         policy.observe(int(taken[-1]))
     return np.array(taken)
 

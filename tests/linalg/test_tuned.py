@@ -40,7 +40,7 @@ def parabola(A, b, *, height):
 
 
 def test_any_function_and_any_parameter_are_tuned():
-    tuned = linalg.Tuned(parabola, "height", candidates=[1, 2, 3, 4, 5], rng=0)
+    tuned = linalg.Tuned(parabola, "height", grid=[1, 2, 3, 4, 5], rng=0)
     answers = [tuned(None, np.ones(4)) for _ in range(100)]
     assert [answer.height for answer in answers] == tuned.values.tolist()
     assert [answer.iterations for answer in answers] == tuned.iterations.tolist() == tuned.costs.tolist()
@@ -54,7 +54,7 @@ def test_an_answer_is_that_of_the_solver_with_the_chosen_value(kind):
     answers = drive(tuned, 0, 12)
     for t, (answer, value) in enumerate(zip(answers, tuned.values)):
         again = tuned._solve(*system(t), rtol=1e-8, **{tuned.parameter: value})
-        assert value in tuned.candidates and answer.converged
+        assert value in tuned.grid and answer.converged
         assert np.array_equal(answer.x, again.x) and answer.iterations == again.iterations
     assert np.array_equal(tuned.contexts, SHIFTS[:12])
 
@@ -64,7 +64,7 @@ def test_what_is_learned_costs_less_than_drawing_blindly(kind):
     tuned, blind = kind(rng=2), []
     for t in range(60):
         drive(tuned, t, t + 1)
-        blind.append(np.mean([_cost_of(tuned, t, value) for value in tuned.candidates]))
+        blind.append(np.mean([_cost_of(tuned, t, value) for value in tuned.grid]))
     assert tuned.costs[20:].sum() < 0.95 * np.sum(blind[20:])
 
 
@@ -106,7 +106,7 @@ def test_many_right_hand_sides_are_charged_the_slowest():
 def test_a_number_is_that_value_and_an_object_its_own_policy():
     assert set(drive_values(linalg.TunedSOR(1.25))) == {1.25}
     policy = TsallisINF([1.1, 1.2], rng=5)
-    tuned = linalg.Tuned(linalg.sor, candidates=[1.1, 1.2], policy=policy)
+    tuned = linalg.Tuned(linalg.sor, grid=[1.1, 1.2], policy=policy)
     assert tuned.policy is policy and set(drive_values(tuned)) <= {1.1, 1.2}
 
 
@@ -145,11 +145,11 @@ def test_what_gave_up_early_is_charged_the_cap_too():
     def gives_up(A, b, *, omega, maxiter=None):
         return SimpleNamespace(iterations=3, converged=False)
 
-    tuned = linalg.Tuned(gives_up, candidates=[1.0])
+    tuned = linalg.Tuned(gives_up, grid=[1.0])
     tuned(None, np.ones(7))
     tuned(None, np.ones(7), maxiter=50)
     assert tuned.iterations.tolist() == [3, 3] and tuned.costs.tolist() == [70, 50]
-    doubled = linalg.Tuned(gives_up, candidates=[1.0], cost=lambda result, value: 2 * result.iterations)
+    doubled = linalg.Tuned(gives_up, grid=[1.0], cost=lambda result, value: 2 * result.iterations)
     doubled(None, np.ones(7), maxiter=60)
     assert doubled.costs.tolist() == [120]
 
@@ -158,7 +158,7 @@ def test_values_that_do_not_converge_are_avoided():
     def fails_above(A, b, *, omega, maxiter):
         return SimpleNamespace(iterations=20, converged=omega < 1.45)
 
-    tuned = linalg.Tuned(fails_above, candidates=np.linspace(1, 1.9, 10), rng=9)
+    tuned = linalg.Tuned(fails_above, grid=np.linspace(1, 1.9, 10), rng=9)
     for _ in range(200):
         tuned(None, np.ones(4), maxiter=1000)
     assert np.mean(tuned.values[100:] < 1.45) > 0.9
@@ -177,7 +177,7 @@ def test_a_solve_that_raises_leaves_no_trace():
 
 
 def test_the_exact_regret_is_against_the_best_column():
-    tuned = linalg.Tuned(parabola, "height", candidates=[1, 2, 3], policy=2.0)
+    tuned = linalg.Tuned(parabola, "height", grid=[1, 2, 3], policy=2.0)
     for _ in range(4):
         tuned(None, np.ones(4))
     table = np.array([[90, 30, 10]] * 3 + [[1, 30, 200]])  # sums 271, 120, 230: the second is the best
@@ -189,7 +189,7 @@ def test_the_exact_regret_is_against_the_best_column():
 @pytest.mark.parametrize("policy", ["chebyshev", "tsallis-inf"])
 def test_the_estimated_regret_is_near_the_exact_one(policy):
     heights = [1, 2, 3, 4, 5]
-    tuned = linalg.Tuned(parabola, "height", candidates=heights, policy=policy, rng=11)
+    tuned = linalg.Tuned(parabola, "height", grid=heights, policy=policy, rng=11)
     for _ in range(400):
         tuned(None, np.ones(4))
     exact = tuned.regret([[parabola(None, None, height=h).iterations for h in heights]] * 400)
@@ -211,7 +211,7 @@ def test_what_was_saved_continues_to_the_bit(policy, tmp_path):
     restored = linalg.TunedSSORCG(policy, rng=13).load(tmp_path / "tuned.npz")
     one, two = drive(tuned, 20, 45), drive(restored, 20, 45)
     assert all(np.array_equal(a.x, b.x) for a, b in zip(one, two))
-    for name in ("omegas", "iterations", "costs", "contexts", "candidates"):
+    for name in ("omegas", "iterations", "costs", "contexts", "grid"):
         assert np.array_equal(getattr(tuned, name), getattr(restored, name))
     assert np.array_equal(tuned.regret(), restored.regret(), equal_nan=True)
 
@@ -247,7 +247,7 @@ def test_a_file_that_was_changed_and_one_of_another_kind_are_refused_and_change_
     linalg.CoarseSpace(k=2, rng=0).fit(sp.eye_array(4, format="csr")).save(path)
     with pytest.raises(InvalidInput, match="must hold a tuned parameter of schema 1, got 'coarse space'"):
         fresh.load(path)
-    write_model(path, "tuned parameter", {"candidates": tuned.candidates, "values": np.ones(2)}, {"parameter": "omega"})
+    write_model(path, "tuned parameter", {"grid": tuned.grid, "values": np.ones(2)}, {"parameter": "omega"})
     with pytest.raises(InvalidInput, match="one record for each system"):
         fresh.load(path)
     path.write_bytes(b"values")
@@ -287,8 +287,8 @@ def test_a_line_says_what_it_is():
     [
         ("omega", lambda tuned, path: tuned(*system(0), omega=1.5)),
         ("policy", lambda tuned, path: linalg.TunedSOR("best")),
-        ("candidates", lambda tuned, path: linalg.TunedSOR(candidates=[1.5, 1.2])),
-        ("candidates", lambda tuned, path: linalg.TunedSOR(candidates=[])),
+        ("grid", lambda tuned, path: linalg.TunedSOR(grid=[1.5, 1.2])),
+        ("grid", lambda tuned, path: linalg.TunedSOR(grid=[])),
         ("context", lambda tuned, path: tuned(*system(0))),
         ("context", lambda tuned, path: tuned(*system(0), context=np.nan)),
         ("costs", lambda tuned, path: tuned.regret(np.ones((2, 3)))),

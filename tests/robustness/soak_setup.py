@@ -212,12 +212,10 @@ def _multigrid(rng):
     return Call(multigrid, arguments, partial(judge_product, A.astype("f"), True))
 
 
-def tuned(kind, policy, candidates, systems, rng):
+def tuned(kind, policy, grid, systems, rng):
     """The statuses and choices of a tuned solver over some systems."""
     solver = (
-        getattr(linalg, kind)(policy, rng=rng)
-        if candidates is None
-        else getattr(linalg, kind)(policy, candidates=candidates, rng=rng)
+        getattr(linalg, kind)(policy, rng=rng) if grid is None else getattr(linalg, kind)(policy, grid=grid, rng=rng)
     )
     for A, b in systems:
         solver(A, b, maxiter=200)
@@ -233,12 +231,12 @@ def _tuned(rng):
     for _ in range(3):
         A, S = _definite(rng)
         systems.append((S, np.ones(A.shape[0], A.dtype)))
-    candidates = pick(rng, None, None, [1, 2, 3] if kind == "TunedChebyshev" else [0.1, 0.5, 0.9])
+    grid = pick(rng, None, None, [1, 2, 3] if kind == "TunedChebyshev" else [0.1, 0.5, 0.9])
 
     def judge(solver):
         assert solver.regret().shape == solver.costs.shape == (len(systems),)
 
-    arguments = dict(kind=kind, policy=pick(rng, *policies), candidates=candidates, systems=systems, rng=0)
+    arguments = dict(kind=kind, policy=pick(rng, *policies), grid=grid, systems=systems, rng=0)
     return Call(
         tuned, arguments, judge, fixed=("kind", "systems"), names=("A", "b", "context", "omega", "relaxation", "degree")
     )

@@ -88,7 +88,7 @@ def test_a_preconditioner_beyond_single_precision_ends_as_a_status_without_a_war
     ("call", "error", "words"),
     [
         (lambda: linalg.TunedSOR(rng="0"), InvalidInput, "`rng` must be"),
-        (lambda: linalg.TunedSOR(candidates=1 + 0j), InvalidInput, "`candidates` must be"),
+        (lambda: linalg.TunedSOR(grid=1 + 0j), InvalidInput, "`grid` must be"),
         (lambda: linalg.TunedSOR(np.ones(3)), UnsupportedType, "`policy` must be"),
         (lambda: linalg.solve_batches(linalg.TunedSOR, [], rng=0.5), InvalidInput, "`rng` must be"),
         (lambda: linalg.solve_batches("a", []), UnsupportedType, "`tuned` must be"),

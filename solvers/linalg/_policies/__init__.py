@@ -6,7 +6,7 @@
 from numpy.typing import ArrayLike
 
 from ... import _checks
-from ._base import Policy, candidates_of, from_state
+from ._base import Policy, from_state, grid_of
 from ._binned import Binned
 from ._chebcb import ChebCB
 from ._chebyshev import Chebyshev
@@ -23,23 +23,23 @@ __all__ = [
     "Policy",
     "TsallisINF",
     "best_fixed",
-    "candidates_of",
     "from_state",
+    "grid_of",
     "make_policy",
 ]
 
-#: The policies that need nothing but the candidates.
+#: The policies that need nothing but a grid.
 NAMES = ("chebyshev", "chebcb", "tsallis-inf", "tsallis-inf-binned", "tsallis-inf-released")
 
 
-def make_policy(policy, candidates: ArrayLike, rng=None, *, interval: ArrayLike | None = None):
-    """Return the policy of this name; a number is that value always, an object with choose is itself.
+def make_policy(policy, grid: ArrayLike, rng=None, *, interval: ArrayLike | None = None):
+    """Return the policy of this name over the grid; a number is that value always, an object with choose is itself.
 
     Parameters
     ----------
     policy : str, float or object
         One of ``NAMES``, a value, or an object with ``choose(context)`` and ``observe(iterations)``.
-    candidates : array_like, shape (d,)
+    grid : array_like, shape (d,)
         The values to choose from, increasing.
     rng : None, int or Generator
         Where the draws come from.
@@ -52,9 +52,9 @@ def make_policy(policy, candidates: ArrayLike, rng=None, *, interval: ArrayLike 
         return Fixed(_checks.number("policy", policy))
     _checks.choice("policy", policy, NAMES)
     if policy == "chebyshev":
-        return Chebyshev(candidates, interval, rng=rng)
+        return Chebyshev(grid, interval, rng=rng)
     if policy == "chebcb":
-        return ChebCB(candidates, interval, rng=rng)
+        return ChebCB(grid, interval, rng=rng)
     if policy == "tsallis-inf-binned":
-        return Binned(lambda rng: TsallisINF(candidates, rng=rng), interval=interval, rng=rng)
-    return TsallisINF(candidates, rng=rng, released=policy == "tsallis-inf-released")
+        return Binned(lambda rng: TsallisINF(grid, rng=rng), interval=interval, rng=rng)
+    return TsallisINF(grid, rng=rng, released=policy == "tsallis-inf-released")

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ... import _checks
 from ..._errors import InvalidInput
 
-__all__ = ["Policy", "candidates_of", "from_state"]
+__all__ = ["Policy", "from_state", "grid_of"]
 
 # Beyond these a count or a context is a mistake, and sums of them would overflow.
 _LARGEST_COUNT, _LARGEST_CONTEXT = 1e15, 1e100
@@ -16,14 +16,14 @@ _CLASSES = {}
 
 
 class Policy:
-    """Chooses one of ``candidates`` for each solve and learns from the iterations that it took.
+    """Chooses a value of ``grid`` for each solve and learns from the iterations that it took.
 
     ``choose(context)`` and ``observe(iterations)`` alternate. A choice that is never observed (the solve raised)
     is forgotten at the next one.
 
     Attributes
     ----------
-    candidates : ndarray, shape (d,)
+    grid : ndarray, shape (d,)
         The values among which it chooses, increasing.
     probabilities : ndarray, shape (d,), or None
         With which the last value was drawn; they sum to 1.
@@ -37,8 +37,8 @@ class Policy:
     def __init_subclass__(cls):
         _CLASSES[cls.__name__] = cls
 
-    def __init__(self, candidates: ArrayLike, rng=None):
-        self.candidates = candidates_of(candidates)
+    def __init__(self, grid: ArrayLike, rng=None):
+        self.grid = grid_of(grid)
         self._rng = _checks.generator(rng)
 
     def choose(self, context: float | None = None) -> float:
@@ -47,7 +47,7 @@ class Policy:
             context = _context(context)
         self.probabilities = p = self._weigh(context)
         self._arm = self._draw(p)
-        return float(self.candidates[self._arm])
+        return float(self.grid[self._arm])
 
     def observe(self, iterations: float) -> None:
         """Learn what the chosen value cost; a solve that did not converge costs the most permitted iterations."""
@@ -85,7 +85,7 @@ class Policy:
         raise NotImplementedError
 
     def __repr__(self):
-        values = f"{self.candidates.size} values in [{self.candidates[0]:g}, {self.candidates[-1]:g}]"
+        values = f"{self.grid.size} values in [{self.grid[0]:g}, {self.grid[-1]:g}]"
         return f"{type(self).__name__}({self.name!r}, {values})"
 
 
@@ -99,16 +99,14 @@ def from_state(saved) -> Policy:
     return policy
 
 
-def candidates_of(candidates):
+def grid_of(grid):
     """The values to choose from, as an array: real and increasing."""
-    candidates = np.array(_checks.finite("candidates", _checks.array("candidates", candidates)))
-    if candidates.ndim != 1 or candidates.size == 0 or candidates.dtype.kind == "c":
-        got = f"shape {candidates.shape}, dtype {candidates.dtype}"
-        raise InvalidInput(f"`candidates` must be a list of real numbers, got {got}.")
-    if np.any(np.diff(candidates) <= 0):
-        got = candidates.tolist() if candidates.size < 9 else "some that do not"
-        raise InvalidInput(f"`candidates` must increase, got {got}.")
-    return candidates.astype(np.float64)
+    grid = np.array(_checks.finite("grid", _checks.array("grid", grid)))
+    if grid.ndim != 1 or grid.size == 0 or grid.dtype.kind == "c":
+        raise InvalidInput(f"`grid` must be a list of real numbers, got shape {grid.shape}, dtype {grid.dtype}.")
+    if np.any(np.diff(grid) <= 0):
+        raise InvalidInput(f"`grid` must increase, got {grid.tolist() if grid.size < 9 else 'one that does not'}.")
+    return grid.astype(np.float64)
 
 
 def _restored_generator(state):

@@ -19,7 +19,7 @@ class Binned(Policy):
     Parameters
     ----------
     factory : callable
-        ``factory(rng)`` returns a new policy; all must have the same candidates.
+        ``factory(rng)`` returns a new policy; all must have one grid.
     bins : int, default 5
         How many.
     interval : pair of floats, optional
@@ -32,9 +32,9 @@ class Binned(Policy):
     def __init__(self, factory, bins: int = 5, interval: ArrayLike | None = None, *, rng=None):
         self._policies = [factory(each) for each in _checks.spawned(rng, _checks.count("bins", bins, each=1000))]
         first = self._policies[0]
-        if not all(isinstance(p, Policy) and np.array_equal(p.candidates, first.candidates) for p in self._policies):
-            raise InvalidInput("`factory` must return policies that have the same candidates.")
-        self.name, self.candidates = f"{first.name}-binned", first.candidates
+        if not all(isinstance(each, Policy) and np.array_equal(each.grid, first.grid) for each in self._policies):
+            raise InvalidInput("`factory` must return policies that share one grid.")
+        self.name, self.grid = f"{first.name}-binned", first.grid
         self._span = span_of(interval)
         self._learns_span = interval is None
         self._bin = 0

@@ -32,7 +32,7 @@ class ChebCB(Policy):
 
     Parameters
     ----------
-    candidates : array_like, shape (d,)
+    grid : array_like, shape (d,)
         The values, increasing.
     interval : pair of floats, optional
         The range of the contexts; one outside is taken as the nearest end. Learned if not given: what was learned
@@ -45,8 +45,8 @@ class ChebCB(Policy):
 
     name = "chebcb"
 
-    def __init__(self, candidates: ArrayLike, interval: ArrayLike | None = None, *, degrees: int = 6, rng=None):
-        super().__init__(candidates, rng)
+    def __init__(self, grid: ArrayLike, interval: ArrayLike | None = None, *, degrees: int = 6, rng=None):
+        super().__init__(grid, rng)
         self._span = span_of(interval)
         self._learns_span = interval is None
         self._m = _checks.count("degrees", degrees, each=64)
@@ -57,7 +57,7 @@ class ChebCB(Policy):
         self._start()
 
     def _start(self):
-        d, m = self.candidates.size, self._m
+        d, m = self.grid.size, self._m
         self._theta = np.zeros((d, m))
         self._P = np.tile(np.eye(m) / _RIDGE, (d, 1, 1))
         self._free = np.zeros((d, m))  # the solutions without bounds
@@ -97,7 +97,7 @@ class ChebCB(Policy):
         K, spread, _ = self._bounds()
         bound = self._shape * (2.0 * spread)
         bound[0] = K
-        for each in range(self.candidates.size) if wider else (arm,):
+        for each in range(self.grid.size) if wider else (arm,):
             if (np.abs(self._free[each]) <= bound).all():
                 self._theta[each] = self._free[each]
             else:
@@ -113,7 +113,7 @@ class ChebCB(Policy):
         alpha = (math.pi + 2.0 / math.pi * math.log(2 * m + 1)) / (2.0 * scale * (m + 1)) * spread
         pp, pc, cc = self._moments.tolist()
         R = max(pp - 2.0 * pc / scale + cc / scale**2, 0.0)
-        self._eta = 2.0 * t * math.sqrt(self.candidates.size * t / max(R + 2.0 * alpha * alpha * t, 1e-12))
+        self._eta = 2.0 * t * math.sqrt(self.grid.size * t / max(R + 2.0 * alpha * alpha * t, 1e-12))
 
 
 def _descend(G, h, theta, bound):

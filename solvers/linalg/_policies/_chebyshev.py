@@ -48,7 +48,7 @@ class Chebyshev(Policy):
 
     Parameters
     ----------
-    candidates : array_like, shape (d,)
+    grid : array_like, shape (d,)
         The values, increasing. More of them cost no more to learn. The polynomials take them as equally spaced.
     interval : pair of floats, optional
         The range of the contexts; one outside is taken as the nearest end. Learned if not given.
@@ -68,24 +68,24 @@ class Chebyshev(Policy):
     name = "chebyshev"
     _by_context = None  # Settled by the first round
 
-    def __init__(self, candidates: ArrayLike, interval: ArrayLike | None = None, *, degrees=(6, 6), rng=None):
-        super().__init__(candidates, rng)
+    def __init__(self, grid: ArrayLike, interval: ArrayLike | None = None, *, degrees=(6, 6), rng=None):
+        super().__init__(grid, rng)
         self._span = span_of(interval)
         self._learns_span = interval is None
         try:
             self._m, q = (_checks.count("degrees", each) for each in degrees)
         except (TypeError, ValueError):
             raise InvalidInput(f"`degrees` must be two integers >= 1, got {degrees!r}.") from None
-        # By rank, not by value: candidates are denser where their author expects the cost to change more.
-        ranks = np.linspace(-1.0, 1.0, self.candidates.size)
-        self._Phi = np.array([features(rank, min(q, self.candidates.size)) for rank in ranks])
+        # By rank, not by value: a grid is finer where its author expects the cost to change more.
+        ranks = np.linspace(-1.0, 1.0, self.grid.size)
+        self._Phi = np.array([features(rank, min(q, self.grid.size)) for rank in ranks])
         self._ones = np.ones(self._Phi.shape[1])
         self._level = math.nan  # log(1 + iterations) of the first round, from which the others are counted
 
     def expected(self, context: float | None = None) -> np.ndarray:
         """Return the iterations that each value should need, as far as was learned; NaN before the first round."""
         if math.isnan(self._level):
-            return np.full(self.candidates.size, np.nan)
+            return np.full(self.grid.size, np.nan)
         f = features(place(self._span, context) if self._by_context else 0.0, self._m)
         return np.expm1(self._level + self._Phi.dot(f.dot(self._theta.reshape(self._m, -1))))
 
@@ -95,7 +95,7 @@ class Chebyshev(Policy):
             self._learn_anew()
         self._f = f = features(0.0 if context is None else place(self._span, context), self._m)
         if math.isnan(self._level):
-            p = np.zeros(self.candidates.size)
+            p = np.zeros(self.grid.size)
             p[(p.size - 1) // 2] = 1.0
             return p
         Phi, m, q = self._Phi, self._m, self._Phi.shape[1]

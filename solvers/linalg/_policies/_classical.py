@@ -53,7 +53,7 @@ class Lanczos(Policy):
         beta = self.beta
         if self.diagonal is not None and context is not None and self.diagonal + context != 0.0:
             beta = min(abs(beta * self.diagonal / (self.diagonal + context)), 1.0 - 1e-15)
-        self.candidates = np.array([young(beta)])
+        self.grid = np.array([young(beta)])
         return np.ones(1)
 
     def _learn(self, arm, cost):

@@ -24,7 +24,7 @@ class TsallisINF(Policy):
 
     Parameters
     ----------
-    candidates : array_like, shape (d,)
+    grid : array_like, shape (d,)
         The values, increasing.
     rng : None, int or Generator
         Where the draws come from.
@@ -46,20 +46,20 @@ class TsallisINF(Policy):
 
     def __init__(
         self,
-        candidates: ArrayLike,
+        grid: ArrayLike,
         *,
         rng=None,
         eta: float | None = None,
         estimator: str = "reduced-variance",
         released: bool = False,
     ):
-        super().__init__(candidates, rng)
+        super().__init__(grid, rng)
         self.estimator = _checks.choice("estimator", estimator, ESTIMATORS)
         if _checks.flag("released", released):
             self.name, self.estimator = "tsallis-inf-released", "importance-weighted"
         default = 4.0 if self.estimator == "reduced-variance" else 2.0
         self.eta = default if eta is None else _checks.positive("eta", eta)
-        self._K = np.zeros(self.candidates.size)
+        self._K = np.zeros(self.grid.size)
         self._mean, self._t = 0.0, 0
         self._gap = 1.0  # min K - x of the round before, in units of 1 / eta_t
 
