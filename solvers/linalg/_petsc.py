@@ -55,7 +55,7 @@ def to_petsc(A: MatrixLike, comm: Any | None = None, *, rows: Sequence[int] | No
     ImportError
         Without petsc4py, or, on several ranks, without mpi4py.
     InvalidInput
-        If A is not square, the rows are not those of A, or there are more than PETSc's integers can count.
+        If A is not square or not finite, the rows are not those of A, or there are more than PETSc's integers count.
     UnsupportedType
         If A is complex and PETSc is not, lives on a GPU, or is an operator on several ranks.
 

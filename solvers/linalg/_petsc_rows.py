@@ -111,8 +111,21 @@ def for_petsc(A, scalar, integer):
         A = A.copy()
         A.sum_duplicates()
     refuse_more_than(integer, A.nnz)
+    _refuse_nan(A)
     dtypes = integer, integer, scalar
     return tuple(each.astype(dtype, copy=False) for each, dtype in zip((A.indptr, A.indices, A.data), dtypes))
+
+
+def _refuse_nan(A):
+    """Refuse entries that are not finite, of which PETSc tells only that its norms are not."""
+    bad = np.flatnonzero(~np.isfinite(A.data))
+    if bad.size:
+        first = bad[0]
+        row, column = np.searchsorted(A.indptr, first, side="right") - 1, A.indices[first]
+        raise InvalidInput(
+            f"`A` must be finite, got {bad.size} NaN or infinite entr{'y' if bad.size == 1 else 'ies'}, the first "
+            f"({A.data[first]}) in row {row} of this rank and column {column}."
+        )
 
 
 def refuse_more_than(integer, count):

@@ -129,3 +129,11 @@ def test_duplicates_are_summed_and_left_as_they_are():
     indptr, indices, data = for_petsc(A, FLOAT, INT)
     assert (indptr.tolist(), indices.tolist(), data.tolist()) == ([0, 2, 2, 2], [0, 2], [2.0, 4.0])
     assert A.indices.tolist() == [2, 0, 2] and A.data.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_an_entry_that_is_not_finite_is_refused_with_its_place(value):
+    A = np.eye(4)
+    A[2, 1] = value
+    with pytest.raises(InvalidInput, match=rf"`A` must be finite, got 1 .*\({value}\) in row 1 .* column 1\."):
+        for_petsc(rows_of(scipy.sparse.csr_array(A), 1, 4), FLOAT, INT)
