@@ -15,8 +15,8 @@ _CHOOSING = (
     ("not symmetric, little memory", "bicgstab", "short recurrences; may break down, and then says so"),
     ("many right-hand sides", "cg(A, B)", "B of shape (n, k), each column with its own stopping"),
     ("many solves with one A", "prepare(A)", "checks, conversions and analysis done once"),
-    ("too many iterations", "M=...", "incomplete_cholesky, ssor; jacobi for jumps in scale; PyAMG's sa or rs"),
-    ("one solve, no M at hand", "ssor_cg", "positive definite, sparse: a fraction of cg's iterations, little set-up"),
+    ("too many iterations", "M=...", "ic, amg; on grids MultigridPreconditioner; jumps in scale: the inverse diagonal"),
+    ("one solve, no M at hand", "solve(A, b)", "looks at the matrix, and says what it took and why"),
     ("a sequence of systems", "TunedSSORCG", "omega learned from the counts; TunedSOR, Tuned for a parameter of yours"),
 )
 

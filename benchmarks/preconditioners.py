@@ -90,8 +90,8 @@ def _register_ours(name, summary, function, **options):
 
 
 _register_ours("ssor", "our SSOR, omega estimated by Lanczos steps", "ssor")
-_register_ours("ic", "our incomplete Cholesky", "incomplete_cholesky")
-_register_ours("ic-auto", "our incomplete Cholesky, relaxed where it can be, shifted where it must be", "ic")
+_register_ours("ic", "our incomplete_cholesky(A), without relaxation: IC(0)", "incomplete_cholesky")
+_register_ours("ic-auto", "our ic(A): incomplete Cholesky, relaxed where it can be, shifted where it must be", "ic")
 _register_ours("mic", "our modified incomplete Cholesky, relaxation 0.97", "incomplete_cholesky", relaxation=0.97)
 _register_ours("chebyshev", "our Chebyshev polynomial of degree 4", "chebyshev", degree=4)
 
