@@ -9,11 +9,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _checks
 from .._errors import UnsupportedType
 from .._loop import Limits, Record, ended, run
 from .._result import Result, Status
-from .._tasks import check_executor, run_tasks
+from .._tasks import run_tasks
 from ._feasibility import guarded, named
 from ._many import BROKEN, FAR, FITS, RUNNING, SLOW, begin, sweep
 from ._newton import newton_steps
@@ -153,7 +152,7 @@ class TransportBatch(Result):
 def solve_batch(problems, method, steps, patience, tol, maxiter, callback, executor):
     """Solve checked ``Problems`` by a method whose single steps are given, and make the result."""
     began, entries = time.perf_counter(), problems.C.shape[1] * problems.C.shape[2]
-    _can_be_told(_checks.function("callback", callback), executor)
+    _can_be_told(callback)
     limits = Limits(threshold_of(tol), maxiter, max(1, min(1000, int(_CHUNK_ENTRIES / entries))), callback)
     solve = partial(_solved, method=method, steps=steps, patience=patience, limits=limits)
     if executor is None or not len(problems):
@@ -163,13 +162,12 @@ def solve_batch(problems, method, steps, patience, tol, maxiter, callback, execu
     return ended(callback, _result(problems, statuses, marginals, limits, method, time.perf_counter() - began))
 
 
-def _can_be_told(callback, executor):
+def _can_be_told(callback):
     if callback is not None and not hasattr(callback, "on_chunk"):
         raise UnsupportedType(
             "`callback` must have on_chunk(iteration, norm) where `C` has shape (B, n, m), such as solvers.progress(), "
             "got a function of one problem's potentials."
         )
-    check_executor(executor, callback)
 
 
 def _solved(problems, *, method, steps, patience, limits):

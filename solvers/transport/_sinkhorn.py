@@ -84,8 +84,8 @@ def sinkhorn(
     callback : callable, or object with ``on_chunk``, optional
         Called as ``callback((f, g))`` after each sweep with copies of the potentials; StopIteration ends the solve.
     executor : concurrent.futures executor, optional
-        Where blocks of a batch are solved, in threads, processes or elsewhere, without a ``callback``; one problem is
-        solved here.
+        Where blocks of a batch are solved, in threads, processes or elsewhere; one problem is solved here. Not together
+        with ``callback``.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def sinkhorn(
     True
     """
     _checks.choice("method", method, _METHODS)
-    check_executor(executor)
+    check_executor(executor, _checks.function("callback", callback))
     prices = penalties(marginal_penalty)
     if any(np.isfinite(each).any() for each in prices):
         if method not in ("auto", "log"):

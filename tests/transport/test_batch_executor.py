@@ -122,8 +122,9 @@ def test_all_is_checked_before_a_task_is_sent(rng):
     for wrong in (dict(a=negative), dict(tol=-1.0), dict(maxiter=0), dict(method="none"), dict(eps=-1.0)):
         with pytest.raises(InvalidInput):
             transport.sinkhorn(**given | wrong, executor=Unused())
-    with pytest.raises(InvalidInput, match="^`callback` must be None where there is an `executor`"):
-        transport.sinkhorn(**given, callback=solvers.progress(), executor=Unused())
+    for C in (given["C"], given["C"][0]):  # whatever the size of a batch is
+        with pytest.raises(InvalidInput, match="^`callback` must be None where there is an `executor`"):
+            transport.sinkhorn(C, eps=1.0, callback=solvers.progress(), executor=Unused())
     with pytest.raises(UnsupportedType, match="^`executor` must be"):
         transport.sinkhorn(**given, executor=3)
     with pytest.raises(UnsupportedType, match="^`executor` must be"):
