@@ -1,10 +1,12 @@
 """The emulated device: a fake `cupy` under which solvers and its kernels run unmodified."""
 
+import importlib
 import os
 import re
 import sys
 
 import pytest
+import scipy.sparse
 from emulation import SCHEDULES, build, device, installed, settings
 
 
@@ -34,6 +36,30 @@ def emulated(monkeypatch):
         yield cupy
         _clean(launches, solvers._backend)
     solvers._backend.forget()
+
+
+@pytest.fixture
+def gpu(emulated):
+    """The kernels of the GPU, on the emulated device."""
+    return importlib.import_module("solvers.kernels.gpu")
+
+
+@pytest.fixture(params=["64 threads", "256 threads, checked"])
+def both_gpus(request, emulated, monkeypatch):
+    """The same with blocks of two sizes, the larger ones with every access checked and threads in a random order."""
+    kernels = importlib.import_module("solvers.kernels.gpu")
+    if request.param != "64 threads":
+        monkeypatch.setattr(kernels._device, "THREADS", 256)
+        settings.mode, settings.schedule = "checked", "random"
+    return kernels
+
+
+@pytest.fixture
+def sent(emulated):
+    """``sent(value)``: the same on the device."""
+    from cupyx.scipy import sparse
+
+    return lambda value: sparse.csr_array(value) if scipy.sparse.issparse(value) else emulated.asarray(value)
 
 
 def _clean(launches, backend):

@@ -21,14 +21,6 @@ b = rng.standard_normal(N)
 x = scipy_linalg.spsolve(A.tocsc(), b)
 
 
-@pytest.fixture
-def sent(emulated):
-    """``sent(value)``: the same on the device."""
-    from cupyx.scipy import sparse
-
-    return lambda value: sparse.csr_array(value) if sp.issparse(value) else emulated.asarray(value)
-
-
 def is_on_device(value):
     return type(value).__module__.partition(".")[0] in ("cupy", "cupyx")
 

@@ -14,13 +14,6 @@ DTYPES = ("float32", "float64", "complex64", "complex128")
 STORAGES = ("csr", "diagonals", "dense", "stencil")
 
 
-@pytest.fixture
-def gpu(emulated):
-    from solvers.kernels import gpu
-
-    return gpu
-
-
 @pytest.fixture(params=DTYPES)
 def dtype(request):
     return np.dtype(request.param)

@@ -9,13 +9,6 @@ from test_gpu_cg import DTYPES, SKEW, STORAGES, Run, failing, hermitian, numbers
 NONFINITE, INDEFINITE, NOT_HERMITIAN, REACHED = 1, 2, 3, 4
 
 
-@pytest.fixture
-def gpu(emulated):
-    from solvers.kernels import gpu
-
-    return gpu
-
-
 @pytest.fixture(params=DTYPES)
 def dtype(request):
     return np.dtype(request.param)

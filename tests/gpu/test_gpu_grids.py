@@ -1,6 +1,5 @@
 """Grid operators and the pieces of their multigrid cycle on the emulated device, beside dense matrices and the CPU."""
 
-import importlib
 
 import numpy as np
 import pytest
@@ -8,11 +7,6 @@ from scipy import sparse
 from solvers.kernels import cpu
 
 SHAPES = ((1, 7, 9), (5, 6, 7), (1, 1, 11), (3, 1, 5), (1, 16, 12))
-
-
-@pytest.fixture
-def gpu(emulated):
-    return importlib.import_module("solvers.kernels.gpu")
 
 
 def given(shape, seed=0):

@@ -16,13 +16,6 @@ v = np.random.default_rng(2).standard_normal((N, 3))
 x = np.linalg.solve(A.toarray(), v[:, 0])
 
 
-@pytest.fixture
-def sent(emulated):
-    from cupyx.scipy import sparse
-
-    return lambda value: sparse.csr_array(value) if sp.issparse(value) else emulated.asarray(value)
-
-
 def operators(sent):
     return {
         "stencil": STENCIL,

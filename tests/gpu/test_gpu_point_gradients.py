@@ -1,15 +1,9 @@
 """point_gradients on the emulated device, against sums over the whole plan in plain NumPy and the kernel of the CPU."""
 
-import importlib
 
 import numpy as np
 import pytest
 from solvers.kernels import cpu
-
-
-@pytest.fixture
-def gpu(emulated):
-    return importlib.import_module("solvers.kernels.gpu")
 
 
 def gradients(kernels, given, power):

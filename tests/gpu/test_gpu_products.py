@@ -1,6 +1,5 @@
 """Storages, products and residuals against sums over triplets in plain NumPy, on the emulated device."""
 
-import importlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,13 +25,9 @@ def dtype(request):
     return np.dtype(request.param)
 
 
-@pytest.fixture(params=["64 threads", "256 threads, checked"])
-def gpu(request, emulated, monkeypatch):
-    kernels = importlib.import_module("solvers.kernels.gpu")
-    if request.param != "64 threads":
-        monkeypatch.setattr(kernels._device, "THREADS", 256)
-        settings.mode, settings.schedule = "checked", "random"
-    return kernels
+@pytest.fixture
+def gpu(both_gpus):
+    return both_gpus
 
 
 @pytest.fixture

@@ -8,11 +8,6 @@ from emulation import device, settings
 from solvers.kernels import cpu
 
 
-@pytest.fixture
-def gpu(emulated):
-    return importlib.import_module("solvers.kernels.gpu")
-
-
 @pytest.fixture(params=["64 threads", "256 threads, checked"])
 def both_gpus(request, gpu, monkeypatch):
     """Chunks, slabs and blocks of directions are small, so that there are several of each."""

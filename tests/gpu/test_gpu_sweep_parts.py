@@ -8,13 +8,6 @@ from staged import matrix, near, numbers
 DTYPES = ("float32", "float64", "complex64", "complex128")
 
 
-@pytest.fixture
-def gpu(emulated):
-    from solvers.kernels import gpu
-
-    return gpu
-
-
 @pytest.fixture(params=DTYPES)
 def dtype(request):
     return np.dtype(request.param)

@@ -17,13 +17,6 @@ both_orderings = pytest.mark.parametrize("ordering", ORDERINGS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-@pytest.fixture
-def gpu(emulated):
-    from solvers.kernels import gpu
-
-    return gpu
-
-
 @pytest.fixture(params=DTYPES)
 def dtype(request):
     return np.dtype(request.param)

@@ -1,6 +1,5 @@
 """Kernels of transport on the emulated device, against log-sum-exps in plain NumPy and the kernels of the CPU."""
 
-import importlib
 
 import numpy as np
 import pytest
@@ -14,11 +13,6 @@ import solvers
 SHAPES = ((1, 1), (1, 7), (7, 1), (5, 3), (70, 90), (33, 515), (9, 1100), (6, 2600), (130, 20))
 REAL = ("float64", "float32")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
-
-
-@pytest.fixture
-def gpu(emulated):
-    return importlib.import_module("solvers.kernels.gpu")
 
 
 @pytest.fixture(params=["64 threads", "256 threads, checked"])
