@@ -245,7 +245,10 @@ _KIND, _BEST = "scaled", "best:cgls"
 @_adapter("inverse", "methods")
 def _inverse_method(name, function, source):
     def solve(problem):
-        res = function(problem.A, problem.b, **_taken(function, {"noise_norm": problem.noise_norm}))
+        # One of the two: functions in the manner of ours refuse both together.
+        noise = _taken(function, {"noise_level": problem.noise_level})
+        noise = noise or _taken(function, {"noise_norm": problem.noise_norm})
+        res = function(problem.A, problem.b, **noise)
         if not hasattr(res, "x"):
             return inverse_methods.Answer(np.asarray(res))
         said = (getattr(res, count, None) for count in ("iterations", "n_matvec"))

@@ -59,7 +59,8 @@ class ParallelBeam(_Tomography):
     image_shape : (int, int)
         (ny, nx). The slices of a volume are a stack (k, ny, nx).
     angles : int or array, shape (n_angles,)
-        Radians; an integer stands for so many equispaced ones in [0, pi).
+        Radians; an integer stands for so many equispaced ones in [0, pi). From -2 pi to 2 pi, since larger numbers
+        would be degrees as a rule: of a scan of several turns pass ``angles % (2 * numpy.pi)``, the same directions.
     n_detectors : int, optional
         By default as many as the image's diagonal needs.
     detector_spacing : float, optional
@@ -150,7 +151,7 @@ class FanBeam(_Tomography):
     image_shape : (int, int)
         (ny, nx). The slices of a volume are a stack (k, ny, nx).
     angles : int or array, shape (n_angles,)
-        Radians; an integer stands for so many equispaced ones in [0, 2 pi).
+        Radians, as for ``ParallelBeam``; an integer stands for so many equispaced ones in [0, 2 pi).
     n_detectors : int, optional
         By default as many as see the whole image from all sides.
     source_distance : float

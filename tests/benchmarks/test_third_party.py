@@ -292,12 +292,18 @@ def wave():
     return PDE("", "u'' = f, u = sin 3x", ((0.0, 1.0),), {(2,): 1.0}, u, lambda x: -9 * u(x), (3,))
 
 
-def steps(A, b, *, noise_norm):
+def steps(A, b, *, noise_level):
     \"\"\"Landweber's iteration.\"\"\"
+    assert noise_level == 0.1
     x = np.zeros(A.image_shape)
     for _ in range(50):
         x = x + 2e-3 * A.rmatvec(b - A @ x)
     return x
+
+
+def normed(A, b, *, noise_norm):
+    \"\"\"The same, by the norm of the noise.\"\"\"
+    return steps(A, b, noise_level=round(noise_norm / b.size**0.5, 9))
 
 
 def scan():
@@ -315,6 +321,7 @@ def scan():
         ("transport", "small", "sweeps", ["--cap", "0.2"], lambda row: row["marginal_error"] < 1e-8),
         ("pde", "wave", "gp", ["--cap", "0.3"], lambda row: row["error"] < 1e-9 and row["ratio"]),
         ("inverse", "scan", "steps", [], lambda row: 0 < row["quality"] < 0.5 and row["to_best"]),
+        ("inverse", "scan", "normed", [], lambda row: 0 < row["quality"] < 0.5),
         ("sliced", "clouds", "slices", ["--quick"], lambda row: 0.2 < row["ratio"] < 5),
     ],
 )
