@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
 
 
 def poisson(*shape):
@@ -13,12 +14,24 @@ def poisson(*shape):
     return sparse.csr_array(A)
 
 
+def operator(A):
+    """The products of A as a black box."""
+    return LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=A.dtype)
+
+
 def phased(A, dtype):
     """The Hermitian matrix S^H A S with |S| = 1: complex entries off the diagonal for a complex dtype."""
     if np.dtype(dtype).kind != "c":
         return A.astype(dtype)
     S = sparse.diags_array(np.exp(1j * np.arange(A.shape[0])))
     return sparse.csr_array(S.conj() @ A @ S).astype(dtype)
+
+
+def iterates(solve, A, b, x0=None, steps=4, **options):
+    """The first iterates, from the callback."""
+    seen = []
+    solve(A, b, x0, rtol=0, maxiter=steps, callback=seen.append, **options)
+    return seen
 
 
 def right(n, dtype="d", seed=1):

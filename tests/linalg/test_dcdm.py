@@ -6,18 +6,12 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import splu
+from small_systems import poisson
 
 from solvers import InvalidInput, UnsupportedType, linalg, testing
 from solvers._result import Status
 
-
-def poisson(n):
-    line = scipy.sparse.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
-    eye = scipy.sparse.eye_array(n)
-    return (scipy.sparse.kron(line, eye) + scipy.sparse.kron(eye, line)).tocsr()
-
-
-A = poisson(24)
+A = poisson(24, 24)
 N = A.shape[0]
 b = np.random.default_rng(0).standard_normal(N)
 SIZE = np.linalg.norm(b)

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
+from small_systems import operator, poisson
 
 import solvers
 from solvers import Status, linalg
@@ -43,15 +44,6 @@ def system(n, seed, dtype="d", condition=100.0, eigenvalues=None):
     A = (Q * eigenvalues) @ Q.conj().T
     b = rng.standard_normal(n) + (1j * rng.standard_normal(n) if np.dtype(dtype).kind == "c" else 0)
     return ((A + A.conj().T) / 2).astype(dtype), b.astype(dtype)
-
-
-def poisson(m):
-    line = sparse.diags_array([-np.ones(m - 1), 2 * np.ones(m), -np.ones(m - 1)], offsets=[-1, 0, 1])
-    return sparse.csr_array(sparse.kronsum(line, line))
-
-
-def operator(A):
-    return LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=A.dtype)
 
 
 def close(x, y, rtol):
@@ -227,7 +219,7 @@ def test_x0_shifts_the_system(solve, n, seed):
 def test_the_iterations_are_those_of_scipy():
     from scipy.sparse import linalg as scipy_linalg
 
-    A, b = poisson(20), np.random.default_rng(0).standard_normal(400)
+    A, b = poisson(20, 20), np.random.default_rng(0).standard_normal(400)
     for ours, theirs in ((linalg.cg, scipy_linalg.cg), (linalg.bicgstab, scipy_linalg.bicgstab)):
         steps = []
         theirs(A, b, rtol=1e-4, callback=steps.append)
@@ -330,7 +322,7 @@ def test_a_prepared_matrix_gives_the_same_bits(solve, dtype, make):
 
 @every_method
 def test_a_prepared_banded_matrix_gives_the_same_bits(solve):
-    A, b = poisson(20), np.random.default_rng(0).standard_normal(400)
+    A, b = poisson(20, 20), np.random.default_rng(0).standard_normal(400)
     assert np.array_equal(solve(linalg.prepare(A), b, rtol=1e-8).x, solve(A, b, rtol=1e-8).x)
 
 
@@ -347,7 +339,7 @@ def test_a_prepared_matrix_is_a_copy():
 @every_method
 @every_dtype
 def test_all_storages_of_one_matrix_agree(solve, dtype):
-    A = poisson(16).astype(dtype)
+    A = poisson(16, 16).astype(dtype)
     b = np.random.default_rng(0).standard_normal(256).astype(dtype)
     order = np.random.default_rng(1).permutation(256)  # scattered: no longer a matrix of few diagonals
     back = np.argsort(order)
@@ -373,7 +365,7 @@ def test_all_storages_of_one_matrix_agree(solve, dtype):
 def test_the_number_of_threads_does_not_change_a_bit(solve, form, dtype):
     m = 245  # 60,025 unknowns
     few = {"maxiter": 15} if solve is not linalg.gmres else {"maxiter": 1, "restart": 10}
-    A = poisson(m).astype(dtype)
+    A = poisson(m, m).astype(dtype)
     b = np.random.default_rng(0).standard_normal(m * m).astype(dtype)
     if form == "csr":
         far = sparse.coo_array(([1e-3, 1e-3], ([0, m * m - 1], [m * m - 1, 0])), shape=A.shape)
@@ -397,7 +389,7 @@ def test_the_number_of_threads_does_not_change_a_bit(solve, form, dtype):
 
 def test_the_number_of_threads_does_not_change_a_bit_of_many_columns():
     m = 245
-    A, B = poisson(m), np.random.default_rng(0).standard_normal((m * m, 3))
+    A, B = poisson(m, m), np.random.default_rng(0).standard_normal((m * m, 3))
     before = solvers.get_threads()
     try:
         solvers.set_threads(1)
@@ -411,7 +403,7 @@ def test_the_number_of_threads_does_not_change_a_bit_of_many_columns():
 
 @every_method
 def test_the_same_call_gives_the_same_bits(solve):
-    A, b = poisson(30), np.random.default_rng(0).standard_normal(900)
+    A, b = poisson(30, 30), np.random.default_rng(0).standard_normal(900)
     assert np.array_equal(solve(A, b, rtol=1e-8).x, solve(A, b, rtol=1e-8).x)
 
 

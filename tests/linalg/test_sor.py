@@ -4,7 +4,7 @@ import numpy as np
 import pyamg.relaxation.relaxation as pyamg
 import pytest
 from scipy import sparse
-from small_systems import poisson, right
+from small_systems import iterates, poisson, right
 
 from solvers import Status, linalg
 
@@ -22,13 +22,6 @@ def irregular(n=60, dtype="d", seed=0):
     np.fill_diagonal(A, 0)
     np.fill_diagonal(A, np.abs(A).sum(axis=1) + 1)
     return A.astype(dtype)
-
-
-def iterates(solve, A, b, x0=None, steps=4, **options):
-    """The first iterates, from the callback."""
-    seen = []
-    solve(A, b, x0, rtol=0, maxiter=steps, callback=seen.append, **options)
-    return seen
 
 
 def sweep(A, b, x, omega, rows):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
-from small_systems import dense_ssor, poisson, right
+from small_systems import dense_ssor, iterates, poisson, right
 
 from solvers import Status, linalg
 
@@ -24,12 +24,6 @@ def definite(n=40, dtype="d", seed=0, eigenvalues=None):
     return ((A + A.conj().T) / 2).astype(dtype)
 
 
-def iterates(solve, A, b, x0=None, steps=6, **options):
-    seen = []
-    solve(A, b, x0, rtol=0, maxiter=steps, callback=seen.append, **options)
-    return seen
-
-
 @every_dtype
 @pytest.mark.parametrize("omega", [0.4, 1.0, 1.7])
 @pytest.mark.parametrize("started", [False, True])
@@ -38,7 +32,8 @@ def test_iterates_are_those_of_cg_with_the_dense_preconditioner(dtype, omega, st
     for A in (definite(dtype=dtype), poisson(5, 8).astype(dtype)):
         b, x0 = right(40, dtype), right(40, dtype, 3) if started else None
         M = dense_ssor(A.toarray() if sparse.issparse(A) else A, omega)
-        ours, theirs = iterates(linalg.ssor_cg, A, b, x0, omega=omega), iterates(linalg.cg, A, b, x0, M=M.astype(dtype))
+        ours = iterates(linalg.ssor_cg, A, b, x0, steps=6, omega=omega)
+        theirs = iterates(linalg.cg, A, b, x0, steps=6, M=M.astype(dtype))
         assert len(ours) == len(theirs) == 6
         assert all(np.linalg.norm(x - y) <= near * np.linalg.norm(y) for x, y in zip(ours, theirs))
 

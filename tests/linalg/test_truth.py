@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 from scipy.sparse import linalg as scipy_linalg
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from small_systems import operator, poisson
 
 import solvers
 from solvers import InvalidInput, Status, linalg
@@ -22,16 +23,6 @@ every_dtype = pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
 every_storage = pytest.mark.parametrize(
     "storage", [np.asarray, sparse.csr_array, aslinearoperator], ids=["dense", "csr", "operator"]
 )
-
-
-def operator(A):
-    """The products of A as a black box."""
-    return LinearOperator(A.shape, matvec=lambda v: A @ v, dtype=A.dtype)
-
-
-def poisson(m):
-    line = sparse.diags_array([-np.ones(m - 1), 2 * np.ones(m), -np.ones(m - 1)], offsets=[-1, 0, 1])
-    return sparse.csr_array(sparse.kronsum(line, line))
 
 
 def hermitian(eigenvalues, dtype="d", seed=0):
@@ -82,7 +73,7 @@ def test_one_iteration_less_than_needed_is_maxiter(solve, dtype, storage):
 @pytest.mark.parametrize("dtype, rtol", [("f", 1e-8), ("F", 1e-8), ("d", 1e-16), ("D", 1e-16)])
 @every_method
 def test_a_tolerance_below_rounding_ends_as_stagnated_with_the_true_residual(solve, dtype, rtol):
-    A = poisson(20)
+    A = poisson(20, 20)
     b = np.random.default_rng(0).standard_normal(400).astype(dtype)
     result = solve(A.astype(dtype), b, rtol=rtol, maxiter=MANY[solve])
     true, size = true_residual(A.toarray(), result.x, b)
@@ -94,7 +85,7 @@ def test_a_tolerance_below_rounding_ends_as_stagnated_with_the_true_residual(sol
 
 
 def test_scipys_cg_says_success_where_ours_says_stagnated():
-    A, b = poisson(60).astype("f"), np.random.default_rng(0).standard_normal(3600).astype("f")
+    A, b = poisson(60, 60).astype("f"), np.random.default_rng(0).standard_normal(3600).astype("f")
     x, info = scipy_linalg.cg(A, b, rtol=1e-8)
     theirs = np.linalg.norm(b - A.astype("d") @ x.astype("d"))
     result = linalg.cg(A, b, rtol=1e-8)
@@ -280,7 +271,7 @@ def test_minres_returns_the_least_squares_solution_of_an_inconsistent_system():
 
 @every_method
 def test_a_singular_system_with_b_in_the_range_is_solved(solve):
-    A = poisson(6).toarray()
+    A = poisson(6, 6).toarray()
     A -= np.diag(A.sum(axis=1))  # Neumann values: the constants are the null space
     b = A @ np.random.default_rng(0).standard_normal(36)
     result = solve(A, b, rtol=1e-6)
