@@ -88,19 +88,32 @@ def has_null_space(system, null):
 
 def null_space_of_sparse(A, dtype):
     """That of a Hermitian CSR array whose entries were rounded to that dtype, or None."""
-    wide = scipy.sparse.csr_array(A, dtype=np.result_type(A.dtype, np.float64))
-    if not np.isfinite(wide.data).all():
+    data = A.data.astype(np.result_type(A.dtype, np.float64), copy=False)
+    if not np.isfinite(data).all():
         return None
-    # Not abs(wide), which sums the duplicates of the caller's own arrays in place.
-    sizes = scipy.sparse.csr_array((np.abs(wide.data), wide.indices, wide.indptr), shape=wide.shape).sum(axis=1)
-    flat = np.abs(wide.sum(axis=1)) <= _ROUNDINGS * np.finfo(dtype).eps * sizes
+    sizes = _row_sums(np.abs(data), A.indptr)
+    flat = np.abs(_row_sums(data, A.indptr)) <= _ROUNDINGS * np.finfo(dtype).eps * sizes
     if not flat.any():
         return None
-    there = wide.data != 0
-    rows = np.repeat(np.arange(wide.shape[0]), np.diff(wide.indptr))[there]
-    pattern = scipy.sparse.coo_array((np.ones(rows.size, np.float64), (rows, wide.indices[there])), wide.shape)
-    count, number = connected_components(pattern.tocsr(), connection="weak")
+    count, number = connected_components(_pattern(A), connection="weak")
     free = np.bincount(number, ~flat, count) == 0
     if not free.any():
         return None
     return NullSpace(np.where(free, np.cumsum(free), 0)[number])
+
+
+def _row_sums(data, indptr):
+    """What SciPy's sum(axis=1) gives, without a matrix around the data."""
+    sums, filled = np.zeros(indptr.size - 1, data.dtype), np.flatnonzero(np.diff(indptr))
+    if filled.size:
+        sums[filled] = np.add.reduceat(data, indptr[filled])
+    return sums
+
+
+def _pattern(A):
+    """Ones where the entries of a CSR array are not zero."""
+    there = A.data != 0
+    if there.all():
+        return scipy.sparse.csr_array((np.ones(A.nnz), A.indices, A.indptr), shape=A.shape)
+    rows = np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))[there]
+    return scipy.sparse.coo_array((np.ones(rows.size), (rows, A.indices[there])), A.shape).tocsr()
