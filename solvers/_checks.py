@@ -15,6 +15,7 @@ __all__ = [
     "brief",
     "choice",
     "count",
+    "deviation",
     "finite",
     "flag",
     "float_dtype",
@@ -56,6 +57,14 @@ def positive(name, value):
     value = number(name, value)
     if not 0.0 < value < math.inf:
         raise InvalidInput(f"`{name}` must be > 0 and finite, got {value!r}.")
+    return value
+
+
+def deviation(name, value):
+    """A number > 0 that can be squared, and divided by its square."""
+    value = positive(name, value)
+    if not 1e-150 <= value <= 1e150:
+        raise InvalidInput(f"`{name}` must be from 1e-150 to 1e150, so that its square is a number, got {value!r}.")
     return value
 
 
@@ -118,6 +127,7 @@ def choice(name, value, among):
 
 def function(name, value):
     """None, a callable, or an object with ``on_chunk``."""
+    made(name, value)
     if value is not None and not is_function(value) and not hasattr(value, "on_chunk"):
         raise wrong_kind(name, "a function, or an object with on_chunk(iteration, norm)", value)
     return value

@@ -1,5 +1,7 @@
 """matplotlib, imported where something is drawn."""
 
+from ._errors import UnsupportedType
+
 __all__ = ["axes_or_new", "pyplot"]
 
 
@@ -14,4 +16,10 @@ def pyplot():
 
 def axes_or_new(ax):
     """The axes to draw on: those that the user gave, or those of a new figure."""
-    return pyplot().subplots(figsize=(6, 4), layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return pyplot().subplots(figsize=(6, 4), layout="constrained")[1]
+    if not hasattr(ax, "axhline"):
+        raise UnsupportedType(
+            f"`ax` must be None or matplotlib's axes, got {type(ax).__name__}; plot().figure.savefig(...) writes files."
+        )
+    return ax

@@ -97,6 +97,23 @@ def test_the_function_that_makes_a_preconditioner_or_its_class(A, b):
     )
 
 
+def test_a_callback_that_was_not_made_and_a_file_in_the_place_of_axes(A, b):
+    assert said(solvers.UnsupportedType, linalg.cg, A, b, callback=solvers.progress) == (
+        "`callback` must be what progress(...) returns, got the class itself; pass callback=progress(...)."
+    )
+    assert said(solvers.UnsupportedType, linalg.cg(A, b).plot, "curve.png") == (
+        "`ax` must be None or matplotlib's axes, got str; plot().figure.savefig(...) writes files."
+    )
+
+
+def test_one_tuned_solver_for_all_batches(A, b):
+    for tuned in (linalg.TunedSOR(), linalg.TunedSOR):
+        assert said(solvers.UnsupportedType, linalg.solve_batches, tuned, [[(A, b)]]) == (
+            "`tuned` must be a function of `rng` that makes a Tuned for each batch, got TunedSOR itself; pass one that "
+            "returns TunedSOR(..., rng=rng)."
+        )
+
+
 def test_factors_or_a_hierarchy_as_a_preconditioner(A, b):
     pyamg = pytest.importorskip("pyamg")
     demand = "`M` must be a NumPy or CuPy array, a sparse array, a LinearOperator or a function v -> M v, got "

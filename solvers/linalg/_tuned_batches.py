@@ -63,6 +63,13 @@ def solve_batches(
 def _checked(tuned, batches):
     if not callable(tuned):
         raise _checks.wrong_kind("tuned", "a function of `rng` that makes a Tuned", tuned)
+    ours = isinstance(tuned, type) and issubclass(tuned, Tuned) and tuned.__module__.startswith("solvers.")
+    if ours or isinstance(tuned, Tuned):
+        kind = (tuned if ours else type(tuned)).__name__
+        raise UnsupportedType(
+            f"`tuned` must be a function of `rng` that makes a Tuned for each batch, got {kind} itself; pass one that "
+            f"returns {kind}(..., rng=rng)."
+        )
     batches = _listed("batches", batches, "of sequences of (A, b) or (A, b, context)")
     batches = [_listed(f"batches[{k}]", each, "of (A, b) or (A, b, context)") for k, each in enumerate(batches)]
     for k, batch in enumerate(batches):
