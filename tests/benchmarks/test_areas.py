@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from bench_command import run
 from solvers.benchmarks import (
     _registry,
     arguments,
@@ -45,12 +46,6 @@ _GIVEN = {
     "--rtol": "1e-3", "--maxiter": "7", "--dtype": "float32", "--repeats": "2", "--baseline": "scipy:cg",
     "--plot": "x.png", "--csv": "x.csv", "--quick": None,
 }  # fmt: skip
-
-
-def run(capsys, *command):
-    code = cli.main(list(command))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def headings(out):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from bench_command import run
 from solvers.benchmarks import _registry, arguments, cli, report, startup
 
 SMALL = [
@@ -20,12 +21,6 @@ SMALL = [
     "--repeats=1",
     "--no-progress",
 ]
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_a_row_for_each_combination_in_aligned_columns(capsys):

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, inverse_bench, sparse_cases, tomography_speed
+from bench_command import run
+from solvers.benchmarks import inverse_bench, sparse_cases, tomography_speed
 from solvers.benchmarks._registry import present
 from solvers.benchmarks.inverse_bench import VIEW, summary
 from solvers.benchmarks.inverse_methods import Answer, Inverter
@@ -14,12 +15,6 @@ from solvers.benchmarks.inverse_rivals import INVERTERS
 from solvers.benchmarks.inverse_run import InverseRow, run_problem
 
 from solvers import inverse
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture(scope="module")

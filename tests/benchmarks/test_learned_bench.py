@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import bench_command
 import numpy as np
 import pytest
 from solvers.benchmarks import cli, learned_methods, learned_run
@@ -26,9 +27,7 @@ def no_fit(monkeypatch):
 
 
 def run(capsys, *arguments):
-    code = cli.main(["bench", "learned", *arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    return bench_command.run(capsys, "bench", "learned", *arguments)
 
 
 def test_problems_are_the_same_each_time_and_no_fit_has_seen_their_seeds():

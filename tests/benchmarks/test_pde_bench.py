@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, pde_chebyshev
+from bench_command import run
+from solvers.benchmarks import pde_chebyshev
 from solvers.benchmarks._registry import present
 from solvers.benchmarks.pde_bench import VIEW, summary
 from solvers.benchmarks.pde_methods import Answer, Solver, ladder
@@ -15,12 +16,6 @@ from solvers.benchmarks.pde_run import REACHED, SHORT, WRONG, run_problem
 ELEVEN = (
     "sin100 sin6cos100 xsin200 three-scales sin500 ac-sin100 ac-sin6cos100 sinsin100-2d sum-2d ac-2d advection".split()
 )
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def easy(d=1, nonlinear=None, phase=0.0):

@@ -37,7 +37,7 @@ def fake(solve, name="fake"):
 
 
 def test_the_promised_methods_and_preconditioners_are_registered():
-    ours = {"cg", "minres", "bicgstab", "gmres"}
+    ours = {"cg", "minres", "bicgstab", "gmres", "lsqr", "lsmr"}
     assert ours | {f"scipy:{name}" for name in ours} | {"pyamg:cg", "pyamg:sa", "pyamg:rs"} <= set(METHODS)
     assert {"sor", "ssor_cg", "gauss_seidel", "jacobi", "dcdm"} <= set(METHODS)
     names = "none jacobi ilu ssor ic ic-auto mic chebyshev amg mg box coarse sa rs"
@@ -113,6 +113,14 @@ def test_the_ratio_is_that_of_the_seconds_in_the_table():
     theirs, ours = rows_of("poisson2d", ["cg"])
     assert theirs.ratio == 1.0
     assert ours.ratio == pytest.approx(theirs.seconds / ours.seconds)
+
+
+@pytest.mark.parametrize("name", ["lsqr", "lsmr"])
+def test_least_squares_methods_are_measured_against_scipys_of_the_name(name):
+    theirs, ours = rows_of("convection_diffusion2d", [name], rtol=1e-6)
+    assert theirs.method == ours.baseline == f"scipy:{name}" and ours.ratio == theirs.seconds / ours.seconds
+    assert theirs.iterations == ours.iterations and ours.matvecs == 2 * ours.iterations + 3
+    assert {row.status for row in rows_of("convection_diffusion2d", [name], maxiter=2)} == {"maxiter"}
 
 
 def test_a_failure_has_no_ratio():

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from solvers.benchmarks import cli, ssor_totals, sweeps
+from bench_command import run
+from solvers.benchmarks import ssor_totals, sweeps
 from solvers.benchmarks.sequences import GRID, SEQUENCES
 from solvers.benchmarks.sequences_report import VIEW
 from solvers.benchmarks.sequences_rivals import HINDSIGHT, RIVALS, in_hindsight
@@ -17,12 +18,6 @@ SMALL = ["bench", "sequences", "--problems=poisson-low", "--steps=12", "--no-pro
 
 def drawn(name, steps, seed=0):
     return list(SEQUENCES[name].draw(seed, steps))
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 # ---- the instances ----

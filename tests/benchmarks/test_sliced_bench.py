@@ -5,19 +5,14 @@ import sys
 
 import numpy as np
 import pytest
-from solvers.benchmarks import adapters, cli, sliced_bench, sliced_run
+from bench_command import run
+from solvers.benchmarks import adapters, sliced_bench, sliced_run
 from solvers.benchmarks._registry import UsageError, present
 from solvers.benchmarks.sliced import SLICED, SlicedEntry, SlicedProblem, gaussians, shapes
 from solvers.benchmarks.sliced_bench import VIEW, summary
 from solvers.benchmarks.sliced_files import read
 from solvers.benchmarks.sliced_methods import SLICERS, Slicer, gaussian, orthogonal, spiral
 from solvers.benchmarks.sliced_run import SlicedRow, memory, pairwise, run_problem
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def tiny(d=3, n=40):

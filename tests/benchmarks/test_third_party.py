@@ -9,7 +9,8 @@ import sys
 import textwrap
 
 import pytest
-from solvers.benchmarks import adapters, catalogue, cli, startup, third_party
+from bench_command import run
+from solvers.benchmarks import adapters, catalogue, startup, third_party
 
 PACKAGE = """
 import numpy as np
@@ -94,12 +95,6 @@ def site(tmp_path, monkeypatch):
         registry.clear()
         registry.update(entries)
         registry.origins = origins
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def rows_of(capsys, folder, *arguments):

@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from solvers.benchmarks import adapters, cli, transport_bench, transport_methods, transport_sweeps
+from bench_command import run
+from solvers.benchmarks import adapters, transport_bench, transport_methods, transport_sweeps
 from solvers.benchmarks._registry import present
 from solvers.benchmarks.transport import (
     TRANSPORTS,
@@ -24,12 +25,6 @@ from solvers.benchmarks.transport_methods import CAP, TRANSPORTERS, Contestant, 
 from solvers.benchmarks.transport_run import INACCURATE, WRONG, run_problem
 
 OURS = ["auto", "log", "scaling", "sor", "newton"]
-
-
-def run(capsys, *arguments):
-    code = cli.main(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def tiny(name="tiny", eps=0.02):
