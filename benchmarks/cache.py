@@ -69,7 +69,7 @@ def _linear_systems():
     for dtype in (np.float64, np.float32):
         for A in (grid, scattered, grid.toarray()):
             b = np.ones(900, dtype)
-            for function in (linalg.cg, linalg.minres, linalg.bicgstab, linalg.gmres):
+            for function in (linalg.cg, linalg.minres, linalg.bicgstab, linalg.gmres, linalg.lsqr, linalg.lsmr):
                 function(A.astype(dtype), b)
             linalg.cg(A.astype(dtype), np.ones((900, 4), dtype))
         linalg.ssor_cg(grid.astype(dtype), b)
