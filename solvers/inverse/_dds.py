@@ -8,6 +8,8 @@ The released code differs in three places that are faults: its right-hand side f
 conjugation, and an adjoint of CT that is not one. Its weights (gamma, rho, lambda) do not carry over to a true adjoint.
 """
 
+import numpy as np
+
 from .. import _checks
 from .._arrays import enter, kind_of, module_of
 from .._errors import InvalidInput, UnsupportedType
@@ -26,7 +28,9 @@ def cg_step(problem, gamma, n_cg, rtol):
         if weight is None:
             change, _ = problem.solve(rhs, maxiter=n_cg, rtol=rtol)
         else:
-            change, _ = problem.solve(weight * rhs, shift=1.0, weight=weight, maxiter=n_cg, rtol=rtol)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite ends the sample
+                rhs = weight * rhs
+            change, _ = problem.solve(rhs, shift=1.0, weight=weight, maxiter=n_cg, rtol=rtol)
         return mean + change, mean
 
     return step

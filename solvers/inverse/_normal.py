@@ -82,7 +82,8 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
     threshold = (max(rtol, 10 * np.finfo(r.dtype).eps) * np.sqrt(inner_rows(r, r))) ** 2
     iterations, n_products = np.zeros(len(r), int), 0
     if x0 is not None:
-        r -= product(x)
+        with np.errstate(invalid="ignore"):  # a row that is not finite is not begun
+            r -= product(x)
         n_products = 1
     rho = inner_rows(r, r)
     active = np.isfinite(rho) & (rho > threshold)
@@ -110,5 +111,6 @@ def conjugate_gradients(product, rhs, *, x0=None, maxiter=20, rtol=0.0, dtype=No
 
 def _columns(xp, value, ndim, dtype):
     """A number or one for each row, so that it multiplies a stack in its own precision."""
-    value = xp.asarray(value, np.finfo(dtype).dtype)
+    with np.errstate(over="ignore"):  # an infinite weight stops its row
+        value = xp.asarray(value, np.finfo(dtype).dtype)
     return value if value.ndim == 0 else value.reshape((-1,) + (1,) * (ndim - 1))

@@ -138,7 +138,7 @@ def pnp(
     proximal = getattr(denoiser, "proximal", False) is True
     is_free = proximal and noise_level is None
     method = ("admm" if proximal else "hqs") if method == "auto" else method
-    noise_level = None if noise_level is None else _checks.positive("noise_level", noise_level)
+    noise_level = None if noise_level is None else _checks.deviation("noise_level", noise_level)
     maxiter = _STEPS[method] if maxiter is None else _checks.count("maxiter", maxiter)
     sigmas, n_steps = _given_levels(sigmas, maxiter)
     if noise_level is None and sigmas is None and not proximal:

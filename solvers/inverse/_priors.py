@@ -215,7 +215,7 @@ class GaussianMixture:
         ndarray, shape (k,), or float for one image
         """
         x = _checks.finite("x", values_on_host("x", x))
-        sigma = _checks.tolerance("sigma", sigma)
+        sigma = _checks.deviation("sigma", sigma) if _checks.tolerance("sigma", sigma) else 0.0
         if not (self._variances.min() + sigma**2) > 0:
             raise InvalidInput("`sigma` must be > 0 where a covariance is singular, which has no density, got 0.0.")
         logs = self._known(self._stack("x", x), sigma).log_density
@@ -262,7 +262,7 @@ class GaussianMixture:
         >>> prior.posterior(np.eye(1), [0.1], noise_level=0.5).weights.round(3).tolist()
         [0.317, 0.683]
         """
-        noise_level = _checks.positive("noise_level", noise_level)
+        noise_level = _checks.deviation("noise_level", noise_level)
         kernels = _backend.kernels("cpu")
         problem = Measurement(on_host(A), values_on_host("b", b), noise_level, kernels, self)
         if len(problem.B) > 1:

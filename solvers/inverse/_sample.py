@@ -246,7 +246,7 @@ def _start(problem, x0, kernels):
 
 def _noise_level(noise_level, method):
     if noise_level is not None:
-        return _checks.positive("noise_level", noise_level)
+        return _checks.deviation("noise_level", noise_level)
     if method == "dds":
         return None
     raise InvalidInput(f"`noise_level` must be given for method={method!r}: the standard deviation of an entry of e.")

@@ -166,8 +166,9 @@ class _Split:
         return Z
 
     def _column(self, values):
-        real = np.dtype(self.X.dtype.char.lower())
-        return self.xp.asarray(np.asarray(values, real)).reshape((-1,) + (1,) * (self.X.ndim - 1))
+        with np.errstate(over="ignore"):
+            values = np.asarray(values, np.dtype(self.X.dtype.char.lower()))
+        return self.xp.asarray(values).reshape((-1,) + (1,) * (self.X.ndim - 1))
 
     def _end(self, rows, status, reason):
         for row in rows:

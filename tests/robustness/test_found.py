@@ -1,6 +1,7 @@
 """What the soak has found, each pinned by the smallest call that shows it."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -374,3 +375,21 @@ def test_a_regularisation_beyond_the_dtype_is_refused():
     for shape in ((2, 2), (2, 2, 2)):
         with pytest.raises(InvalidInput, match="`eps` must be below"):
             transport.sinkhorn(np.ones(shape, "f"), eps=1e300)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e300])
+def test_noise_whose_square_is_no_number_is_refused(size):
+    A, b, prior = inverse.Downsampling((4, 4), 2), np.ones((2, 2)), inverse.Gaussian(np.zeros((4, 4)), 1.0)
+    calls = [partial(inverse.sample, A, b, prior=prior, method=m, rng=0) for m in ("exact", "gaussian", "mmps")]
+    for call in (*calls, partial(inverse.pnp, A, b, inverse.tv()), partial(prior.posterior, A, b)):
+        with pytest.raises(InvalidInput, match="`noise_level` must be from 1e-150 to 1e150"):
+            call(noise_level=size)
+    with pytest.raises(InvalidInput, match="`sigma` must be from"):
+        prior.log_density(np.zeros((4, 4)), size)
+
+
+def test_weights_beyond_single_precision_end_without_a_warning():
+    A, b = inverse.Downsampling((4, 4), 2), np.ones((2, 2), "f")
+    assert np.isfinite(inverse.pnp(A, b, inverse.tv(), noise_level=0.1, rho=1e300).x).all()
+    given = {"denoiser": inverse.tv(), "method": "dds", "noise_level": 0.1, "n_steps": 5, "rng": 0}
+    assert np.isfinite(inverse.sample(A, b, gamma=1e300, **given).samples).all()
