@@ -85,17 +85,21 @@ def test_a_preconditioner_beyond_single_precision_ends_as_a_status_without_a_war
     assert not linalg.dcdm(A, b, model=lambda r: 0 * r, M=1e200 * np.eye(3)).x.any()
 
 
+def tuned(rng):
+    return linalg.TunedSOR(rng=rng)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
         (lambda: linalg.TunedSOR(rng="0"), InvalidInput, "`rng` must be"),
         (lambda: linalg.TunedSOR(grid=1 + 0j), InvalidInput, "`grid` must be"),
         (lambda: linalg.TunedSOR(np.ones(3)), UnsupportedType, "`policy` must be"),
-        (lambda: linalg.solve_batches(linalg.TunedSOR, [], rng=0.5), InvalidInput, "`rng` must be"),
+        (lambda: linalg.solve_batches(tuned, [], rng=0.5), InvalidInput, "`rng` must be"),
         (lambda: linalg.solve_batches("a", []), UnsupportedType, "`tuned` must be"),
-        (lambda: linalg.solve_batches(linalg.TunedSOR, "\n"), UnsupportedType, "`batches` must be"),
-        (lambda: linalg.solve_batches(linalg.TunedSOR, [3]), UnsupportedType, r"`batches\[0\]` must be"),
-        (lambda: linalg.solve_batches(linalg.TunedSOR, [[(1,)]]), UnsupportedType, r"`batches\[0\]` must be"),
+        (lambda: linalg.solve_batches(tuned, "\n"), UnsupportedType, "`batches` must be"),
+        (lambda: linalg.solve_batches(tuned, [3]), UnsupportedType, r"`batches\[0\]` must be"),
+        (lambda: linalg.solve_batches(tuned, [[(1,)]]), UnsupportedType, r"`batches\[0\]` must be"),
         (lambda: linalg.solve_batches(lambda rng: "a", [[]]), solvers.TaskError, "`tuned` must make a Tuned"),
         (lambda: linalg.MultigridPreconditioner(dtype=0.5), UnsupportedType, "`dtype` must be"),
         (lambda: linalg.MultigridPreconditioner(dtype="i4"), UnsupportedType, "`dtype` must be"),
