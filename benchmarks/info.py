@@ -22,7 +22,7 @@ _CHOOSING = (
 
 
 def add_arguments(parser):
-    """What ``solvers info`` runs; it takes no arguments."""
+    """``solvers info`` takes none."""
     parser.set_defaults(run=_info)
 
 

@@ -1,4 +1,4 @@
-"""Who solves them: conjugate gradients with learned preconditioners and with those that a learned one must beat.
+"""Who solves the systems of ``learned``: conjugate gradients with learned preconditioners and with their rivals.
 
 What is fitted says what the fit costs: the seconds of this run where it is fitted here, else the evaluations that the
 file's header records times the seconds of one on this machine.

@@ -32,5 +32,5 @@ def better(hierarchy, learned):
         clear = clear + 1 if ours <= theirs - _CLEAR else 0
         if clear == 2:
             break
-    # What stands in for them has as many steps: it is never behind the one it was compared with.
+    # The textbook's come with the learned ones' steps on each level: on coarse ones more than the probe gave them.
     return (learned, "learned") if ours <= theirs + _LEAD else (textbook(roots(learned)), "textbook")

@@ -234,7 +234,7 @@ def _square(shape, name):
 
 
 def _as_floats(A):
-    """The same matrix, but for integers, whose differences wrap around, and booleans, which have none."""
+    """The same matrix, in floats if it holds integers, whose differences wrap around, or booleans, which have none."""
     return A.astype(np.float64) if A.dtype.kind in "biu" else A
 
 

@@ -242,7 +242,7 @@ class Problem:
             self.u[:] = xp.where(xp.isfinite(start), start, 0.0)
         residual = self.true_norm()
         if not residual <= _NOTHING:
-            # No digit of C / eps is behind its point.
+            # C / eps is so large that its numbers have no fractions: the plan of nothing is all that is left.
             self.u[:] = -float(np.finfo(self.dtype).max) / 8 / max(self.reg, 1.0)
             residual = self.true_norm()
         return residual

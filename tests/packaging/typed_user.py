@@ -294,7 +294,7 @@ def learned_directions(b: Vector) -> list[float]:
     model: deep.GridModel = network.on((8, 8))
     x, info = linalg.dcdm(A, b, model=model)
     deep.loss(lambda rows: 2 * rows, model(b), b).backward()
-    assert_type(training.steps, int)
+    assert_type(training.iterations, int)
     network.save("network.npz")
     assert_type(deep.load("network.npz"), deep.Network)
     return training.losses
