@@ -64,12 +64,12 @@ class Rectangular:
         self.shape, self.dtype = tuple(map(int, A.shape)), _checks.float_dtype("A", _declared(A))
 
     def operand(self, dtype):
-        """A for the compiled loops, and whether it is stored by rows; None where these would need a copy of it."""
-        A = self._sparse
+        """A for the compiled loops, and whether it is stored by rows; None where its entries would be converted."""
+        A, kernels = self._sparse, _backend.kernels("cpu")
         if A is None or A.dtype != dtype:
             return None
-        data = np.ascontiguousarray(A.data)
-        return _backend.kernels("cpu").csr(A.indptr, A.indices, data), A.format == "csr"
+        parts = (kernels.to_device(each, each.dtype) for each in (A.indptr, A.indices, A.data))
+        return kernels.csr(*parts), A.format == "csr"
 
     def forward(self, X):
         """A x of each row of X."""
