@@ -149,6 +149,18 @@ def test_a_result_in_the_place_of_its_solution(A, b):
     assert info == 0 and np.array_equal(x, result.x) and tuple(result)[0] is result.x
 
 
+# ---- differential equations ----
+
+
+def test_values_at_other_nodes_than_those_of_the_grid_do_not_pass():
+    x = np.linspace(0, 1, 60)
+    solution = pde.solve_gp(pde.laplacian(1), -100 * np.sin(10 * x), [(0, 1)], lambda x: np.sin(10 * x))
+    assert not solution.converged
+    assert solution.message.endswith("values in the place of a function `f` are those at `grid`'s nodes.")
+    there = pde.solve_gp(pde.laplacian(1), -100 * np.sin(10 * x), [(0, 1)], lambda x: np.sin(10 * x), grid="uniform")
+    assert there.converged
+
+
 # ---- transport ----
 
 

@@ -18,7 +18,7 @@ __all__ = ["GPSolution"]
 
 _REMEDY = {
     Status.MAXITER: "Refinement or Newton's method came to its limit; raise `n` or `maxiter`, loosen `tol`, or give "
-    "`kernel` frequencies nearer the solution's.",
+    "`kernel` frequencies nearer the solution's; values in the place of a function `f` are those at `grid`'s nodes.",
     Status.STAGNATED: "Rounding, or what the basis cannot represent, keeps the estimate above `tol`; loosen `tol`.",
     Status.BREAKDOWN: "The equation with these sides has no single solution to working precision; give `bc` values "
     "at a side, or move a coefficient away from the resonance.",

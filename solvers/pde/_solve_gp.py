@@ -101,7 +101,8 @@ def solve_gp(
         with constant coefficients and data at both sides; its error stays above some 1e-8. "auto" is "strong" without
         noise, and "weak" with it.
     grid : {"legendre", "uniform"}, default "legendre"
-        Nodes at Gauss and Legendre's points, or at equal steps from end to end.
+        Nodes at Gauss and Legendre's points, or at equal steps from end to end. Of an array ``f`` it says where the
+        values are.
     callback : callable, or object with ``on_chunk``, optional
         Called after each refinement with u at the nodes; ``on_chunk`` with their count and the estimate.
         StopIteration ends the solution. Adam calls back at twenty checkpoints, where it also tests the estimate.

@@ -48,7 +48,8 @@ def _penalty(name, given):
         return np.array(math.inf)
     rho = np.array(_checks.number(name, given)) if is_single(given) else real(name, given).astype(np.float64)
     if not np.all(rho > 0):
-        raise InvalidInput(f"`{name}` must be > 0 everywhere (inf: a hard marginal), got {rho[~(rho > 0)].flat[0]!r}.")
+        got = rho[~(rho > 0)].flat[0].item()
+        raise InvalidInput(f"`{name}` must be > 0 everywhere (inf: a hard marginal), got {got!r}.")
     return rho
 
 

@@ -286,6 +286,7 @@ def test_a_limit_is_named_and_the_line_says_the_mass(problem):
         (dict(marginal_penalty=(np.ones(3), 1.0)), "shape"),
         (dict(marginal_penalty=(np.array([1.0, -1.0]), 1.0)), "-1.0"),
         (dict(marginal_penalty=(np.array([1.0, np.nan]), 1.0)), "nan"),
+        (dict(marginal_penalty=0), r"must be > 0 everywhere \(inf: a hard marginal\), got 0\.0\.$"),
         (dict(marginal_penalty=1.0, method="newton"), "`method` must be 'auto' or 'log'"),
         (dict(marginal_penalty=1.0, method="scaling"), "`method` must be 'auto' or 'log'"),
         (dict(marginal_penalty=(1.0, None), b=np.zeros(2)), "positive"),
