@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from ._apart import apart
 from ._jit import jit
 from ._team import barrier, even_shares, launch
 from .clouds import costs, prepare, row_blocks, shape
@@ -29,7 +30,8 @@ def marginals(cost, inv_eps, u, v, rows, columns):
     """
     n, m = shape(cost)
     edges = row_blocks(n)
-    parts, values = np.empty((edges.size - 1, m)), np.empty(edges.size - 1)
+    values = np.empty(edges.size - 1)
+    parts = apart(values.size, m, values)
     _launch(_marginals, cost, edges, inv_eps * LOG2E, u, _base_2(v), rows, parts, values)
     np.sum(parts, axis=0, out=columns)
     return float(np.sum(values))

@@ -93,8 +93,9 @@ def _chunk(K, edges, a, b, p, q, reach, errors, threshold, steps, good, halves, 
             lo, hi = column * BLOCK, min(column * BLOCK + BLOCK, q.size)
             add_blocks(parts, lo, hi, sums)
             error, fine = 0.0, True
-            for j in range(lo, hi):
+            for j in range(lo, hi):  # it writes nothing: see _apart.py
                 error += abs(old_q[j] * sums[j] - b[j])
+            for j in range(lo, hi):
                 new_q[j] = b[j] / sums[j]
                 fine = fine and 1.0 / reach <= new_q[j] <= reach
             column_errors[column], good[1][column] = error, fine

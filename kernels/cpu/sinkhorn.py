@@ -13,6 +13,7 @@ from numba import types, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ._apart import apart
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, even_shares, launch, total
 from .clouds import CostMatrix, costs, prepare, row_blocks, shape
@@ -128,7 +129,7 @@ def _log_chunk(cost, edges, a, b, u, v, scalars, errors, steps, parts, halves, f
     row_sums, column_errors, sums, spare, change = halves
     m = v.size
     together = TOGETHER if m <= LONG else 1
-    E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
+    E, w, c = apart(together, m, v), np.empty_like(v), np.empty_like(v)
     columns = column_errors.size
     first, last = columns * member // team, columns * (member + 1) // team
     begin, end = edges[share[member]], edges[share[member + 1]]
@@ -215,11 +216,12 @@ def _columns(b, v, omega, least, most, lo, hi, parts, sums, new):
     """Columns lo to hi: their sums, the new v, and the L1 error of the sums; inf where one cannot be trusted."""
     add_blocks(parts, lo, hi, sums)
     error, bad = 0.0, 0
-    for j in range(uint64(lo), uint64(hi)):
+    for j in range(uint64(lo), uint64(hi)):  # it writes nothing: see _apart.py
         s = sums[j]
         error += abs(s - b[j])
         bad += not least <= s <= most
-        new[j] = v[j] + omega * log(b[j] / s)
+    for j in range(uint64(lo), uint64(hi)):
+        new[j] = v[j] + omega * log(b[j] / sums[j])
     return error if bad == 0 else np.inf
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from ._apart import apart
 from ._jit import jit
 from ._team import BLOCK, even_shares, launch
 from .clouds import _LEAST_ROWS, _MOST_BLOCKS, _TOGETHER, CostMatrix
@@ -142,7 +143,8 @@ def _sums(C, inv_eps, u, v, which, rows, columns, values, flags, share, member, 
     n, m = C.shape[1], C.shape[2]
     edges = _edges(n)
     blocks = edges.size - 1
-    parts, some, w = np.empty((blocks, m)), np.empty(blocks), np.empty(m)
+    some, w = np.empty(blocks), np.empty(m)
+    parts = apart(blocks, m, w)
     for place in range(share[member], share[member + 1]):
         k = which[place]
         for j in range(m):

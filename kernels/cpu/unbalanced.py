@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numba import uint64
 
+from ._apart import apart
 from ._jit import jit
 from ._team import BLOCK, barrier, block_count, even_shares, launch, total
 from .clouds import costs, prepare, shape
@@ -89,7 +90,7 @@ def _unbalanced_chunk(cost, edges, vectors, scalars, errors, steps, buffers, fla
     parts, factors, column_sums, sums = buffers
     m, columns = v.size, column_sums.shape[1]
     together = TOGETHER if m <= LONG else 1
-    E, w, c = np.empty((together, m), v.dtype), np.empty_like(v), np.empty_like(v)
+    E, w, c = apart(together, m, v), np.empty_like(v), np.empty_like(v)
     first, last = columns * member // team, columns * (member + 1) // team
     old, new, taken, u0, v0, leaving = v, spare, 0, slack[0], slack[1], -np.inf
     for step in range(steps):
@@ -186,14 +187,16 @@ def _columns(cost, inv_eps, log_b, give, u, u0, v, trusted, lo, hi, parts, sums,
     """The new v of columns lo to hi; returns the L1 error of their sums and their share of the sum of P."""
     add_blocks(parts, lo, hi, sums)
     error, mass, bad = 0.0, 0.0, 0
-    for j in range(uint64(lo), uint64(hi)):
+    for j in range(uint64(lo), uint64(hi)):  # it writes nothing: see _apart.py
         before = np.float64(v[j])
         whole = sums[j] + exp(u0 + before)
         goal = exp(min(log_b[j] - give[j] * before, _MOST_EXPONENT))
-        new[j] = (log_b[j] + before - log(whole)) / (1.0 + give[j])
         error += abs(whole - goal)
         mass += sums[j]
         bad += not trusted[0] <= whole <= trusted[1]
+    for j in range(uint64(lo), uint64(hi)):
+        before = np.float64(v[j])
+        new[j] = (log_b[j] + before - log(sums[j] + exp(u0 + before))) / (1.0 + give[j])
     if bad > 0:
         return _exact_columns(cost, inv_eps, log_b, give, u, u0, v, lo, hi, new, c)
     return error, mass
