@@ -78,11 +78,12 @@ def run(steps, problem, limits, begun=None):
     while True:
         status = status or _sweep(steps, problem, limits, history)
         residual = history.initial if history.taken == 0 and status is Status.CONVERGED else problem.true_norm()
-        # An infinite tolerance is met by any x that is one.
-        if residual <= limits.threshold and (math.isfinite(residual) or problem.is_finite()):
+        # An infinite tolerance is met by any x that is one; and a column of zeros hides what x is there.
+        finite = problem.is_finite()
+        if residual <= limits.threshold and finite:
             status = Status.CONVERGED
             break
-        if status in (Status.NONFINITE, Status.DIVERGED) or not math.isfinite(residual):
+        if status in (Status.NONFINITE, Status.DIVERGED) or not (finite and math.isfinite(residual)):
             residual = problem.last_finite(residual)
             lost = Status.DIVERGED if status is Status.DIVERGED else Status.NONFINITE
             status = Status.CONVERGED if residual <= limits.threshold else lost

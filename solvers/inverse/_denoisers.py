@@ -95,7 +95,7 @@ def _proximal(images, weight, tol, maxiter):
     if images.size == 0 or not weight > 0:
         return images.copy()
     # With this much every image is its mean: its deviations from that, summed, are a bound on the dual variable.
-    weight = min(weight, 2.0 * images[0].size * float(abs(images).max()) or weight)
+    weight = min(weight, 2.0 * images.size * float(abs(images).max()) or weight)
     V = _planes(xp, images)
     d = 3 if V.shape[2] > 1 else 2
     thresholds = (tol * np.sqrt(inner_rows(images, images))) ** 2 / 2
@@ -232,6 +232,8 @@ def _restoration():
 
 
 def _shaped(x, image_shape):
+    if x.ndim == 0:
+        raise InvalidInput("`x` must be a stack of images, of shape (k, ...), got a number.")
     if image_shape is None:
         return x
     if math.prod(image_shape) != math.prod(x.shape[1:]):

@@ -14,7 +14,7 @@ from .._errors import InvalidInput, UnsupportedType
 from .._loop import Limits
 from .._matrices import fetched
 from .._place import at
-from .._scale import safe_range, to_one
+from .._scale import reach_of, safe_range, to_one
 from ._operator import Matrix, analyse, source
 from ._system import System, norm
 
@@ -107,7 +107,7 @@ def _one_system(problem, b, x0, j):
 
 def _scaled(b, x0, largest):
     """A power of two, b and x0 times it: scaling is exact. x0 must stay in range; None where that leaves nothing."""
-    power = to_one(float(np.abs(b).max()))
+    power = to_one(float(np.abs(b).max()), reach_of(b.dtype))
     if x0 is None:
         return power, (b * power).astype(b.dtype), None
     room = largest / max(float(np.abs(x0).max(initial=0.0)), 1e-200)

@@ -227,7 +227,7 @@ class Problem:
 
     def is_finite(self):
         """Whether the potentials are, in the units of C too, with room for a shift."""
-        most = float(abs(self.u).max()) + float(abs(self.v).max())
+        most = sum(float(abs(p).max()) for p in (self.u, self.v) if p.size)
         return most * max(self.reg, 1.0) < float(np.finfo(self.dtype).max) / 2
 
     def last_finite(self, residual):

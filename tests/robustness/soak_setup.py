@@ -101,7 +101,7 @@ def _stencil(rng):
         A = np.column_stack([S @ e[i] for i in range(n)])
         assert np.allclose(A, A.T) and np.allclose(A.diagonal(), weights[0])
 
-    return Call(linalg.stencil, {"shape": shape, "weights": weights}, judge)
+    return Call(linalg.stencil, {"grid": shape, "weights": weights}, judge)
 
 
 def _box(rng):

@@ -397,3 +397,23 @@ def test_weights_beyond_single_precision_end_without_a_warning():
     assert np.isfinite(inverse.pnp(A, b, inverse.tv(), noise_level=0.1, rho=1e300).x).all()
     given = {"denoiser": inverse.tv(), "method": "dds", "noise_level": 0.1, "n_steps": 5, "rng": 0}
     assert np.isfinite(inverse.sample(A, b, gamma=1e300, **given).samples).all()
+
+
+def test_what_a_column_of_zeros_hides_is_a_number():
+    # x grows without bound where no product sees it: the residual stays finite.
+    A = 0.1 * np.random.default_rng(7).standard_normal((9, 9)).astype("f") + 3 * np.eye(9, k=1, dtype="f")
+    A[:, 0] = 0
+    for seed in range(6):
+        b = np.random.default_rng(seed).standard_normal(9).astype("f")
+        assert np.isfinite(linalg.bicgstab(A, b, np.full(9, 1e30, "f"), maxiter=500).x).all()
+
+
+def test_a_right_hand_side_below_the_normal_numbers_is_scaled_without_a_warning():
+    for dtype in "fF":
+        b = np.full(3, 1e-44, dtype)
+        assert linalg.gmres(np.eye(3, dtype=dtype), b).converged
+
+
+def test_a_number_is_no_stack_of_images():
+    with pytest.raises(InvalidInput, match="`x` must be a stack of images"):
+        inverse.tv()(np.longdouble(2.0), 1.0)
