@@ -22,6 +22,7 @@ __all__ = [
     "function",
     "generator",
     "is_function",
+    "limit",
     "made",
     "number",
     "positive",
@@ -96,6 +97,12 @@ def count(name, value, least=1, each=0):
     if not least <= value < 2**63:
         raise InvalidInput(f"`{name}` must be {f'>= {least}' if value < least else 'below 2^63'}, got {brief(value)}.")
     return room(name, value, value * each)
+
+
+def limit(name, value):
+    """The most of something, an integer >= 1; one that no count can reach is the largest."""
+    beyond = isinstance(value, numbers.Integral) and value >= 2**63
+    return count(name, 2**63 - 1 if beyond else value)
 
 
 def room(name, value, need):

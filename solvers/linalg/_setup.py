@@ -58,7 +58,7 @@ def linear_system(A, b, x0, M, tolerances, callback, default_maxiter, few_produc
         _refuse_host_code(problem, b)
         x0 = _starting_guess(x0, shape, dtype)
         rtol, atol = _checks.tolerance("rtol", tolerances[0]), _checks.tolerance("atol", tolerances[1])
-        most = default_maxiter * max(1, matrix.n) if tolerances[2] is None else _checks.count("maxiter", tolerances[2])
+        most = default_maxiter * max(1, matrix.n) if tolerances[2] is None else _checks.limit("maxiter", tolerances[2])
 
         systems, limits = [], []
         for j in range(1 if len(shape) == 1 else shape[1]):

@@ -136,7 +136,7 @@ def solve(
     case.executor = executor
     case.rtol = _RTOL[case.single] if rtol is None else _checks.tolerance("rtol", rtol)
     case.atol = _checks.tolerance("atol", atol)
-    case.maxiter = None if maxiter is None else _checks.count("maxiter", maxiter)
+    case.maxiter = None if maxiter is None else _checks.limit("maxiter", maxiter)
     best, tried, products = None, [], 0
     for name, most, reason in plan(case, method, tried):
         try:
