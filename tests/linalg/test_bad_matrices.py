@@ -6,7 +6,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from hostile import METHODS, N, every_method, refused, spd, with_entry
+from hostile import N, refused, spd, with_entry
+from krylov import METHODS, every_method
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 

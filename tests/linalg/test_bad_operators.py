@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hostile import N, every_method, is_one_sentence, is_solution, solved, spd
+from hostile import N, is_one_sentence, is_solution, solved, spd
+from krylov import every_method
 from scipy.sparse.linalg import LinearOperator
 
 from solvers import InvalidInput, Status, UnsupportedType

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hostile import N, every_method, refused, spd, with_entry
+from hostile import N, refused, spd, with_entry
+from krylov import every_method
 from scipy import sparse
 
 from solvers import InvalidInput, UnsupportedType

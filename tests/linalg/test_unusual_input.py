@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hostile import N, every_method, is_solution, solved, spd, table
+from hostile import N, is_solution, solved, spd, table
+from krylov import every_method
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
