@@ -90,6 +90,8 @@ class ImagingOperator(LinearOperator):
         if np.isscalar(x):
             return _Multiple(self, x)
         if isinstance(x, LinearOperator):
+            if x.shape[0] != self.shape[1]:
+                raise InvalidInput(f"`x` must have {self.shape[1]} rows to go with {self!r}, got shape {x.shape}.")
             return super().dot(x)
         return self._product("x", x, self.image_shape, self.data_shape, self.forward_stack)
 

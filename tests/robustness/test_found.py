@@ -417,3 +417,13 @@ def test_a_right_hand_side_below_the_normal_numbers_is_scaled_without_a_warning(
 def test_a_number_is_no_stack_of_images():
     with pytest.raises(InvalidInput, match="`x` must be a stack of images"):
         inverse.tv()(np.longdouble(2.0), 1.0)
+
+
+def test_an_operator_of_another_shape_is_refused_beside_one_of_images():
+    with pytest.raises(InvalidInput, match="`x` must have 16 rows to go with"):
+        inverse.Downsampling((4, 4), 2) @ OPERATOR
+
+
+def test_an_infinite_entry_is_not_compared_with_a_warning():
+    with pytest.raises(InvalidInput, match="`A` must be finite"):
+        linalg.solve(np.array([[np.inf + 0j]]), np.ones(1), method="amg")
