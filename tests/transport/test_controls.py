@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sliced_cases import sphere, spiral
 
 from solvers import InvalidInput, transport
 from solvers.transport._sliced_controls import Control, Moments
@@ -14,20 +15,9 @@ from solvers.transport._sliced_estimate import estimate, slopes
 from solvers.transport._sliced_harmonics import count, even_degree, harmonics
 
 
-def spiral(number):
-    z = 1 - (2 * np.arange(1, number + 1) - 1) / number
-    azimuth, radius = 1.8 * math.sqrt(number) * np.arccos(z), np.sqrt(1 - z * z)
-    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
-
-
 def clouds(rng, d, n=60, m=45):
     X, Y = (rng.standard_normal((k, d)) @ rng.standard_normal((d, d)) + rng.standard_normal(d) for k in (n, m))
     return X, Y
-
-
-def sphere(rng, number, d):
-    rows = rng.standard_normal((number, d))
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("name", ["lower", "upper", "both", "gaussian"])

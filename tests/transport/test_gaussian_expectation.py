@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sliced_cases import spiral
 
 from solvers.transport._sliced_gaussian import gaussian_mean
 
@@ -16,12 +17,6 @@ def wishart(rng, d, rank):
 def mean_product(A, B):
     """E s t, for which a sphere's means are known, from E (s - t)^2 = E s^2 + E t^2 - 2 E s t."""
     return (np.trace(A) / len(A) + np.trace(B) / len(B) - gaussian_mean(A, B)) / 2
-
-
-def spiral(number):
-    z = 1 - (2 * np.arange(1, number + 1) - 1) / number
-    azimuth, radius = 1.8 * math.sqrt(number) * np.arccos(z), np.sqrt(1 - z * z)
-    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=1)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 10, 50, 200])
