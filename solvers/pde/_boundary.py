@@ -28,7 +28,7 @@ class Boundary:
         d = len(box)
         self.box, self.ends, self.data = box, [[] for _ in range(d)], {}
         if not isinstance(bc, Mapping):
-            listed = isinstance(bc, list | tuple) or getattr(bc, "ndim", 0) == 1
+            listed = isinstance(bc, list | tuple) or (getattr(bc, "ndim", 0) == 1 and not hasattr(bc, "tocsr"))
             if listed and len(bc) and all(isinstance(value, _NUMBERS) for value in bc):
                 raise UnsupportedType(
                     f"`bc` must be a function, a number or a mapping, got {brief(bc)}; a value for each side of axis 0 "

@@ -33,7 +33,7 @@ def judge_product(A, hermitian, M):
         size = np.abs(A[A != 0])
     if size.size and not (1e-25 < size.min() and size.max() < 1e25):
         return  # products may leave the range of single precision
-    Mu, Mv = M @ u, M @ v
+    Mu, Mv = (np.asarray(w, np.result_type(w, "d")) for w in (M @ u, M @ v))  # norms of tiny numbers underflow
     assert np.isfinite(Mu).all() and np.isfinite(Mv).all()
     if hermitian:
         scale = np.linalg.norm(Mu) * np.linalg.norm(v) + np.linalg.norm(Mv) * np.linalg.norm(u)

@@ -427,3 +427,8 @@ def test_an_operator_of_another_shape_is_refused_beside_one_of_images():
 def test_an_infinite_entry_is_not_compared_with_a_warning():
     with pytest.raises(InvalidInput, match="`A` must be finite"):
         linalg.solve(np.array([[np.inf + 0j]]), np.ones(1), method="amg")
+
+
+def test_a_sparse_line_is_no_value_of_a_boundary():
+    with pytest.raises(UnsupportedType, match=r"`bc\[0, 0\]` must be a function"):
+        pde.solve_gp({(2,): 1.0}, 1.0, [(0, 1)], sparse.coo_array(np.ones(3)))
