@@ -165,8 +165,8 @@ def _ends(axis, ndim):
 
 
 def _factors(factor, image_shape):
-    factors = (factor,) * len(image_shape) if np.ndim(factor) == 0 else tuple(factor)
-    factors = tuple(_checks.count("factor", f) for f in factors)
+    alone = np.ndim(factor) == 0 and not hasattr(factor, "tocsr")
+    factors = sizes("factor", (factor,) * len(image_shape) if alone else factor)
     if len(factors) != len(image_shape) or any(n % f for n, f in zip(image_shape, factors, strict=True)):
         raise InvalidInput(
             f"`factor` must divide each size of `image_shape` {image_shape}, got {factors}; crop or pad the image."

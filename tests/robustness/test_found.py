@@ -41,6 +41,7 @@ def matrix():
         (lambda: pde.advection([1.0] * 4), InvalidInput, "`b` must have 1, 2 or 3 entries"),
         (lambda: inverse.Inpainting([1, [2, 3]]), UnsupportedType, "`mask` must be an array"),
         (lambda: inverse.Downsampling(sparse.eye_array(3), 2), UnsupportedType, "`image_shape` must be"),
+        (lambda: inverse.Downsampling((6, 4), sparse.dia_array(np.eye(3))), UnsupportedType, "`factor` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=np.ones((2, 3))), InvalidInput, "`rng` must be"),
         (lambda: inverse.check_adjoint(np.eye(2), rng=matrix()), InvalidInput, "`rng` must be"),
         (lambda: transport.PointCloud(np.ones((0, 2)), np.ones((3, 2))), InvalidInput, "`X` must have points"),
