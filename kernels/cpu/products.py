@@ -9,7 +9,7 @@ from numba.extending import overload
 from ._jit import FLAGS, jit
 from ._team import BLOCK, block_count, launch
 from .storage import CSR, Dense, Diagonals, Stencil, shares, work
-from .vectors import narrow
+from .vectors import narrow, square
 
 __all__ = ["apply", "matvec", "relax", "residual", "subtract_product"]
 
@@ -249,10 +249,11 @@ def _residual(A, x, b, r, wide, parts, flags, share, member, team):
         hi = min(lo + BLOCK, x.size)
         product = buffer[: hi - lo]
         apply(A, x, product, lo, hi)
+        right = b[lo:hi]
         s = 0.0
-        right, out = b[lo:hi], r[lo:hi]
-        for i in range(hi - lo):
-            d = right[i] - product[i]
-            s += d.real * d.real + d.imag * d.imag
-            out[i] = d
+        for i in range(hi - lo):  # it writes nothing: see _apart.py
+            s += square(right[i] - product[i])
         parts[block] = s
+        out = r[lo:hi]
+        for i in range(hi - lo):
+            out[i] = right[i] - product[i]

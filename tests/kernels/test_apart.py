@@ -44,3 +44,15 @@ def test_the_error_of_columns_has_one_order_wherever_the_new_ones_lie(rng, size)
             old, new = placed(memory, middle, v), placed(memory, start, np.zeros_like(v))
             seen.add((_columns(b, old, 1.0, 0.0, 1e30, 0, size, parts, sums, new), new.tobytes()))
         assert len(seen) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_residual_has_one_norm_wherever_it_is_written(rng, cpu, size):
+    memory, middle = np.zeros(16384, np.uint8), 8192
+    for values, x, b in zip(rng.random((9, size, size)), *rng.random((2, 9, size)), strict=True):
+        A, norms = cpu.Dense(values), set()
+        for start in (0, *range(middle + b.nbytes, middle + b.nbytes + 512, 8)):
+            right, r = placed(memory, middle, b), placed(memory, start, np.zeros_like(b))
+            norms.add(cpu.residual(A, x, right, r))
+            assert np.allclose(r, b - values @ x, rtol=0, atol=1e-13 * size)
+        assert len(norms) == 1
