@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from ._apart import apart
 from ._jit import jit
 from ._team import even_shares, launch
 
@@ -106,9 +107,10 @@ def _dot(x, y):
 @jit
 def _improve(indptr, indices, data, longest, V, ridge, U, misfits, steps, flags, share, member, team):
     k = V.shape[1]
-    # The row's part of V side by side: it is read twice a step.
-    W, r, q = np.empty((longest, k)), np.empty(longest), np.empty(longest)
+    r, q = np.empty(longest), np.empty(longest)
     s, p = np.empty(k), np.empty(k)
+    # The row's part of V side by side: it is read twice a step.
+    W = apart(longest, k, r)
     for i in range(share[member] * _ROWS, min(share[member + 1] * _ROWS, U.shape[0])):
         u, count = U[i], indptr[i + 1] - indptr[i]
         s[:] = 0.0
