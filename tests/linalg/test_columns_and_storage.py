@@ -44,7 +44,11 @@ def test_many_right_hand_sides_agree_to_rounding(solve, n, k, seed):
     together = solve(sparse.csr_array(A), B, rtol=1e-10)
     singles = [solve(sparse.csr_array(A), b, rtol=1e-10) for b in B.T]
     assert together.converged
-    assert np.abs(together.iterations - [s.iterations for s in singles]).max() <= 1
+    counts = np.array([s.iterations for s in singles])
+    apart = np.abs(together.iterations - counts)
+    assert apart[counts <= n].max(initial=0) <= 1
+    # After n steps exact arithmetic would have ended; from there on rounding alone says when.
+    assert apart.max() <= 1 + n // 10
     assert all(close(x, s.x, 1e-7) for x, s in zip(together.x.T, singles))
 
 
