@@ -90,7 +90,8 @@ def _one_system(problem, b, x0, j):
     if isinstance(start, str):
         start = _once(problem.preconditioner, right)
     elif start is not None:
-        start = kernels.copy_to_device(start, dtype)
+        with np.errstate(over="ignore"):  # beyond the dtype it is infinite, which ends as NONFINITE
+            start = kernels.copy_to_device(start, dtype)
     scale = 1.0
     smallest, largest = safe_range(dtype)
     if size and not smallest < size < largest:

@@ -433,3 +433,10 @@ def test_an_infinite_entry_is_not_compared_with_a_warning():
 def test_a_sparse_line_is_no_value_of_a_boundary():
     with pytest.raises(UnsupportedType, match=r"`bc\[0, 0\]` must be a function"):
         pde.solve_gp({(2,): 1.0}, 1.0, [(0, 1)], sparse.coo_array(np.ones(3)))
+
+
+@pytest.mark.parametrize("solve", [linalg.cg, linalg.gmres, linalg.ssor_cg])
+def test_a_start_beyond_the_range_of_the_dtype_ends_in_a_status(solve):
+    A, b = 3 * np.eye(5, dtype=np.float32), np.ones(5, np.float32)
+    result = solve(A, b, x0=np.full(5, 1e300))
+    assert result.status is solvers.Status.NONFINITE and np.isfinite(result.x).all()
